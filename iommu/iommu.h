@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What an embedder calls. Read this first.
+ *
+ *   struct iommu core;
+ *   iommu_init(&core, &os, &options);           hooks, policy
+ *   iommu_probe(&core, &vtd_driver, &firmware); find units; touches nothing
+ *   iommu_device_add(&core, &desc, &device);    every device that can master DMA
+ *   iommu_enable(&core);                        now everything is blocked
+ *   iommu_domain_alloc_user(device, flags, NULL, NULL, &domain);
+ *   iommu_map(domain, ...); iommu_attach(device->group, domain);
+ *   ...
+ *   iommu_disable(&core);                       orderly hand-back
+ *
+ * Objects: an `iommu` has units (hardware) and devices (requesters). Devices that
+ * cannot be told apart form a group; a group has at most one owner and each of
+ * its devices the same domain. A domain is one translation. All state lies in
+ * these objects; two `struct iommu` share nothing.
+ *
+ * Results are 0 or a negative errno and must be used. A call that fails leaves
+ * everything as it was. Detach, unmap, free and disable do not fail.
+ */
+#ifndef IOMMU_IOMMU_H
+#define IOMMU_IOMMU_H
+
+#include "iommu/ops.h"
+#include "iommu/os.h"
+#include "iommu/print.h"
+#include "iommu/types.h"
+#include "iommu/walk.h"
+
+enum { IOMMU_FAULT_LOG = 64 };
+
+struct iommu_group {
+	struct iommu *iommu;
+	uint32_t id;
+	struct iommu_device *devices; /* next_in_group */
+	const void *owner;            /* NULL: nobody */
+	uint32_t owner_count;
+	struct iommu_domain *domain;  /* NULL: blocked */
+	struct iommu_group *next;
+};
+
+struct iommu {
+	const struct iommu_os *os;
+	struct iommu_options options;
+	struct iommu_lock lock;       /* units, devices, groups, attachments */
+	struct iommu_lock fault_lock; /* fault log and counts; innermost */
+	struct iommu_unit *units;
+	struct iommu_device *devices;
+	struct iommu_group *groups;
+	bool enabled;
+	uint64_t fault_count;
+	struct iommu_fault faults[IOMMU_FAULT_LOG]; /* ring: sequence s at (s-1) % size */
+};
+
+/** Set up an empty core in caller's memory. @p os outlives it. @p options NULL:
+ *  all zero. 0 or -ENOMEM. */
+int must_check iommu_init(struct iommu *iommu, const struct iommu_os *os,
+			  const struct iommu_options *options);
+/** Disable and free all units, devices and groups. Every domain is freed already. */
+void iommu_exit(struct iommu *iommu);
+
+/** Let @p driver find its units. Returns how many, or an error. */
+int must_check iommu_probe(struct iommu *iommu, const struct iommu_driver *driver,
+			   const struct iommu_firmware *firmware);
+
+/** Add a requester; finds its unit and its group. 0, -ENOMEM, -EEXIST if segment
+ *  and rid are known, -EINVAL. A device without a unit is added, with unit NULL. */
+int must_check iommu_device_add(struct iommu *iommu, const struct iommu_device_desc *desc,
+				struct iommu_device **out);
+/** The device leaves; it is attached nowhere and its group is not owned. */
+void iommu_device_remove(struct iommu_device *device);
+/** By requester id, aliases included; NULL if unknown. */
+struct iommu_device *iommu_device_find(struct iommu *iommu, uint16_t segment, iommu_rid_t rid);
+
+/** Take all units over. On failure those that were enabled are handed back. */
+int must_check iommu_enable(struct iommu *iommu);
+void iommu_disable(struct iommu *iommu);
+
+/** Claim a group for @p owner (any address that stands for one). Counted: the
+ *  same owner may claim again. -EBUSY if another has it. */
+int must_check iommu_group_claim(struct iommu_group *group, const void *owner);
+/** Undo one claim. At the last one, the group is blocked. */
+void iommu_group_release(struct iommu_group *group, const void *owner);
+
+/** Make a domain for a user through the unit's domain_alloc_user. -EOPNOTSUPP for
+ *  unknown flags or a format that cannot be had, -ENODEV without a unit, -EINVAL
+ *  for a parent that is none. The domain keeps its parent busy. */
+int must_check iommu_domain_alloc_user(struct iommu_device *device, uint32_t flags,
+				       struct iommu_domain *parent,
+				       const struct iommu_user_data *data,
+				       struct iommu_domain **out);
+int must_check iommu_domain_alloc_identity(struct iommu_device *device, struct iommu_domain **out);
+/** Free it. 0, or -EBUSY while it is attached or has children. */
+int must_check iommu_domain_free(struct iommu_domain *domain);
+
+/** Give every device of @p group the translation of @p domain in place of what it
+ *  has: attach and replace are one. On failure all keep what they had. */
+int must_check iommu_attach(struct iommu_group *group, struct iommu_domain *domain);
+/** Block every device of the group. */
+void iommu_detach(struct iommu_group *group);
+
+/** Copy a user's structure out of @p data into @p out of @p known bytes. Shorter
+ *  than @p least: -EINVAL. Longer than known: zero beyond, or -E2BIG. Wrong
+ *  type: -EINVAL. What is missing is zero. */
+int must_check iommu_user_data_copy(const struct iommu_user_data *data, uint32_t type, void *out,
+				    size_t known, size_t least);
+
+/* ---- mapping --------------------------------------------------------------- */
+
+/** Flush and release; the gather is empty after. See iommu_domain_ops.flush. */
+int must_check iommu_flush(struct iommu_gather *gather);
+
+/** Map a list of extents one after another from @p start; all or nothing. The
+ *  caller flushes @p gather, also on failure. 0, -EINVAL for misaligned or empty
+ *  extents or addresses outside the aperture, or as iommu_domain_ops.map. */
+int must_check iommu_map(struct iommu_domain *domain, iova_t start,
+			 const struct iommu_extent *extents, size_t count, uint32_t rights,
+			 struct iommu_gather *gather);
+/** Unmap; the memory may be reused only after iommu_flush() returned 0. */
+uint64_t iommu_unmap(struct iommu_domain *domain, iova_t start, uint64_t bytes,
+		     struct iommu_gather *gather);
+
+/* ---- faults ---------------------------------------------------------------- */
+
+/** Drain the fault logs of all units. Returns faults drained. */
+unsigned iommu_poll(struct iommu *iommu);
+/** Copy the fault with number @p sequence; false if it is none of the last
+ *  IOMMU_FAULT_LOG. */
+bool iommu_fault_get(struct iommu *iommu, uint64_t sequence, struct iommu_fault *out);
+/** Print a fault, and the table walk at its address as memory is now. */
+void iommu_fault_print(const struct iommu_fault *fault, struct iommu_print *to);
+
+#endif

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One page-table engine, many formats.
+ *
+ * A format is one header of small inline functions. A C file defines PT_NAME
+ * (the prefix of the generated functions) and includes the format and then
+ * "iommu/pt_engine.h": the engine is compiled once per format, and no call goes
+ * through a pointer per level. The generated functions, for PT_NAME vtd_ss:
+ *
+ *   int      vtd_ss_init(struct pt *, const struct iommu_os *, unsigned levels,
+ *                        uint64_t page_sizes, uint64_t leaf_bits, bool coherent);
+ *   void     vtd_ss_destroy(struct pt *);              frees every table
+ *   int      vtd_ss_map(struct pt *, iova_t, pa_t, uint64_t bytes, uint32_t rights,
+ *                       struct iommu_gather *);        as iommu_domain_ops.map
+ *   uint64_t vtd_ss_unmap(struct pt *, iova_t, uint64_t bytes, struct iommu_gather *);
+ *   bool     vtd_ss_lookup(struct pt *, iova_t, struct iommu_leaf *);
+ *   bool     vtd_ss_visit(struct pt *, iova_t first, iova_t last, visit, arg);
+ *   void     vtd_ss_walk(struct pt *, iova_t, uint32_t access, struct iommu_walk *);
+ *   int      vtd_ss_split(struct pt *, iova_t, unsigned page_shift, struct iommu_gather *);
+ *   uint64_t vtd_ss_read_dirty(struct pt *, iova_t first, iova_t last, bool clear,
+ *                       visit, arg, struct iommu_gather *);
+ *
+ * init returns 0 or -ENOMEM (root table allocated) or -EINVAL. Entries are raw
+ * uint64_t and change only by publish (fill, then set present) and retract
+ * (clear present first), cleaned line by line when `coherent` is false. A table
+ * page that leaves the tree goes into the gather and is freed after the flush.
+ */
+#ifndef IOMMU_PT_H
+#define IOMMU_PT_H
+
+#include "iommu/gather.h"
+#include "iommu/ops.h"
+#include "iommu/types.h"
+
+struct pt {
+	const struct iommu_os *os;
+	pa_t root;
+	uint8_t levels;      /* of the tree: 3, 4, 5 */
+	bool coherent;       /* hardware snoops table reads: nothing is cleaned */
+	/** Hardware may hold not-present entries (VT-d caching mode): map adds what
+	 *  it publishes to the gather. */
+	bool gather_on_map;
+	/** Makes the hardware forget during map when a leaf takes the place of an
+	 *  empty table; called with a gather that holds only that. 0 or an error. */
+	int (*flush)(struct pt *pt, struct iommu_gather *gather);
+	struct iommu_domain *domain; /* for that gather */
+	uint64_t page_sizes; /* bit n: leaves of 2^n bytes */
+	uint64_t leaf_bits;  /* ORed into every leaf */
+	uint64_t table_pages; /* in the tree now, root included */
+	uint64_t stores;     /* entries written so far */
+	uint64_t cleans;     /* cache lines cleaned so far */
+};
+
+#endif
