@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: MIT
+#
+# Nestor. `make help` lists the targets. Everything is built below build/.
+
+SHELL := /bin/bash
+MAKEFLAGS += --no-builtin-rules --no-builtin-variables
+.SUFFIXES:
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+
+include sources.mk
+
+CROSS_COMPILE ?=
+CC ?= $(CROSS_COMPILE)gcc
+ifeq ($(origin CC),default)
+CC := $(CROSS_COMPILE)gcc
+endif
+AR := $(CROSS_COMPILE)ar
+LD := $(CROSS_COMPILE)ld
+NM := $(CROSS_COMPILE)nm
+OBJCOPY := $(CROSS_COMPILE)objcopy
+HOSTCC ?= gcc
+CLANG ?= clang
+QEMU ?= qemu-system-x86_64
+SCENARIO ?= nested-parent
+MODE ?= auto
+SOURCE_DATE_EPOCH ?= 1700000000
+export SOURCE_DATE_EPOCH QEMU
+
+ifeq ($(V),1)
+quiet = $(2)
+else
+quiet = @printf '  %-7s %s\n' '$(1)' '$@'; $(2)
+endif
+
+WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+	-Wpointer-arith -Wcast-qual -Wwrite-strings -Wundef -Wvla -Wimplicit-fallthrough
+COMMON := -std=gnu11 -g -O2 -I. $(WARNINGS) -ffile-prefix-map=$(CURDIR)=. -fno-common
+FREESTANDING := $(COMMON) -ffreestanding -fno-stack-protector -fno-asynchronous-unwind-tables \
+	-fno-strict-aliasing -fno-omit-frame-pointer -fno-optimize-sibling-calls -mno-red-zone \
+	-mgeneral-regs-only -mcx16
+KERNEL_FLAGS := $(FREESTANDING) -fno-pic -mcmodel=kernel -Ibuild/kernel
+LIB_FLAGS := $(FREESTANDING) -fPIC
+HOST_FLAGS := $(COMMON) -DNESTOR_HOSTED -pthread -fno-strict-aliasing -fno-omit-frame-pointer
+ASAN := -fsanitize=address,undefined -fno-sanitize-recover=all
+
+.PHONY: all
+all: kernel lib host ## build the kernel, the library and the hosted programs
+
+.PHONY: help
+help: ## list what make can do
+	@echo 'Nestor: make TARGET [CC=clang] [CROSS_COMPILE=prefix-] [QEMU=path] [SCENARIO=name] [V=1]'
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+# ---- a variant: a folder, a compiler, flags, sources --------------------------------
+#
+# $(call objects,variant,sources) names the objects. A change of compiler or flags
+# rebuilds the variant, through its .flags file.
+
+objects = $(patsubst %,build/$(1)/%.o,$(basename $(2)))
+
+define variant
+build/$(1)/.flags: FORCE
+	@mkdir -p $$(@D)
+	@printf '%s\n' '$(2) $(3)' | cmp -s - $$@ || printf '%s\n' '$(2) $(3)' > $$@
+build/$(1)/%.o: %.c build/$(1)/.flags
+	@mkdir -p $$(@D)
+	$$(call quiet,CC,$(2) $(3) -MMD -MP -c $$< -o $$@)
+build/$(1)/%.o: %.S build/$(1)/.flags
+	@mkdir -p $$(@D)
+	$$(call quiet,AS,$(2) $(3) -D__ASSEMBLER__ -MMD -MP -c $$< -o $$@)
+endef
+FORCE:
+.PHONY: FORCE
+
+# ---- kernel ------------------------------------------------------------------------
+
+KERNEL := build/kernel/nestor.elf
+$(eval $(call variant,kernel,$(CC),$(KERNEL_FLAGS)))
+KERNEL_OBJECTS := $(call objects,kernel,$(KERNEL_SOURCES) $(KERNEL_ASM))
+SCENARIO_FILES := $(sort $(wildcard scenarios/*.scn))
+
+.PHONY: kernel
+kernel: $(KERNEL) ## the kernel image (Multiboot2 and PVH): build/kernel/nestor.elf
+
+build/kernel/font.c: tools/font.sh
+	@mkdir -p $(@D)
+	@tools/need.sh font
+	$(call quiet,FONT,tools/font.sh > $@)
+build/kernel/font.o: build/kernel/font.c build/kernel/.flags
+	$(call quiet,CC,$(CC) $(KERNEL_FLAGS) -c $< -o $@)
+build/kernel/builtin.S: tools/embed.sh $(SCENARIO_FILES)
+	@mkdir -p $(@D)
+	$(call quiet,EMBED,tools/embed.sh $(SCENARIO_FILES) > $@)
+build/kernel/builtin.o: build/kernel/builtin.S build/kernel/.flags $(SCENARIO_FILES)
+	$(call quiet,AS,$(CC) $(KERNEL_FLAGS) -c $< -o $@)
+
+# Linked twice: the symbol table of the first link goes into the second.
+LINK := $(LD) -nostdlib -static -z max-page-size=4096 -z noexecstack --build-id=none -T linker.ld
+KERNEL_PARTS := $(KERNEL_OBJECTS) build/kernel/font.o build/kernel/builtin.o
+build/kernel/nosymbols.elf: linker.ld tools/symbols.sh $(KERNEL_PARTS)
+	@NM='$(NM)' tools/symbols.sh > build/kernel/symbols0.S
+	@$(CC) $(KERNEL_FLAGS) -c build/kernel/symbols0.S -o build/kernel/symbols0.o
+	$(call quiet,LD,$(LINK) $(KERNEL_PARTS) build/kernel/symbols0.o -o $@)
+$(KERNEL): build/kernel/nosymbols.elf
+	@NM='$(NM)' tools/symbols.sh $< > build/kernel/symbols1.S
+	@$(CC) $(KERNEL_FLAGS) -c build/kernel/symbols1.S -o build/kernel/symbols1.o
+	$(call quiet,LD,$(LINK) $(KERNEL_PARTS) build/kernel/symbols1.o -o $@)
+
+# ---- library -------------------------------------------------------------------------
+
+$(eval $(call variant,lib,$(CC),$(LIB_FLAGS)))
+LIBRARY := build/lib/libnestor.a
+.PHONY: lib
+lib: $(LIBRARY) ## libnestor.a, freestanding, with its headers: build/lib/
+$(LIBRARY): $(call objects,lib,$(LIB_SOURCES)) $(LIB_HEADERS)
+	@rm -f $@
+	$(call quiet,AR,$(AR) rcsD $@ $(filter %.o,$^))
+	@for h in $(LIB_HEADERS); do install -D -m 644 $$h build/lib/include/$$h; done
+	@install -m 644 sources.mk build/lib/sources.mk
+
+# ---- hosted ----------------------------------------------------------------------------
+
+$(eval $(call variant,host,$(HOSTCC),$(HOST_FLAGS)))
+.PHONY: host
+host: build/host/nestor ## the hosted build: build/host/nestor runs scenarios in a process
+build/host/nestor: $(call objects,host,$(PORTABLE_SOURCES) $(HOST_SOURCES))
+	$(call quiet,LD,$(HOSTCC) $(HOST_FLAGS) $^ -o $@)
+
+# Test programs: every tests/unit/*_test.c, under sanitizers, by both compilers.
+UNIT_TESTS := $(sort $(wildcard tests/unit/*_test.c))
+TEST_SUPPORT := tests/test_os.c
+define test_variant
+$(call variant,$(1),$(2),$(HOST_FLAGS) $(3))
+build/$(1)/libportable.a: $(call objects,$(1),$(PORTABLE_SOURCES) $(TEST_SUPPORT))
+	@rm -f $$@
+	$$(call quiet,AR,$(AR) rcsD $$@ $$^)
+build/$(1)/tests/%_test: build/$(1)/tests/unit/%_test.o build/$(1)/libportable.a
+	$$(call quiet,LD,$(2) $(HOST_FLAGS) $(3) $$^ -o $$@)
+TESTS_$(1) := $(patsubst tests/unit/%.c,build/$(1)/tests/%,$(UNIT_TESTS))
+endef
+$(eval $(call test_variant,asan-gcc,$(HOSTCC),$(ASAN)))
+$(eval $(call test_variant,asan-clang,$(CLANG),$(ASAN)))
+.PRECIOUS: build/asan-gcc/%.o build/asan-clang/%.o
+
+# ---- EFI and ISO -----------------------------------------------------------------------
+
+# (rules: boot/efi.mk)
+-include boot/efi.mk
+
+# ---- running ---------------------------------------------------------------------------
+
+.PHONY: run
+run: ## build, boot QEMU with a VT-d unit, run SCENARIO (default nested-parent), then the shell
+	@tools/need.sh build run font
+	@$(MAKE) --no-print-directory kernel
+	@tools/run.sh $(KERNEL) '$(SCENARIO)' '$(MODE)'
+
+# ---- tests ------------------------------------------------------------------------------
+
+CHECKS = $(TESTS_asan-gcc) $(TESTS_asan-clang) $(sort $(wildcard tests/*.test tests/qemu/*.test))
+.PHONY: check
+check: ## every test, one summary by prove
+	@tools/need.sh build run font check efi iso
+	@$(MAKE) --no-print-directory -j2 check-built
+.PHONY: check-built
+check-built: unit kernel lib host efi iso
+	@prove --exec '' --jobs 2 --timer $(CHECKS)
+.PHONY: unit
+unit: $(TESTS_asan-gcc) $(TESTS_asan-clang)
+.PHONY: check-unit
+check-unit: unit ## the hosted tests alone
+	@prove --exec '' --jobs 2 $(TESTS_asan-gcc) $(TESTS_asan-clang)
+.PHONY: lint
+lint: ## clang-format, clang-tidy, cppcheck, scan-build, folder rules
+	@tools/need.sh build check
+	@prove --exec '' --jobs 2 tests/lint-*.test
+
+# For the lint programs: files that build hosted, and those that need the machine.
+.PHONY: print-portable print-machine
+print-portable:
+	@printf '%s\n' $(PORTABLE_SOURCES) $(HOST_SOURCES) $(TEST_SUPPORT) $(UNIT_TESTS)
+print-machine:
+	@printf '%s\n' $(filter-out $(PORTABLE_SOURCES),$(KERNEL_SOURCES))
+
+.PHONY: clean
+clean: ## remove build/
+	rm -rf build
+
+-include $(shell find build -name '*.d' 2>/dev/null)

@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: MIT
+#
+# One source list, three builds. People with a build system of their own include
+# this file (or read it): LIB_SOURCES is all of libnestor.a, LIB_HEADERS is what
+# an embedder includes, and -I must name the folder that this file lies in.
+
+LIB_SOURCES := $(sort $(wildcard iommu/*.c vtd/*.c ufd/*.c))
+LIB_HEADERS := $(sort $(wildcard arch/arch.h arch/x86_64/*.h arch/host/*.h iommu/*.h ufd/ufd.h \
+	ufd/iommufd.h ufd/vfio.h vtd/vtd.h vtd/dmar.h))
+
+# The kernel around the core. EFI_SOURCES is a program of its own.
+EFI_SOURCES := boot/efi_loader.c
+KERNEL_SOURCES := $(LIB_SOURCES) $(sort $(wildcard kernel/*.c dev/*.c)) \
+	$(filter-out $(sort $(wildcard boot/efi_*.c)),$(sort $(wildcard boot/*.c)))
+KERNEL_ASM := $(sort $(wildcard boot/*.S kernel/*.S arch/x86_64/*.S))
+
+# Parts of the kernel that need no machine: hosted tests and programs use them.
+PORTABLE_SOURCES := $(LIB_SOURCES) $(sort $(wildcard kernel/scn*.c kernel/acpi*.c dev/*.c)) \
+	$(filter-out kernel/pci_machine.c,$(sort $(wildcard kernel/pci*.c))) \
+	$(wildcard kernel/page.c kernel/cmdline.c kernel/line_edit.c kernel/user_memory.c kernel/shell.c \
+	boot/multiboot2.c boot/pvh.c)
+HOST_SOURCES := $(sort $(wildcard host/*.c))
