@@ -9,8 +9,9 @@
  * addresses to 28 bits unless QEMU was started with
  * `-device edu,dma_mask=0xffffffffffffffff`, and cannot be asked.
  *
- * Newer versions of QEMU abort when a transfer leaves the buffer, so the length
- * is checked here.
+ * QEMU before 8.0 ends the whole machine when a transfer leaves the buffer, and there a
+ * transfer up to the buffer's last byte counts as leaving it. So half of the buffer is
+ * used: a page takes two transfers, none of which crosses its boundary.
  */
 #include "dev/driver.h"
 
@@ -18,7 +19,7 @@ enum {
 	EDU_VENDOR = 0x1234,
 	EDU_DEVICE = 0x11e8,
 
-	EDU_ID = 0x00,    /* 0xRRrr00ed: major, minor version */
+	EDU_ID = 0x00,	  /* 0xRRrr00ed: major, minor version */
 	EDU_CHECK = 0x04, /* reads the inverse of what was written */
 	EDU_SOURCE = 0x80,
 	EDU_TARGET = 0x88,
@@ -28,7 +29,7 @@ enum {
 	EDU_COMMAND_TO_MEMORY = 1 << 1,
 
 	EDU_BUFFER = 0x40000, /* the buffer, as the device's own addresses have it */
-	EDU_BUFFER_BYTES = 4096,
+	EDU_MAX_BYTES = 2048, /* of its 4096 */
 };
 
 /* Fifty times what a transfer takes: the machine may be an emulator on a busy host. */
@@ -41,7 +42,7 @@ static bool edu_match(const struct pci_device *pci)
 
 static int edu_wait_idle(struct dma_engine *engine)
 {
-	int error = engine_wait32(engine, EDU_COMMAND, EDU_COMMAND_RUN, 0, EDU_TIMEOUT_NS, NULL);
+	int error = engine_wait32(engine, EDU_COMMAND, EDU_COMMAND_RUN, 0, 0, EDU_TIMEOUT_NS, NULL);
 	if (error == -ETIMEDOUT)
 		engine_log(engine, IOMMU_LOG_ERROR, "transfer not done after %u ms",
 			   (unsigned)(EDU_TIMEOUT_NS / NS_PER_MS));
@@ -118,7 +119,7 @@ static int edu_store(struct dma_engine *engine, iova_t to, uint32_t bytes)
 const struct dma_engine_ops dma_engine_edu = {
 	.name = "edu",
 	.abilities = DMA_CAN_FETCH | DMA_CAN_STORE | DMA_CAN_COPY,
-	.max_bytes = EDU_BUFFER_BYTES,
+	.max_bytes = EDU_MAX_BYTES,
 	.granule = 1,
 	.match = edu_match,
 	.probe = edu_probe,

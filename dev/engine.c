@@ -35,6 +35,12 @@ void engine_log(const struct dma_engine *engine, enum iommu_log_level level, con
 		  RID_BUS(pci->rid), RID_DEVICE(pci->rid), RID_FUNCTION(pci->rid), text);
 }
 
+const char *engine_error_name(int error)
+{
+	const char *name = iommu_errno_name(error);
+	return name ? name : "unknown error";
+}
+
 int engine_map_bar(struct dma_engine *engine, unsigned index, uint64_t least)
 {
 	const struct pci_bar *bar = &engine->pci->bars[index];
@@ -56,7 +62,7 @@ int engine_map_bar(struct dma_engine *engine, unsigned index, uint64_t least)
 	if (error) {
 		*window = (struct mmio){0};
 		engine_log(engine, IOMMU_LOG_ERROR, "BAR %u at %#llx cannot be mapped: %s", index,
-			   (unsigned long long)bar->base, iommu_errno_name(error));
+			   (unsigned long long)bar->base, engine_error_name(error));
 	}
 	return error;
 }
@@ -78,7 +84,7 @@ int engine_check(const struct dma_engine *engine, iova_t at, uint32_t bytes)
 }
 
 int engine_wait32(const struct dma_engine *engine, uint32_t offset, uint32_t mask, uint32_t want,
-		  uint64_t timeout_ns, uint32_t *last)
+		  uint32_t stop, uint64_t timeout_ns, uint32_t *last)
 {
 	const struct iommu_os *os = engine->os;
 	uint64_t start = os->now_ns(os->ctx);
@@ -93,6 +99,8 @@ int engine_wait32(const struct dma_engine *engine, uint32_t offset, uint32_t mas
 			return -ENODEV;
 		if ((value & mask) == want)
 			return 0;
+		if (value & stop)
+			return -EIO;
 		if (late)
 			return -ETIMEDOUT;
 		os->relax(os->ctx);
@@ -145,10 +153,9 @@ struct dma_engine *dma_engines_probe(struct pci_bus *bus, const struct iommu_os 
 				engine_free(engine);
 		}
 		if (error) {
-			const char *name = iommu_errno_name(error);
 			iommu_printf(log, "%s %04x:%02x:%02x.%u: not used: %s\n", ops->name,
 				     pci->segment, RID_BUS(pci->rid), RID_DEVICE(pci->rid),
-				     RID_FUNCTION(pci->rid), name ? name : "unknown error");
+				     RID_FUNCTION(pci->rid), engine_error_name(error));
 			continue;
 		}
 		*tail = engine;

@@ -38,8 +38,8 @@ enum {
 static bool testdev_match(const struct pci_device *pci)
 {
 	return pci->vendor == TESTDEV_VENDOR && pci->device == TESTDEV_DEVICE &&
-	       pci->class_code >> 8 == TESTDEV_CLASS && pci->bars[0].bytes && !pci->bars[0].is_port &&
-	       pci->bars[1].bytes == 0;
+	       pci->class_code >> 8 == TESTDEV_CLASS && pci->bars[0].bytes &&
+	       !pci->bars[0].is_port && pci->bars[1].bytes == 0;
 }
 
 static int testdev_probe(struct dma_engine *engine)

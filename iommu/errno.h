@@ -32,7 +32,9 @@
 #define ERANGE     34
 #define ENODATA    61
 #define EOVERFLOW  75
+#define EMSGSIZE   90
 #define EOPNOTSUPP 95
+#define EADDRINUSE 98
 #define ETIMEDOUT  110
 #define ECANCELED  125
 #endif

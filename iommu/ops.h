@@ -170,6 +170,13 @@ struct iommu_device {
 
 /* ---- units --------------------------------------------------------------- */
 
+/** Which table layout a driver programs, where the hardware has a choice. */
+enum iommu_mode {
+	IOMMU_MODE_AUTO,     /* VT-d: scalable where it is complete, else legacy */
+	IOMMU_MODE_LEGACY,
+	IOMMU_MODE_SCALABLE, /* an error where the hardware lacks it */
+};
+
 /** How well a unit matches a device. */
 enum iommu_claim { IOMMU_CLAIM_NO, IOMMU_CLAIM_REST, IOMMU_CLAIM_EXPLICIT };
 
@@ -230,6 +237,7 @@ struct iommu_unit {
 	char name[16]; /* "vtd0" */
 	uint16_t segment;
 	bool enabled;
+	enum iommu_mode mode; /* the table layout in use; AUTO: there is no choice, or not said */
 	struct iommu_unit *next;
 };
 
@@ -250,13 +258,6 @@ struct iommu_driver {
 /* ---- policy -------------------------------------------------------------- */
 
 struct iommu_fault;
-
-/** Which table layout a driver programs, where the hardware has a choice. */
-enum iommu_mode {
-	IOMMU_MODE_AUTO,     /* VT-d: scalable where it is complete, else legacy */
-	IOMMU_MODE_LEGACY,
-	IOMMU_MODE_SCALABLE, /* an error where the hardware lacks it */
-};
 
 struct iommu_options {
 	enum iommu_mode mode;

@@ -24,6 +24,21 @@
  * uint64_t and change only by publish (fill, then set present) and retract
  * (clear present first), cleaned line by line when `coherent` is false. A table
  * page that leaves the tree goes into the gather and is freed after the flush.
+ *
+ * map:        -EINVAL beyond the table's or the memory's width; a failure leaves
+ *             the translations as they were and the gather must be flushed.
+ * split:      until the page that translates the address has 2^page_shift bytes or
+ *             less; its neighbours stay as large as can be. 0 (also if it is small
+ *             enough already), -ENOENT if nothing is mapped, -EINVAL for a size
+ *             that the table does not use, -ENOMEM, or pt->flush's error. With
+ *             pt->flush the entry is broken, flushed and made anew; without it, it
+ *             is replaced in one store and gathered.
+ * read_dirty: calls visit (may be NULL) for each dirty leaf that overlaps
+ *             [first, last], until it returns false; if `clear`, each leaf is made
+ *             clean first and gathered. Returns the bytes of the leaves seen.
+ *
+ * Locking: calls that change one table do not overlap each other in time; lookup,
+ * visit and read_dirty may run beside them, at other addresses.
  */
 #ifndef IOMMU_PT_H
 #define IOMMU_PT_H
@@ -49,6 +64,12 @@ struct pt {
 	uint64_t table_pages; /* in the tree now, root included */
 	uint64_t stores;     /* entries written so far */
 	uint64_t cleans;     /* cache lines cleaned so far */
+	/** Walk only: name faults by the format's second list (VT-d: scalable mode). */
+	bool scalable;
+	/** Further bits that this unit reserves in every present entry, over what the
+	 *  format knows: address bits above the host's width, features that it lacks.
+	 *  map refuses memory there; walk reports them. 0 after init. */
+	uint64_t reserved_bits;
 };
 
 #endif

@@ -10,7 +10,12 @@
 #include "iommu/print.h"
 #include "iommu/types.h"
 
-enum { ACPI_MAX_CPUS = 256, ACPI_MAX_IOAPICS = 16, ACPI_MAX_MCFG = 64 };
+enum {
+	ACPI_MAX_CPUS = 256,
+	ACPI_MAX_IOAPICS = 16,
+	ACPI_MAX_OVERRIDES = 16,
+	ACPI_MAX_MCFG = 64,
+};
 
 struct acpi_cpu {
 	uint32_t apic_id;
@@ -21,6 +26,13 @@ struct acpi_ioapic {
 	uint8_t id;
 	uint64_t address;
 	uint32_t gsi_base;
+};
+
+/** An ISA interrupt that arrives elsewhere than at the GSI of its number. */
+struct acpi_override {
+	uint8_t irq;
+	uint32_t gsi;
+	uint16_t flags; /* 1:0 polarity, 3:2 trigger mode, as in the MADT */
 };
 
 /** One ECAM window: segment, buses, base of bus 0 (as the table has it). */
@@ -38,19 +50,26 @@ struct acpi {
 	struct acpi_cpu cpus[ACPI_MAX_CPUS];
 	uint32_t ioapic_count;
 	struct acpi_ioapic ioapics[ACPI_MAX_IOAPICS];
+	uint32_t override_count;
+	struct acpi_override overrides[ACPI_MAX_OVERRIDES];
 	/* MCFG */
 	uint32_t mcfg_count;
 	struct acpi_mcfg mcfg[ACPI_MAX_MCFG];
 	/* FADT */
 	uint16_t pm1a_control, pm1b_control; /* ports; 0: none */
-	uint16_t pm_timer;                   /* port; 0: none */
+	uint16_t pm_timer;		     /* port; 0: none */
 	bool pm_timer_32;
 	bool has_reset;
 	uint8_t reset_space, reset_value; /* space: 0 memory, 1 port, 2 PCI config */
 	uint64_t reset_address;
 	bool has_s5;
-	uint8_t s5_a, s5_b; /* SLP_TYP values */
-	uint64_t hpet_address; /* 0: none */
+	uint8_t s5_a, s5_b;	/* SLP_TYP values */
+	bool hardware_reduced;	/* no PM1 registers, no timer; sleep by sleep_control */
+	uint16_t smi_command;	/* port; 0: always in ACPI mode */
+	uint8_t acpi_enable;	/* value for smi_command that switches to ACPI mode */
+	uint8_t sleep_space;	/* as reset_space; of the register of hardware-reduced machines */
+	uint64_t sleep_control; /* 0: none */
+	uint64_t hpet_address;	/* 0: none */
 	/* DMAR: whole table, checksum right; NULL: none */
 	const void *dmar;
 	size_t dmar_bytes;

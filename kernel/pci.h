@@ -24,6 +24,18 @@ struct pci_access {
 		      uint32_t value);
 };
 
+/** Device/port types of the PCIe capability that matter here (express_type). */
+enum {
+	PCI_EXPRESS_ENDPOINT = 0,
+	PCI_EXPRESS_LEGACY_ENDPOINT = 1,
+	PCI_EXPRESS_ROOT_PORT = 4,
+	PCI_EXPRESS_UPSTREAM = 5,
+	PCI_EXPRESS_DOWNSTREAM = 6,
+	PCI_EXPRESS_TO_PCI = 7,	  /* a bridge with conventional PCI or PCI-X below it */
+	PCI_EXPRESS_FROM_PCI = 8, /* a bridge with PCIe below it */
+	PCI_EXPRESS_INTEGRATED = 9,
+};
+
 struct pci_bar {
 	uint64_t base, bytes; /* bytes 0: not there */
 	bool is_port, is_64, is_prefetchable;
@@ -47,7 +59,7 @@ struct pci_device {
 	iommu_rid_t aliases[IOMMU_MAX_ALIASES];
 	uint32_t group;
 	struct iommu_device *iommu; /* set by the kernel's wiring */
-	void *claimed; /* by a driver */
+	void *claimed;		    /* by a driver */
 };
 
 struct pci_bus {
@@ -57,9 +69,12 @@ struct pci_bus {
 	unsigned count;
 };
 
-/** Scan @p count root ranges (segment, first bus..last bus). Disables bus mastering of
- *  every function that is not a bridge: a driver switches it on again. 0 or -ENOMEM
- *  (nothing kept). */
+/** Scan @p count root ranges (segment, first bus..last bus). The first bus of a range is
+ *  a root bus; so is every other bus of it that answers and lies behind no bridge.
+ *  Disables bus mastering of every function that is not a bridge: a driver switches it
+ *  on again. Switches ACS (SV, RR, CR, UF) on wherever it separates devices. Ranges do
+ *  not overlap. @p log may be NULL; a line for each thing that firmware left wrong.
+ *  0 or -ENOMEM (nothing kept). */
 struct pci_range {
 	uint16_t segment;
 	uint8_t first_bus, last_bus;
@@ -74,10 +89,15 @@ uint32_t pci_read(struct pci_device *device, uint16_t offset, unsigned width);
 void pci_write(struct pci_device *device, uint16_t offset, unsigned width, uint32_t value);
 /** Bus mastering on or off; memory decoding is switched on with it. */
 void pci_master(struct pci_device *device, bool on);
-/** Program one MSI (or MSI-X vector 0: needs @p window for its BAR, else NULL). -ENODEV
- *  without the capability. */
+/** Program one MSI, or, without that capability, MSI-X vector 0 with all others masked:
+ *  needs @p window on the whole BAR of pci_msix_bar(); may be NULL for MSI. Memory
+ *  decoding is switched on, INTx off. 0; -ENODEV without the capability or window;
+ *  -EINVAL if the message does not fit the capability, or the table does not lie in the
+ *  window. On failure nothing was changed. */
 int must_check pci_msi_enable(struct pci_device *device, const struct iommu_msi *msi,
 			      const struct mmio *window);
+/** The BAR (0..5) that holds the MSI-X table; -ENODEV without MSI-X. */
+int pci_msix_bar(struct pci_device *device);
 /** What the core wants to know of it. */
 void pci_describe(const struct pci_device *device, struct iommu_device_desc *out);
 /** For people: "ethernet controller", by class code. */

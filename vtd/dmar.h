@@ -63,7 +63,7 @@ enum {
 /** Device scope types, section 8.3.1. */
 enum {
 	VTD_SCOPE_ENDPOINT = 1, /* one PCI function */
-	VTD_SCOPE_BRIDGE = 2,   /* a bridge and all below it */
+	VTD_SCOPE_BRIDGE = 2,	/* a bridge and all below it */
 	VTD_SCOPE_IOAPIC = 3,
 	VTD_SCOPE_HPET = 4,
 	VTD_SCOPE_ANDD = 5,
@@ -82,9 +82,9 @@ enum {
 /** One device scope. */
 struct vtd_dmar_scope {
 	uint32_t offset; /* in the table */
-	uint8_t type;    /* VTD_SCOPE_..., or unknown */
-	uint8_t flags;   /* SIDP only */
-	uint8_t id;      /* IOAPIC: MADT id; HPET number; ANDD number */
+	uint8_t type;	 /* VTD_SCOPE_..., or unknown */
+	uint8_t flags;	 /* SIDP only */
+	uint8_t id;	 /* IOAPIC: MADT id; HPET number; ANDD number */
 	uint8_t start_bus;
 	uint8_t hop_count;   /* 1..124 */
 	const uint8_t *path; /* hop_count pairs {device, function} */
@@ -93,60 +93,60 @@ struct vtd_dmar_scope {
 /** One remapping structure, decoded. Fields that its type lacks are 0. */
 struct vtd_dmar_entry {
 	uint32_t offset; /* in the table */
-	uint16_t type;   /* VTD_DMAR_..., or unknown */
+	uint16_t type;	 /* VTD_DMAR_..., or unknown */
 	uint16_t length; /* bytes */
 	uint8_t flags;
 	uint16_t segment;
-	uint64_t base;        /* DRHD, RHSA: registers; RMRR: first byte */
-	uint64_t limit;       /* RMRR: last byte, inclusive */
-	uint64_t bytes;       /* DRHD: length of the register window */
+	uint64_t base;	      /* DRHD, RHSA: registers; RMRR: first byte */
+	uint64_t limit;	      /* RMRR: last byte, inclusive */
+	uint64_t bytes;	      /* DRHD: length of the register window */
 	uint32_t proximity;   /* RHSA: proximity domain */
-	uint8_t device;       /* ANDD: number that scopes refer to */
-	const char *name;     /* ANDD: ACPI path, ends with a NUL inside the structure */
+	uint8_t device;	      /* ANDD: number that scopes refer to */
+	const char *name;     /* ANDD: ACPI path, printable; else ""; others NULL */
 	uint16_t scope_start; /* offset of the first scope in the structure; 0: has none */
-	/** DRHD: can be driven: base is not 0, aligned to 4 KiB, does not wrap, and
-	 *  overlaps no earlier usable unit. RMRR: limit above base, both on 4 KiB
-	 *  boundaries. Other types: true. */
+	/** DRHD: can be driven: base is not 0, aligned to 4 KiB, the window does not wrap
+	 *  and overlaps no earlier unit's. RMRR: limit above base, both on 4 KiB
+	 *  boundaries. ANDD: has a name. Other types: true. */
 	bool usable;
 };
 
 /** Every finding that is not fatal. */
 enum vtd_dmar_finding_kind {
 	/* notes: odd, harmless */
-	VTD_DMAR_NOTE_REVISION,         /* neither 0 nor 1 */
-	VTD_DMAR_NOTE_OEM_ID,           /* NUL in the OEM id */
-	VTD_DMAR_NOTE_TRAILING,         /* bytes after the table's end, or too few for a header */
-	VTD_DMAR_NOTE_RESERVED,         /* reserved bits or bytes are set */
-	VTD_DMAR_NOTE_UNKNOWN_TYPE,     /* structure type, skipped by its length */
-	VTD_DMAR_NOTE_UNKNOWN_SCOPE,    /* scope type */
-	VTD_DMAR_NOTE_WINDOW_SIZE,      /* DRHD size field: registers of more than 4 KiB */
-	VTD_DMAR_NOTE_MULTI_HOP,        /* a scope path of more than one hop */
-	VTD_DMAR_NOTE_HPET_COUNT,       /* several scopes for one HPET */
-	VTD_DMAR_NOTE_ANDD_TAIL,        /* bytes after the name's NUL */
-	VTD_DMAR_NOTE_ANDD_LENGTH,      /* length is not a multiple of 4 */
-	VTD_DMAR_NOTE_RHSA_COUNT,       /* some units have an RHSA, others do not */
-	VTD_DMAR_NOTE_IOAPIC_NO_REMAP,  /* IOAPIC scopes though INTR_REMAP is clear */
-	VTD_DMAR_NOTE_RMRR_LOW,         /* below 1 MiB */
+	VTD_DMAR_NOTE_REVISION,		  /* neither 0 nor 1 */
+	VTD_DMAR_NOTE_OEM_ID,		  /* NUL in the OEM id */
+	VTD_DMAR_NOTE_TRAILING,		  /* bytes after the fields of a structure */
+	VTD_DMAR_NOTE_RESERVED,		  /* reserved bits or bytes are set */
+	VTD_DMAR_NOTE_UNKNOWN_TYPE,	  /* structure type, skipped by its length */
+	VTD_DMAR_NOTE_UNKNOWN_SCOPE,	  /* scope type */
+	VTD_DMAR_NOTE_WINDOW_SIZE,	  /* DRHD size field: registers of more than 4 KiB */
+	VTD_DMAR_NOTE_MULTI_HOP,	  /* a scope path of more than one hop */
+	VTD_DMAR_NOTE_HPET_COUNT,	  /* several scopes for one HPET */
+	VTD_DMAR_NOTE_ANDD_TAIL,	  /* bytes after the name's NUL */
+	VTD_DMAR_NOTE_ANDD_LENGTH,	  /* length is not a multiple of 4 */
+	VTD_DMAR_NOTE_RHSA_COUNT,	  /* some units have an RHSA, others do not */
+	VTD_DMAR_NOTE_IOAPIC_NO_REMAP,	  /* IOAPIC scopes though INTR_REMAP is clear */
+	VTD_DMAR_NOTE_RMRR_LOW,		  /* below 1 MiB */
 	VTD_DMAR_NOTE_UNIT_WITHOUT_SCOPE, /* translates for nothing */
 	VTD_DMAR_NOTES,
 	/* defects: contrary to the specification */
 	VTD_DMAR_DEFECT_WIDTH = VTD_DMAR_NOTES, /* host address width beyond 64, or below 32 */
-	VTD_DMAR_DEFECT_STRUCTURE_ORDER, /* types do not ascend */
-	VTD_DMAR_DEFECT_INCLUDE_ALL_ORDER, /* a DRHD after its segment's INCLUDE_PCI_ALL */
+	VTD_DMAR_DEFECT_STRUCTURE_ORDER,	/* types do not ascend */
+	VTD_DMAR_DEFECT_INCLUDE_ALL_ORDER,	/* a DRHD after its segment's INCLUDE_PCI_ALL */
 	VTD_DMAR_DEFECT_INCLUDE_ALL_TWICE,
-	VTD_DMAR_DEFECT_UNIT_BASE,      /* 0, unaligned, or wraps */
-	VTD_DMAR_DEFECT_UNIT_OVERLAP,   /* register windows overlap */
-	VTD_DMAR_DEFECT_UNIT_SIZE,      /* base is not aligned to the window's size */
-	VTD_DMAR_DEFECT_RMRR_RANGE,     /* limit below base, or not whole pages */
-	VTD_DMAR_DEFECT_RMRR_WIDTH,     /* beyond the host address width */
-	VTD_DMAR_DEFECT_RHSA_UNIT,      /* names no unit, or one that is named already */
-	VTD_DMAR_DEFECT_ANDD_NAME,      /* empty, or not a character of a path */
-	VTD_DMAR_DEFECT_ANDD_NUMBER,    /* two with one number, or a scope names none */
-	VTD_DMAR_DEFECT_SEGMENT,        /* the machine has no such segment */
-	VTD_DMAR_DEFECT_SCOPE_TYPE,     /* a scope type that this structure may not have */
-	VTD_DMAR_DEFECT_SCOPE_PATH,     /* device above 31 or function above 7 */
-	VTD_DMAR_DEFECT_SCOPE_MISSING,  /* RMRR, SATC, ATSR that names no device */
-	VTD_DMAR_DEFECT_SCOPE_TWICE,    /* one device in the scopes of two units */
+	VTD_DMAR_DEFECT_UNIT_BASE,     /* 0, unaligned, or wraps */
+	VTD_DMAR_DEFECT_UNIT_OVERLAP,  /* register windows overlap */
+	VTD_DMAR_DEFECT_UNIT_SIZE,     /* base is not aligned to the window's size */
+	VTD_DMAR_DEFECT_RMRR_RANGE,    /* limit below base, or not whole pages */
+	VTD_DMAR_DEFECT_RMRR_WIDTH,    /* beyond the host address width */
+	VTD_DMAR_DEFECT_RHSA_UNIT,     /* names no unit, or one that is named already */
+	VTD_DMAR_DEFECT_ANDD_NAME,     /* empty, not printable, or not terminated */
+	VTD_DMAR_DEFECT_ANDD_NUMBER,   /* two with one number, or a scope names none */
+	VTD_DMAR_DEFECT_SEGMENT,       /* the machine has no such segment */
+	VTD_DMAR_DEFECT_SCOPE_TYPE,    /* a scope type that this structure may not have */
+	VTD_DMAR_DEFECT_SCOPE_PATH,    /* device above 31 or function above 7 */
+	VTD_DMAR_DEFECT_SCOPE_MISSING, /* RMRR, ATSR, SATC, SIDP that names no device */
+	VTD_DMAR_DEFECT_SCOPE_TWICE,   /* one device in the scopes of two units */
 	VTD_DMAR_DEFECT_NO_UNITS,
 	VTD_DMAR_FINDINGS,
 };
@@ -155,7 +155,7 @@ enum vtd_dmar_finding_kind {
 struct vtd_dmar_finding {
 	enum vtd_dmar_finding_kind kind;
 	bool is_defect;
-	uint32_t offset; /* byte in the table */
+	uint32_t offset;  /* byte in the table */
 	const char *text; /* names the thing, its value, and what would be right */
 };
 
@@ -172,6 +172,7 @@ struct vtd_dmar_options {
 
 enum {
 	VTD_DMAR_MAX_STRUCTURES = 4096, /* more is refused: checks are quadratic */
+	VTD_DMAR_MAX_SCOPES = 4096,	/* likewise */
 	VTD_DMAR_ERROR_TEXT = 120,
 };
 
@@ -180,8 +181,8 @@ struct vtd_dmar {
 	uint32_t bytes; /* the table's own length */
 	uint8_t revision;
 	unsigned host_address_width; /* bits: the stored field plus one */
-	uint8_t flags;               /* VTD_DMAR_INTR_REMAP, ... */
-	uint32_t structures;         /* of all types, unknown ones included */
+	uint8_t flags;		     /* VTD_DMAR_INTR_REMAP, ... */
+	uint32_t structures;	     /* of all types, unknown ones included */
 	uint32_t count[VTD_DMAR_TYPES];
 	uint32_t unknown; /* structures of unknown type */
 	uint32_t scopes;  /* in all structures */

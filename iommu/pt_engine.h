@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The page-table engine: a template, compiled once per format.
+ *
+ *	#define PT_NAME vtd_ss
+ *	#include "vtd/second_stage.h"
+ *	#include "iommu/pt_engine.h"
+ *
+ * makes vtd_ss_init(), vtd_ss_map() and the others that iommu/pt.h declares, as
+ * static functions. One C file holds one format. Without PT_NAME this header
+ * defines nothing.
+ *
+ * A format supplies, as macros:
+ *   PT_FORMAT_MIN_LEVELS, _MAX_LEVELS   trees that exist, within 3..5
+ *   PT_FORMAT_PAGE_SIZES  bit n: the format has leaves of 2^n bytes (to 1 GiB)
+ *   PT_FORMAT_PRESENT     an entry is present if any of these bits is set
+ *   PT_FORMAT_USUAL       a bit that nearly every present entry has
+ *   PT_FORMAT_DIRTY       a leaf's dirty flag
+ *   PT_FORMAT_FREE_BITS   what a driver may put into pt.leaf_bits
+ *   PT_FORMAT_MEMORY      addresses that an entry can hold
+ *   PT_FORMAT_NAMES       names of the levels, for a walk
+ *   PT_FORMAT_INTERRUPT_WINDOW  1 if a result in the interrupt window is a fault
+ * and as inline functions:
+ *   pt_format_width(levels)         address bits that map takes
+ *   pt_format_in_width(at, levels)  does hardware translate the address?
+ *   pt_format_bits(rights, *bits)   a leaf's bits for rights, or -EOPNOTSUPP
+ *   pt_format_leaf_mark(level)      the bits that tell a leaf from a table there
+ *   pt_format_place(address), pt_format_address(entry)  to and from the field
+ *   pt_format_table(address)        an entry that points to a table
+ *   pt_format_is_table(entry)       does an entry, made by the line above, above
+ *                                   level 1, point to a table? (as cheap as can be)
+ *   pt_format_is_leaf(entry, level), pt_format_rights(entry),
+ *   pt_format_privileged(entry), pt_format_reserved(entry, level, page_sizes),
+ *   pt_format_verdict(problem, access, scalable): present entries as hardware reads
+ *                                   them, for a walk
+ *
+ * How it works. A range is cut into runs: neighbouring entries of one table. For
+ * each run the tree is walked down once, by constant shifts, and the run is one
+ * loop. Not-present entries are always zero.
+ *
+ * Every table but the root is reached from one entry. A table is taken out of the
+ * tree whole, by retracting that entry; what it holds is counted, not cleared, for
+ * hardware may walk it until the flush.
+ */
+#include "iommu/pt_entry.h"
+
+#ifdef PT_NAME
+
+#define PT_PASTE2(a, b) a##_##b
+#define PT_PASTE(a, b)  PT_PASTE2(a, b)
+#define PT_FN(name)     PT_PASTE(PT_NAME, name)
+#define PT_PUBLIC       static __attribute__((unused))
+#define PT_COLD         static __attribute__((noinline, cold))
+
+/* ---- tables ------------------------------------------------------------------ */
+
+/** A new table page, zero and clean. 0 or -ENOMEM. */
+PT_COLD int PT_FN(table_alloc)(struct pt *pt, uint64_t *address)
+{
+	pa_t page;
+	int error = pt->os->page_alloc(pt->os->ctx, 0, &page);
+
+	if (error)
+		return error;
+	if (!pt->coherent)
+		pt_clean(pt, pt_table(pt, page.value), PT_ENTRIES);
+	pt->table_pages++;
+	*address = page.value;
+	return 0;
+}
+
+/** Free the table at @p address with all below it, at once: nothing walks it. */
+static void PT_FN(table_free)(struct pt *pt, uint64_t address, unsigned level)
+{
+	const uint64_t *table = pt_table(pt, address);
+
+	for (unsigned i = 0; level > 1 && i < PT_ENTRIES; i++) {
+		uint64_t entry = pt_load(&table[i]);
+		if (pt_format_is_table(entry))
+			PT_FN(table_free)(pt, pt_format_address(entry), level - 1);
+	}
+	pt->os->page_free(pt->os->ctx, pa(address), 0);
+	pt->table_pages--;
+}
+
+/** Does a leaf lie below the table at @p address? */
+static bool PT_FN(table_has_leaf)(struct pt *pt, uint64_t address, unsigned level)
+{
+	const uint64_t *table = pt_table(pt, address);
+
+	if (level == 1)
+		return pt_any(table, PT_ENTRIES, PT_FORMAT_PRESENT);
+	for (unsigned i = 0; i < PT_ENTRIES; i++) {
+		uint64_t entry = pt_load(&table[i]);
+		if (!(entry & PT_FORMAT_PRESENT))
+			continue;
+		if (!pt_format_is_table(entry) ||
+		    PT_FN(table_has_leaf)(pt, pt_format_address(entry), level - 1))
+			return true;
+	}
+	return false;
+}
+
+/** Chain the table at @p address and all below it, which no entry points to any
+ *  more, into the gather. Returns the bytes that its leaves mapped. */
+static uint64_t PT_FN(table_gather)(struct pt *pt, uint64_t address, unsigned level,
+				    struct iommu_gather *gather)
+{
+	uint64_t *table = pt_table(pt, address);
+	uint64_t bytes = 0;
+
+	if (level == 1) {
+		unsigned leaves = 0;
+		for (unsigned i = 0; i < PT_ENTRIES; i += PT_GROUP) {
+			if (PT_LIKELY(pt_group_and(&table[i]) & PT_FORMAT_USUAL)) {
+				leaves += PT_GROUP;
+				continue;
+			}
+			for (unsigned k = i; k < i + PT_GROUP; k++)
+				leaves += (pt_load(&table[k]) & PT_FORMAT_PRESENT) != 0;
+		}
+		bytes = leaves * pt_size(1);
+	} else {
+		for (unsigned i = 0; i < PT_ENTRIES; i++) {
+			uint64_t entry = pt_load(&table[i]);
+			if (pt_format_is_table(entry))
+				bytes += PT_FN(table_gather)(pt, pt_format_address(entry),
+							     level - 1, gather);
+			else if (entry & PT_FORMAT_PRESENT)
+				bytes += pt_size(level);
+		}
+	}
+	pt->table_pages--;
+	/* iommu_gather_page() with what is at hand: see there for the link */
+	__atomic_store_n(table, gather->pages.value & ~(PAGE_SIZE_4K - 1), __ATOMIC_RELAXED);
+	gather->pages = pa(address);
+	gather->page_count++;
+	return bytes;
+}
+
+PT_PUBLIC int PT_FN(init)(struct pt *pt, const struct iommu_os *os, unsigned levels,
+			  uint64_t page_sizes, uint64_t leaf_bits, bool coherent)
+{
+	uint64_t root;
+
+	if (levels < PT_FORMAT_MIN_LEVELS || levels > PT_FORMAT_MAX_LEVELS ||
+	    !(page_sizes & PAGE_SIZE_4K) || page_sizes & ~PT_FORMAT_PAGE_SIZES ||
+	    leaf_bits & ~PT_FORMAT_FREE_BITS)
+		return -EINVAL;
+	*pt = (struct pt){
+		.os = os,
+		.levels = (uint8_t)levels,
+		.coherent = coherent,
+		.page_sizes = page_sizes,
+		.leaf_bits = leaf_bits,
+	};
+	int error = PT_FN(table_alloc)(pt, &root);
+	if (!error)
+		pt->root = pa(root);
+	return error;
+}
+
+PT_PUBLIC void PT_FN(destroy)(struct pt *pt)
+{
+	PT_FN(table_free)(pt, pt->root.value, pt->levels);
+}
+
+/* ---- the way down -------------------------------------------------------------- */
+
+/** Walk towards the entry of level @p target for @p at; stop there, or at the first
+ *  entry on the way that points to no table. Its level goes to *level. */
+PT_INLINE uint64_t *PT_FN(find)(const struct pt *pt, uint64_t at, const unsigned target,
+				unsigned *level)
+{
+	uint64_t *table = pt_table(pt, pt->root.value), *slot;
+	uint64_t entry;
+
+#define STEP(n)                                                                                    \
+	slot = &table[pt_index(at, n)];                                                            \
+	*level = n;                                                                                \
+	if (target >= (n))                                                                         \
+		return slot;                                                                       \
+	entry = pt_load(slot);                                                                     \
+	if (!pt_format_is_table(entry))                                                            \
+		return slot;                                                                       \
+	table = pt_table(pt, pt_format_address(entry))
+
+	if (PT_LIKELY(pt->levels == 4))
+		goto level4;
+	if (pt->levels == 3)
+		goto level3;
+	STEP(5);
+level4:
+	STEP(4);
+level3:
+	STEP(3);
+	STEP(2);
+#undef STEP
+	*level = 1;
+	return &table[pt_index(at, 1)];
+}
+
+#include "iommu/pt_unmap.h"
+#include "iommu/pt_map.h"
+#include "iommu/pt_inspect.h"
+
+#endif /* PT_NAME */

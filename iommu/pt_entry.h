@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What page-table entries have in common, whatever their format: places by level,
+ * loads and stores that a page walker may race with, and runs of entries.
+ *
+ * Level 1 holds the smallest leaves (4 KiB); an entry of level n covers
+ * 2^(9n + 3) bytes. Every store to a live entry is one untorn 64-bit store: x86
+ * keeps stores in order, so release order costs nothing there, and it keeps the
+ * compiler from moving the contents of a table past the entry that points to it.
+ */
+#ifndef IOMMU_PT_ENTRY_H
+#define IOMMU_PT_ENTRY_H
+
+#include "iommu/pt.h"
+
+#define PT_INLINE      static inline __attribute__((always_inline))
+#define PT_LIKELY(x)   __builtin_expect(!!(x), 1)
+#define PT_UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+enum { PT_ENTRIES = 512, PT_GROUP = 16, PT_LEVEL_LIMIT = 5 };
+
+/** Why a request is not translated; a format names the reason. */
+enum pt_problem {
+	PT_PROBLEM_WIDTH,      /* the address is beyond what the table translates */
+	PT_PROBLEM_ABSENT,     /* an entry is not present */
+	PT_PROBLEM_RESERVED,   /* an entry has a reserved bit set */
+	PT_PROBLEM_NO_READ,
+	PT_PROBLEM_NO_WRITE,
+	PT_PROBLEM_PRIVILEGED, /* a user request to a supervisor page */
+	PT_PROBLEM_INTERRUPT,  /* the result lies in the interrupt window */
+};
+
+struct pt_verdict {
+	uint16_t reason;
+	const char *mnemonic, *text;
+};
+
+PT_INLINE unsigned pt_shift(unsigned level)
+{
+	return 9 * level + 3;
+}
+
+/** Bytes that an entry of @p level covers. */
+PT_INLINE uint64_t pt_size(unsigned level)
+{
+	return UINT64_C(1) << pt_shift(level);
+}
+
+PT_INLINE unsigned pt_index(uint64_t at, unsigned level)
+{
+	return (unsigned)(at >> pt_shift(level)) % PT_ENTRIES;
+}
+
+PT_INLINE uint64_t pt_load(const uint64_t *entry)
+{
+	return __atomic_load_n(entry, __ATOMIC_RELAXED);
+}
+
+/** Make @p entry present: all that it leads to was written before. */
+PT_INLINE void pt_publish(uint64_t *entry, uint64_t value)
+{
+	__atomic_store_n(entry, value, __ATOMIC_RELEASE);
+}
+
+/** Make @p entry not present. */
+PT_INLINE void pt_retract(uint64_t *entry)
+{
+	__atomic_store_n(entry, 0, __ATOMIC_RELEASE);
+}
+
+/** The entries of the table at physical address @p address. */
+PT_INLINE uint64_t *pt_table(const struct pt *pt, uint64_t address)
+{
+	return (uint64_t *)(pt->os->direct_map + address);
+}
+
+/** Make @p count entries visible to a unit that does not snoop: each of their cache
+ *  lines is written back once, and before any later store. */
+static inline void pt_clean(struct pt *pt, const uint64_t *entry, unsigned count)
+{
+	uintptr_t line = (uintptr_t)entry & ~(uintptr_t)(ARCH_CACHE_LINE - 1);
+	uintptr_t end = (uintptr_t)(entry + count);
+
+	if (!count)
+		return;
+	pt->cleans += (end - line + ARCH_CACHE_LINE - 1) / ARCH_CACHE_LINE;
+	if (pt->os->clean)
+		pt->os->clean(pt->os->ctx, entry, count * sizeof(*entry));
+	else
+		for (; line < end; line += ARCH_CACHE_LINE)
+			arch_clean_line((const void *)line);
+	arch_write_barrier();
+}
+
+#define PT_REPEAT16(what)                                                                          \
+	what(0) what(1) what(2) what(3) what(4) what(5) what(6) what(7) what(8) what(9) what(10)   \
+		what(11) what(12) what(13) what(14) what(15)
+
+/* Groups of entries are read by plain loads, which a compiler folds into the OR or
+ * AND: one instruction an entry. Only hardware changes an entry at the same time,
+ * and only its accessed and dirty flags. A race detector gets atomic loads. */
+#ifdef __SANITIZE_THREAD__
+#define PT_GROUP_LOAD(entry) pt_load(&(entry))
+#else
+#define PT_GROUP_LOAD(entry) (entry)
+#endif
+
+/** The OR of a group of PT_GROUP entries. */
+PT_INLINE uint64_t pt_group_or(const uint64_t *entry)
+{
+#define OR(i) | PT_GROUP_LOAD(entry[i])
+	return 0 PT_REPEAT16(OR);
+#undef OR
+}
+
+/** The AND of a group of PT_GROUP entries. */
+PT_INLINE uint64_t pt_group_and(const uint64_t *entry)
+{
+#define AND(i) &PT_GROUP_LOAD(entry[i])
+	return ~UINT64_C(0) PT_REPEAT16(AND);
+#undef AND
+}
+
+/** Is a bit of @p mask set in any of @p count entries? */
+PT_INLINE bool pt_any(const uint64_t *entry, unsigned count, uint64_t mask)
+{
+	for (; count >= PT_GROUP; count -= PT_GROUP, entry += PT_GROUP)
+		if (pt_group_or(entry) & mask)
+			return true;
+	for (; count; count--, entry++)
+		if (pt_load(entry) & mask)
+			return true;
+	return false;
+}
+
+/** Publish up to @p count leaves, each @p step more than the one before, where no bit
+ *  of @p present is set yet. Returns how many: less than @p count if one of the next
+ *  PT_GROUP entries is present. Check and store in one pass: 3 instructions a leaf. */
+PT_INLINE unsigned pt_fill(uint64_t *entry, unsigned count, uint64_t value, uint64_t step,
+			   uint64_t present)
+{
+	unsigned left = count;
+
+#define STORE(i)                                                                                   \
+	__atomic_store_n(&entry[i], value, __ATOMIC_RELAXED);                                      \
+	value += step;
+	for (; left >= PT_GROUP; left -= PT_GROUP, entry += PT_GROUP) {
+		if (PT_UNLIKELY(pt_group_or(entry) & present))
+			return count - left;
+		PT_REPEAT16(STORE)
+	}
+#undef STORE
+	for (; left; left--, value += step, entry++) {
+		if (PT_UNLIKELY(pt_load(entry) & present))
+			return count - left;
+		__atomic_store_n(entry, value, __ATOMIC_RELAXED);
+	}
+	return count;
+}
+
+/** Retract entries as long as all bits of @p all are set, @p count at most. Returns
+ *  how many: less if one of the next PT_GROUP is different. */
+PT_INLINE unsigned pt_drain(uint64_t *entry, unsigned count, uint64_t all)
+{
+	unsigned left = count;
+
+#define RETRACT(i) __atomic_store_n(&entry[i], 0, __ATOMIC_RELAXED);
+	for (; left >= PT_GROUP; left -= PT_GROUP, entry += PT_GROUP) {
+		if (PT_UNLIKELY(~pt_group_and(entry) & all))
+			return count - left;
+		PT_REPEAT16(RETRACT)
+	}
+#undef RETRACT
+	for (; left; left--, entry++) {
+		if (PT_UNLIKELY(~pt_load(entry) & all))
+			return count - left;
+		__atomic_store_n(entry, 0, __ATOMIC_RELAXED);
+	}
+	return count;
+}
+
+/** Put @p rights in words for a note. */
+static inline const char *pt_rights_text(uint32_t rights)
+{
+	static const char *const text[] = {"no rights", "read-only", "write-only", "read-write"};
+
+	return text[rights & (IOMMU_READ | IOMMU_WRITE)];
+}
+
+/** "4 KiB" and so on for an entry of @p level. */
+static inline const char *pt_size_text(unsigned level)
+{
+	static const char *const text[] = {"?", "4 KiB", "2 MiB", "1 GiB", "512 GiB", "256 TiB"};
+
+	return text[level <= PT_LEVEL_LIMIT ? level : 0];
+}
+
+#endif

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The second half of the page-table engine: looking at leaves, dirty flags,
+ * splitting, and the walk that is shown to people. Included by iommu/pt_engine.h
+ * only, which see.
+ */
+#include "iommu/pt_entry.h"
+
+#ifdef PT_NAME
+
+#include "iommu/print.h"
+
+/* ---- lookup, visit, dirty ------------------------------------------------------ */
+
+PT_INLINE void PT_FN(leaf)(const struct pt *pt, uint64_t at, const uint64_t *slot, uint64_t entry,
+			   unsigned level, struct iommu_leaf *out)
+{
+	out->iova = iova(at & ~(pt_size(level) - 1));
+	out->pa = pa(pt_format_address(entry));
+	out->bytes = pt_size(level);
+	out->rights = pt_format_rights(entry);
+	out->entry = entry;
+	out->entry_pa = iommu_os_pa(pt->os, slot);
+	out->dirty = entry & PT_FORMAT_DIRTY;
+}
+
+PT_PUBLIC bool PT_FN(lookup)(struct pt *pt, iova_t at, struct iommu_leaf *out)
+{
+	unsigned level;
+
+	if (PT_UNLIKELY(at.value >> pt_format_width(pt->levels)))
+		return false;
+	const uint64_t *slot = PT_FN(find)(pt, at.value, 1, &level);
+	uint64_t entry = pt_load(slot);
+	if (PT_UNLIKELY(!(entry & PT_FORMAT_PRESENT)))
+		return false;
+	if (PT_LIKELY(level == 1)) /* constants */
+		PT_FN(leaf)(pt, at.value, slot, entry, 1, out);
+	else
+		PT_FN(leaf)(pt, at.value, slot, entry, level, out);
+	return true;
+}
+
+typedef bool PT_FN(visitor)(void *arg, const struct iommu_leaf *leaf);
+
+/** State of a scan over leaves that have a bit of a mask set. */
+struct PT_FN(scan) {
+	struct pt *pt;
+	bool clear; /* the dirty flag, before each leaf is shown */
+	PT_FN(visitor) * visit;
+	void *arg;
+	struct iommu_gather *gather;
+	uint64_t bytes; /* of leaves shown */
+};
+
+/** A leaf was found. False: stop. */
+static bool PT_FN(scan_leaf)(struct PT_FN(scan) *scan, uint64_t at, uint64_t *slot, uint64_t entry,
+			     unsigned level)
+{
+	struct iommu_leaf leaf;
+
+	if (scan->clear) {
+		/* hardware may set the flag at any time: nothing but it may change */
+		entry = __atomic_fetch_and(slot, ~PT_FORMAT_DIRTY, __ATOMIC_RELAXED);
+		scan->pt->stores++;
+		if (!scan->pt->coherent)
+			pt_clean(scan->pt, slot, 1);
+	}
+	PT_FN(leaf)(scan->pt, at, slot, entry, level, &leaf);
+	if (scan->clear)
+		iommu_gather_add(scan->gather, leaf.iova,
+				 iova(leaf.iova.value + leaf.bytes - 1), false);
+	scan->bytes += leaf.bytes;
+	return !scan->visit || scan->visit(scan->arg, &leaf);
+}
+
+/** Show each leaf in [first, last] that has a bit of @p mask set. False if stopped. */
+PT_INLINE bool PT_FN(scan_all)(struct PT_FN(scan) *scan, uint64_t first, uint64_t last,
+			       const uint64_t mask)
+{
+	struct pt *pt = scan->pt;
+	uint64_t limit = (UINT64_C(1) << pt_format_width(pt->levels)) - 1;
+
+	if (last > limit)
+		last = limit;
+	for (uint64_t at = first; at <= last;) {
+		unsigned level;
+		uint64_t *slot = PT_FN(find)(pt, at, 1, &level);
+		unsigned count = 1;
+		if (level == 1) {
+			count = PT_ENTRIES - pt_index(at, 1);
+			if (((last - at) >> PAGE_SHIFT_4K) + 1 < count)
+				count = (unsigned)((last - at) >> PAGE_SHIFT_4K) + 1;
+		}
+		for (unsigned i = 0; i < count;) {
+			if (count - i >= PT_GROUP && !(pt_group_or(&slot[i]) & mask)) {
+				i += PT_GROUP;
+				continue;
+			}
+			unsigned stop = count - i >= PT_GROUP ? i + PT_GROUP : count;
+			for (; i < stop; i++) {
+				uint64_t entry = pt_load(&slot[i]);
+				if (!(entry & mask))
+					continue;
+				if (!PT_FN(scan_leaf)(scan, at + ((uint64_t)i << PAGE_SHIFT_4K),
+						      &slot[i], entry, level))
+					return false;
+			}
+		}
+		at = (at & ~(pt_size(level) - 1)) + ((uint64_t)count << pt_shift(level));
+	}
+	return true;
+}
+
+PT_PUBLIC bool PT_FN(visit)(struct pt *pt, iova_t first, iova_t last, PT_FN(visitor) * visit,
+			    void *arg)
+{
+	struct PT_FN(scan) scan = {.pt = pt, .visit = visit, .arg = arg};
+
+	return PT_FN(scan_all)(&scan, first.value, last.value, PT_FORMAT_PRESENT);
+}
+
+PT_PUBLIC uint64_t PT_FN(read_dirty)(struct pt *pt, iova_t first, iova_t last, bool clear,
+				     PT_FN(visitor) * visit, void *arg, struct iommu_gather *gather)
+{
+	struct PT_FN(scan)
+		scan = {.pt = pt, .clear = clear, .visit = visit, .arg = arg, .gather = gather};
+
+	PT_FN(scan_all)(&scan, first.value, last.value, PT_FORMAT_DIRTY);
+	return scan.bytes;
+}
+
+/* ---- split ------------------------------------------------------------------------ */
+
+/** Build what takes the place of a leaf at @p base: leaves of the largest size that
+ *  is in use, but no more than level @p target around @p at. Returns the entry;
+ *  0 and *error if a table cannot be had, and then nothing is left. */
+static uint64_t PT_FN(build)(struct pt *pt, uint64_t base, uint64_t memory, uint64_t bits,
+			     unsigned level, uint64_t at, unsigned target, int *error)
+{
+	bool on_the_way = (at ^ base) < pt_size(level);
+	uint64_t address;
+
+	if (pt->page_sizes & pt_size(level) && (level <= target || !on_the_way))
+		return pt_format_place(memory) | bits | pt_format_leaf_mark(level);
+	*error = PT_FN(table_alloc)(pt, &address);
+	if (*error)
+		return 0;
+	uint64_t *table = pt_table(pt, address);
+	for (unsigned i = 0; i < PT_ENTRIES; i++) {
+		uint64_t offset = (uint64_t)i << pt_shift(level - 1);
+		uint64_t entry = PT_FN(build)(pt, base + offset, memory + offset, bits, level - 1,
+					      at, target, error);
+		if (!entry) {
+			PT_FN(table_free)(pt, address, level - 1);
+			return 0;
+		}
+		pt_publish(&table[i], entry);
+	}
+	pt->stores += PT_ENTRIES;
+	if (!pt->coherent)
+		pt_clean(pt, table, PT_ENTRIES);
+	return pt_format_table(address);
+}
+
+/** Set @p bits in all leaves of a table that hardware does not see yet. */
+static void PT_FN(add_bits)(struct pt *pt, uint64_t address, unsigned level, uint64_t bits)
+{
+	uint64_t *table = pt_table(pt, address);
+
+	for (unsigned i = 0; i < PT_ENTRIES; i++) {
+		uint64_t entry = pt_load(&table[i]);
+		if (level > 1 && pt_format_is_table(entry))
+			PT_FN(add_bits)(pt, pt_format_address(entry), level - 1, bits);
+		else
+			pt_publish(&table[i], entry | bits);
+	}
+	if (!pt->coherent)
+		pt_clean(pt, table, PT_ENTRIES);
+}
+
+PT_PUBLIC int PT_FN(split)(struct pt *pt, iova_t at, unsigned page_shift,
+			   struct iommu_gather *gather)
+{
+	unsigned level, target;
+	int error = 0;
+
+	if (page_shift >= 64 || !(pt->page_sizes >> page_shift & 1) ||
+	    at.value >> pt_format_width(pt->levels))
+		return -EINVAL;
+	uint64_t *slot = PT_FN(find)(pt, at.value, 1, &level);
+	uint64_t old = pt_load(slot);
+	if (!(old & PT_FORMAT_PRESENT))
+		return -ENOENT;
+	target = (page_shift - 3) / 9;
+	if (level <= target)
+		return 0;
+
+	uint64_t base = at.value & ~(pt_size(level) - 1);
+	uint64_t memory = pt_format_address(old);
+	uint64_t bits = old ^ pt_format_place(memory) ^ pt_format_leaf_mark(level);
+	uint64_t table = PT_FN(build)(pt, base, memory, bits, level, at.value, target, &error);
+	if (!table)
+		return error;
+
+	/* Hardware may set flags in the leaf until the moment it goes. */
+	if (pt->flush) {
+		struct iommu_gather own;
+		uint64_t last_seen = __atomic_exchange_n(slot, 0, __ATOMIC_ACQ_REL);
+		pt->stores++;
+		if (!pt->coherent)
+			pt_clean(pt, slot, 1);
+		if (last_seen != old)
+			PT_FN(add_bits)(pt, pt_format_address(table), level - 1, last_seen ^ old);
+		iommu_gather_init(&own, pt->domain);
+		iommu_gather_add(&own, iova(base), iova(base + pt_size(level) - 1), false);
+		error = pt->flush(pt, &own);
+		pt_publish(slot, error ? last_seen : table);
+	} else {
+		uint64_t added = 0, expected = old;
+		while (!__atomic_compare_exchange_n(slot, &expected, table, false, __ATOMIC_ACQ_REL,
+						    __ATOMIC_RELAXED)) {
+			PT_FN(add_bits)(pt, pt_format_address(table), level - 1,
+					(expected ^ old) & ~added);
+			added |= expected ^ old;
+		}
+		iommu_gather_add(gather, iova(base), iova(base + pt_size(level) - 1), true);
+	}
+	pt->stores++;
+	if (!pt->coherent)
+		pt_clean(pt, slot, 1);
+	if (error)
+		PT_FN(table_free)(pt, pt_format_address(table), level - 1);
+	return error;
+}
+
+/* ---- walk --------------------------------------------------------------------------- */
+
+static void PT_FN(walk_fault)(const struct pt *pt, struct iommu_walk *walk,
+			      enum pt_problem problem, uint32_t access)
+{
+	struct pt_verdict verdict = pt_format_verdict(problem, access, pt->scalable);
+
+	walk->translated = false;
+	walk->reason = verdict.reason;
+	walk->mnemonic = verdict.mnemonic;
+	walk->text = verdict.text;
+}
+
+/** Read the tables as hardware would, entry by entry, believing nothing of them. */
+PT_PUBLIC void PT_FN(walk)(struct pt *pt, iova_t at, uint32_t access, struct iommu_walk *walk)
+{
+	static const char *const names[] = PT_FORMAT_NAMES;
+	const uint64_t *table = pt_table(pt, pt->root.value);
+	uint32_t rights = IOMMU_READ | IOMMU_WRITE;
+	bool privileged = false;
+
+	if (access & IOMMU_ATOMIC)
+		access |= IOMMU_READ | IOMMU_WRITE;
+	if (!pt_format_in_width(at.value, pt->levels)) {
+		PT_FN(walk_fault)(pt, walk, PT_PROBLEM_WIDTH, access);
+		return;
+	}
+	for (unsigned level = pt->levels;; level--) {
+		const uint64_t *slot = &table[pt_index(at.value, level)];
+		uint64_t entry = pt_load(slot);
+		struct iommu_walk_step *step = iommu_walk_step(
+			walk, names[level], pt_index(at.value, level), iommu_os_pa(pt->os, slot));
+		step->entry[0] = entry;
+		if (!(entry & PT_FORMAT_PRESENT)) {
+			iommu_snprintf(step->note, sizeof(step->note), "not present");
+			PT_FN(walk_fault)(pt, walk, PT_PROBLEM_ABSENT, access);
+			return;
+		}
+		uint64_t wrong = entry & (pt_format_reserved(entry, level, pt->page_sizes) |
+					  pt->reserved_bits);
+		if (wrong) {
+			iommu_snprintf(step->note, sizeof(step->note), "reserved bits %#llx are set",
+				       (unsigned long long)wrong);
+			PT_FN(walk_fault)(pt, walk, PT_PROBLEM_RESERVED, access);
+			return;
+		}
+		uint64_t address = pt_format_address(entry);
+		rights &= pt_format_rights(entry);
+		privileged |= pt_format_privileged(entry);
+		if (!pt_format_is_leaf(entry, level)) {
+			iommu_snprintf(step->note, sizeof(step->note), "table at %#llx, %s%s",
+				       (unsigned long long)address,
+				       pt_rights_text(pt_format_rights(entry)),
+				       pt_format_privileged(entry) ? ", supervisor" : "");
+			table = pt_table(pt, address);
+			continue;
+		}
+		address &= ~(pt_size(level) - 1); /* a bit of it may be PAT */
+		iommu_snprintf(step->note, sizeof(step->note), "%s page at %#llx, %s%s%s",
+			       pt_size_text(level), (unsigned long long)address,
+			       pt_rights_text(pt_format_rights(entry)),
+			       pt_format_privileged(entry) ? ", supervisor" : "",
+			       entry & PT_FORMAT_DIRTY ? ", dirty" : "");
+		walk->result = pa(address | (at.value & (pt_size(level) - 1)));
+		walk->page_bytes = pt_size(level);
+		walk->rights = rights;
+		break;
+	}
+	if (privileged && !(access & IOMMU_PRIV))
+		PT_FN(walk_fault)(pt, walk, PT_PROBLEM_PRIVILEGED, access);
+	else if (access & ~rights & IOMMU_WRITE)
+		PT_FN(walk_fault)(pt, walk, PT_PROBLEM_NO_WRITE, access);
+	else if (access & ~rights & IOMMU_READ)
+		PT_FN(walk_fault)(pt, walk, PT_PROBLEM_NO_READ, access);
+	else if (PT_FORMAT_INTERRUPT_WINDOW && walk->result.value >> 20 == 0xfee)
+		PT_FN(walk_fault)(pt, walk, PT_PROBLEM_INTERRUPT, access);
+	else
+		walk->translated = true;
+}
+
+#endif /* PT_NAME */

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * kernel_main: from the loader's hands to the verdict of a scenario, or the shell.
+ *
+ * Order matters: the console first, so that everything after it can complain; the
+ * processor's tables before memory, so that a fault is explained; the units before
+ * any engine may master the bus.
+ */
+#include "kernel/kernel.h"
+#include "kernel/machine.h"
+#include "kernel/os.h"
+#include "kernel/shell.h"
+
+static struct machine machine;
+
+struct reader {
+	struct scn_program *programs[16];
+	unsigned count;
+	bool failed;
+};
+
+/* Read the scenario called [name, name+length). */
+static void scenario_read(struct reader *reader, const char *name, size_t length)
+{
+	char copy[64];
+	const char *text;
+	size_t bytes;
+
+	if (length >= sizeof(copy) || reader->count >= ARRAY_SIZE(reader->programs)) {
+		klog(IOMMU_LOG_ERROR, "scenario=: a name has 63 characters at most, the list 16 "
+				      "names");
+		reader->failed = true;
+		return;
+	}
+	iommu_snprintf(copy, sizeof(copy), "%.*s", (int)length, name);
+	if (machine.platform.file(&machine, copy, &text, &bytes)) {
+		klog(IOMMU_LOG_ERROR, "scenario=%s: there is no such scenario; `scenarios` in the "
+				      "shell lists them", copy);
+		reader->failed = true;
+		return;
+	}
+	if (scn_parse(&kernel_os, copy, text, bytes, console_print(),
+		      &reader->programs[reader->count]))
+		reader->failed = true;
+	else
+		reader->count++;
+}
+
+/* Run the scenarios in a list with commas between. True if every one passed. A name or
+ * a text that is wrong fails before anything runs. */
+static bool scenarios_run(const char *list)
+{
+	struct reader reader = {0};
+	enum scn_verdict verdict = SCN_FAILED;
+
+	while (*list) {
+		size_t length = 0;
+		while (list[length] && list[length] != ',')
+			length++;
+		if (length)
+			scenario_read(&reader, list, length);
+		list += length + (list[length] == ',');
+	}
+	if (!reader.failed && reader.count)
+		verdict = scn_run(&machine.platform, reader.programs, reader.count);
+	for (unsigned i = 0; i < reader.count; i++)
+		scn_program_free(reader.programs[i]);
+	return verdict == SCN_PASSED;
+}
+
+static bool is_none(const char *text)
+{
+	return text[0] == 'n' && text[1] == 'o' && text[2] == 'n' && text[3] == 'e' && !text[4];
+}
+
+void kernel_main(struct boot_info *boot)
+{
+	struct kernel_options options;
+	bool passed = true;
+
+	cmdline_parse(boot->command_line, &options);
+	panic_action = options.panic;
+	log_level = options.loglevel;
+	cpu_init();
+	console_init(&boot->framebuffer, options.console);
+	vm_init(boot);
+	kprintf("Nestor: an IOMMU core on bare metal\n\n");
+	for (unsigned i = 0; i < options.complaint_count && i < CMDLINE_MAX_COMPLAINTS; i++)
+		klog(IOMMU_LOG_WARNING, "%s", options.complaints[i]);
+	if (options.complaint_count > CMDLINE_MAX_COMPLAINTS)
+		klog(IOMMU_LOG_WARNING, "command line: %u more words are wrong",
+		     options.complaint_count - CMDLINE_MAX_COMPLAINTS);
+	if (boot->command_line_cut)
+		klog(IOMMU_LOG_WARNING, "command line: cut after %d characters",
+		     BOOT_MAX_COMMAND_LINE - 1);
+	if (boot->memory_cut)
+		klog(IOMMU_LOG_WARNING, "memory map: more than %d entries, the rest is left alone",
+		     BOOT_MAX_MEMORY);
+
+	machine_init(&machine, boot, &options);
+	machine_print(&machine, console_print());
+	kprintf("\n");
+
+	if (options.scenario[0] && !is_none(options.scenario))
+		passed = scenarios_run(options.scenario);
+	bool reset = false;
+	if (options.shell_after)
+		reset = shell_run(&machine.platform) == SHELL_RESET;
+	machine_exit(&machine);
+	if (reset)
+		power_reset();
+	power_off(passed);
+}

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Conditions: what the machine at hand can do, for `need` and `if`.
+ *
+ * They are read from the hardware's own registers (as GET_HW_INFO gives them), not
+ * from what the driver grants, so that a promise behind `if` is a real one. They
+ * speak of the device that was opened last, or of the first engine's.
+ */
+#include "iommu/field.h"
+#include "kernel/scn_state.h"
+
+/* CAP/ECAP of VT-d, from struct iommu_hw_info_vtd: sections 11.4.2 and 11.4.3. */
+enum { HW_INFO_VTD = 1 };
+struct hw_info_vtd {
+	uint32_t flags, reserved;
+	uint64_t cap, ecap;
+};
+#define ECAP_NEST BIT64(26)
+#define ECAP_SMTS BIT64(43)
+#define ECAP_SSTS BIT64(46)
+#define ECAP_FSTS BIT64(47)
+
+struct traits {
+	bool has_unit, mock, scalable, first_stage, second_stage, nests;
+};
+
+static struct iommu_device *device_of(struct scn *scn)
+{
+	for (struct scn_object *object = scn->objects; object; object = object->next)
+		if (object->kind == SCN_DEVICE)
+			return object->device; /* the youngest is first */
+	for (struct dma_engine *engine = scn->platform->engines; engine; engine = engine->next)
+		if (engine->pci->iommu && engine->pci->iommu->unit)
+			return engine->pci->iommu;
+	return NULL;
+}
+
+static bool is_scalable(const struct iommu_unit *unit, uint64_t ecap)
+{
+	if (unit->mode != IOMMU_MODE_AUTO)
+		return unit->mode == IOMMU_MODE_SCALABLE;
+	if (unit->iommu->options.mode != IOMMU_MODE_AUTO)
+		return unit->iommu->options.mode == IOMMU_MODE_SCALABLE;
+	return ecap & ECAP_SMTS && ecap & (ECAP_SSTS | ECAP_FSTS);
+}
+
+static struct traits traits_of(struct iommu_device *device)
+{
+	struct traits traits = {0};
+	struct hw_info_vtd info = {0};
+	uint32_t type = 0;
+
+	if (!device || !device->unit)
+		return traits;
+	struct iommu_unit *unit = device->unit;
+	traits.has_unit = true;
+	traits.mock = unit->segment == UFD_MOCK_SEGMENT;
+	if (traits.mock) {
+		traits.first_stage = traits.second_stage = traits.nests = true;
+		return traits;
+	}
+	if (!unit->ops->hw_info || unit->ops->hw_info(device, &type, &info, sizeof(info)) < 0 ||
+	    type != HW_INFO_VTD)
+		return traits;
+	traits.scalable = is_scalable(unit, info.ecap);
+	traits.first_stage = traits.scalable && info.ecap & ECAP_FSTS;
+	traits.second_stage = !traits.scalable || info.ecap & ECAP_SSTS;
+	traits.nests = traits.scalable && info.ecap & ECAP_NEST;
+	return traits;
+}
+
+static bool page_size_works(struct iommu_device *device, uint64_t bytes)
+{
+	struct iommu_domain *domain;
+	bool works = false;
+
+	if (device && iommu_domain_alloc_user(device, 0, NULL, NULL, &domain) == 0) {
+		works = domain->page_sizes & bytes;
+		(void)!iommu_domain_free(domain);
+	}
+	return works;
+}
+
+static bool memory_can_be_had(struct scn *scn, uint64_t bytes)
+{
+	struct user_buffer *probe;
+
+	if (user_buffer_create(scn->platform->memory, ".probe", bytes, 0, 0, &probe) != 0)
+		return false;
+	return user_buffer_destroy(scn->platform->memory, probe) == 0;
+}
+
+static bool engine_is_there(struct scn *scn, uint64_t abilities)
+{
+	for (struct dma_engine *engine = scn->platform->engines; engine; engine = engine->next)
+		if ((engine->ops->abilities & abilities) == abilities && engine->pci->iommu &&
+		    engine->pci->iommu->unit)
+			return true;
+	return false;
+}
+
+static const char *ability_name(uint64_t ability)
+{
+	return ability == DMA_CAN_COPY    ? "copies"
+	       : ability == DMA_CAN_FETCH ? "reads memory"
+	       : ability == DMA_CAN_STORE ? "writes memory"
+					  : "is fast";
+}
+
+bool scn_condition_holds(struct scn *scn, const struct scn_condition *condition, char *why,
+			 size_t why_bytes)
+{
+	struct iommu_device *device = device_of(scn);
+	struct traits traits = traits_of(device);
+	char size[24], what[64] = "";
+	bool holds = false;
+
+#define WHAT(...) iommu_snprintf(what, sizeof(what), __VA_ARGS__)
+	switch (condition->what) {
+	case SCN_IF_LEGACY:
+		holds = traits.has_unit && !traits.mock && !traits.scalable;
+		WHAT("a unit in legacy mode");
+		break;
+	case SCN_IF_SCALABLE:
+		holds = traits.scalable;
+		WHAT("a unit in scalable mode");
+		break;
+	case SCN_IF_FIRST_STAGE:
+		holds = traits.first_stage;
+		WHAT("a unit with first-stage tables");
+		break;
+	case SCN_IF_SECOND_STAGE:
+		holds = traits.second_stage;
+		WHAT("a unit with second-stage tables");
+		break;
+	case SCN_IF_NESTS:
+		holds = traits.nests;
+		WHAT("a unit that can nest");
+		break;
+	case SCN_IF_MOCK:
+		holds = traits.mock;
+		WHAT("the mock unit");
+		break;
+	case SCN_IF_HARDWARE:
+		holds = traits.has_unit && !traits.mock;
+		WHAT("a hardware unit");
+		break;
+	case SCN_IF_ENGINE:
+		holds = engine_is_there(scn, condition->number);
+		WHAT("a DMA engine that %s", ability_name(condition->number));
+		break;
+	case SCN_IF_PAGE:
+		holds = page_size_works(device, condition->number);
+		WHAT("pages of %s", scn_size_text(condition->number, size));
+		break;
+	case SCN_IF_MEMORY:
+		holds = memory_can_be_had(scn, condition->number);
+		WHAT("%s of contiguous memory", scn_size_text(condition->number, size));
+		break;
+	}
+#undef WHAT
+	if (holds == condition->negated)
+		iommu_snprintf(why, why_bytes, "%s %s here", what,
+			       condition->negated ? "is" : "is not");
+	return holds != condition->negated;
+}

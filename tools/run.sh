@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+#
+# make run: boots the kernel in QEMU with a VT-d unit and devices that master DMA,
+# and runs a scenario. With a terminal on standard input it stays in the shell;
+# without one it powers off, and the exit status is the scenario's verdict.
+#
+#   tools/run.sh KERNEL SCENARIO MODE
+set -euo pipefail
+cd "$(dirname "$0")/.."
+kernel=$1 scenario=$2 mode=${3:-auto}
+unit=plain
+[ "$mode" = scalable ] && unit=scalable
+words="scenario=$scenario vtd=$mode console=serial panic=exit"
+if [ -t 0 ]; then
+	exec tools/qemu.sh --kernel "$kernel" --iommu "$unit" --engines "edu nvme" \
+		--cmdline "$words after=shell" --interactive
+fi
+exec tools/qemu.sh --kernel "$kernel" --iommu "$unit" --engines "edu nvme" \
+	--cmdline "$words after=off" --timeout 60

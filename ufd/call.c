@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Calls on /dev/iommu: the table of commands, and structures that grow.
+ *
+ * The structure is copied from user memory once; nothing is read twice, so a
+ * program that changes it during the call changes nothing. Shorter than the
+ * command's first version: -EINVAL. Shorter than known: the rest is zero. Longer:
+ * the rest must be zero, or -E2BIG.
+ */
+#include "ufd/private.h"
+
+#include "iommu/string.h"
+
+/** Room for any known structure. */
+union arguments {
+	struct iommu_destroy destroy;
+	struct iommu_hw_info hw_info;
+	struct iommu_hwpt_alloc hwpt_alloc;
+	struct iommu_ioas_alloc ioas_alloc;
+	struct iommu_ioas_allow_iovas allow_iovas;
+	struct iommu_ioas_copy copy;
+	struct iommu_ioas_iova_ranges iova_ranges;
+	struct iommu_ioas_map map;
+	struct iommu_ioas_unmap unmap;
+	struct iommu_option option;
+};
+
+struct command {
+	uint16_t bytes; /* of the structure as known; 0: no such command */
+	uint16_t least; /* of its first version */
+	int (*run)(struct ufd_call *call);
+};
+
+#define COMMAND(name, structure, last_field, function)                                             \
+	[IOMMUFD_CMD_##name - IOMMUFD_CMD_BASE] = {                                                \
+		.bytes = sizeof(struct structure),                                                 \
+		.least = offsetof(struct structure, last_field) +                                  \
+			 sizeof(((struct structure *)0)->last_field),                              \
+		.run = function,                                                                   \
+	}
+
+/* last_field: the last one of the version that Linux first had. */
+static const struct command commands[] = {
+	COMMAND(DESTROY, iommu_destroy, id, ufd_call_destroy),
+	COMMAND(IOAS_ALLOC, iommu_ioas_alloc, out_ioas_id, ufd_call_ioas_alloc),
+	COMMAND(IOAS_ALLOW_IOVAS, iommu_ioas_allow_iovas, allowed_iovas, ufd_call_ioas_allow_iovas),
+	COMMAND(IOAS_COPY, iommu_ioas_copy, src_iova, ufd_call_ioas_copy),
+	COMMAND(IOAS_IOVA_RANGES, iommu_ioas_iova_ranges, out_iova_alignment,
+		ufd_call_ioas_iova_ranges),
+	COMMAND(IOAS_MAP, iommu_ioas_map, iova, ufd_call_ioas_map),
+	COMMAND(IOAS_UNMAP, iommu_ioas_unmap, length, ufd_call_ioas_unmap),
+	COMMAND(OPTION, iommu_option, val64, ufd_call_option),
+	COMMAND(HWPT_ALLOC, iommu_hwpt_alloc, __reserved, ufd_call_hwpt_alloc),
+	COMMAND(GET_HW_INFO, iommu_hw_info, __reserved, ufd_call_get_hw_info),
+};
+
+/** Are the @p bytes at @p user all zero? 0, -E2BIG, -EFAULT. */
+static int check_zero(const struct ufd *ufd, uint64_t user, uint64_t bytes)
+{
+	uint8_t piece[128];
+
+	while (bytes) {
+		size_t now = bytes < sizeof(piece) ? (size_t)bytes : sizeof(piece);
+		int error = ufd_copy_in(ufd, piece, user, now);
+		if (error)
+			return error;
+		for (size_t i = 0; i < now; i++)
+			if (piece[i])
+				return -E2BIG;
+		user += now;
+		bytes -= now;
+	}
+	return 0;
+}
+
+int ufd_respond(const struct ufd_call *call)
+{
+	uint32_t bytes = call->user_bytes < call->bytes ? call->user_bytes : call->bytes;
+
+	return ufd_copy_out(call->ufd, call->user, call->arguments, bytes);
+}
+
+int ufd_context_ioctl(struct ufd_context *context, uint32_t number, uint64_t user)
+{
+	struct ufd *ufd = context->file.ufd;
+	union arguments arguments;
+	uint32_t size = 0;
+
+	uint32_t index = number - UFD_COMMAND(IOMMUFD_TYPE, IOMMUFD_CMD_BASE);
+	if (index >= ARRAY_SIZE(commands) || !commands[index].run)
+		return ufd_refuse(ufd, -ENOTTY, "command %#x is none of /dev/iommu's", number);
+	const struct command *command = &commands[index];
+
+	int error = ufd_copy_in(ufd, &size, user, sizeof(size));
+	if (error)
+		return error;
+	if (size < command->least)
+		return ufd_refuse(ufd, -EINVAL, "command %#x: a structure of %u bytes, at least %u",
+				  number, size, command->least);
+
+	uint32_t known = size < command->bytes ? size : command->bytes;
+	memset(&arguments, 0, sizeof(arguments));
+	error = ufd_copy_in(ufd, &arguments, user, known);
+	if (!error && size > known)
+		error = user + size < user ? -EFAULT : check_zero(ufd, user + known, size - known);
+	if (error)
+		return error;
+	memcpy(&arguments, &size, sizeof(size));
+
+	struct ufd_call call = {
+		.ufd = ufd,
+		.context = context,
+		.user = user,
+		.user_bytes = size,
+		.bytes = command->bytes,
+		.arguments = &arguments,
+	};
+	return command->run(&call);
+}

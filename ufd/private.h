@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of ufd/ share: descriptors, objects, and the lock order.
+ *
+ * A descriptor is /dev/iommu (struct ufd_context: a table of objects) or a device
+ * (struct ufd_cdev). A bound device keeps its context alive, as VFIO does, so a
+ * context may outlive its descriptor.
+ *
+ * Locks, outermost first. Code that holds one takes only those below it:
+ *   ufd_cdev.lock          one call at a time on a device descriptor
+ *   ufd_context.device_lock  groups, attachments, making and unmaking HWPTs
+ *   ufd_ioas.lock          areas, ranges and HWPTs of one IOAS; never two at once
+ *   ufd_context.pages_lock pin state of memory that areas share
+ *   (iommu->lock, the drivers' locks, the memory provider's)
+ *   ufd_context.table_lock ids, states and counts of objects
+ *   ufd.lock               the descriptor table and the counts of its files
+ * Map and unmap take ufd_ioas.lock and no other (table_lock for an instant), so
+ * calls on different IOASes do not contend. User memory is read and written, and
+ * pinned, with these locks held; the provider must not call back.
+ */
+#ifndef UFD_PRIVATE_H
+#define UFD_PRIVATE_H
+
+#include "iommu/iova.h"
+#include "ufd/iommufd.h"
+#include "ufd/ufd.h"
+#include "ufd/vfio.h"
+
+/* ---- descriptors ------------------------------------------------------------- */
+
+enum ufd_file_kind { UFD_FILE_CONTEXT, UFD_FILE_DEVICE };
+
+struct ufd_file {
+	struct ufd *ufd;
+	enum ufd_file_kind kind;
+	uint32_t refs; /* under ufd->lock: the table's, running calls', bound devices' */
+};
+
+struct ufd_object;
+struct ufd_group;
+
+struct ufd_context {
+	struct ufd_file file;
+	struct iommu_lock device_lock, pages_lock, table_lock;
+	struct ufd_object **objects; /* by id - 1 */
+	uint32_t capacity;           /* of objects */
+	uint32_t lowest_free;        /* no id below this is free */
+	struct ufd_group *groups;
+	bool rlimit_by_process;
+};
+
+struct ufd_device;
+
+struct ufd_cdev {
+	struct ufd_file file;
+	struct iommu_device *device;
+	struct iommu_lock lock;
+	struct ufd_device *bound; /* written under lock and ufd->lock */
+};
+
+/** Drop a reference; the last one ends the file. No lock is held. */
+void ufd_file_put(struct ufd_file *file);
+/** The file of @p fd with a reference taken. -EBADF. */
+int must_check ufd_file_get(struct ufd *ufd, int fd, struct ufd_file **out);
+/** End a context that nothing refers to: destroy its objects. */
+void ufd_context_free(struct ufd_context *context);
+int must_check ufd_context_new(struct ufd *ufd, struct ufd_context **out);
+void ufd_cdev_free(struct ufd_cdev *cdev);
+
+static inline void ufd_lock(const struct ufd *ufd, struct iommu_lock *lock)
+{
+	ufd->os->lock(ufd->os->ctx, lock);
+}
+
+static inline void ufd_unlock(const struct ufd *ufd, struct iommu_lock *lock)
+{
+	ufd->os->unlock(ufd->os->ctx, lock);
+}
+
+static inline void *ufd_alloc(const struct ufd *ufd, size_t bytes)
+{
+	return ufd->os->alloc(ufd->os->ctx, bytes);
+}
+
+static inline void ufd_free(const struct ufd *ufd, void *object, size_t bytes)
+{
+	ufd->os->free(ufd->os->ctx, object, bytes);
+}
+
+/** Make @p count locks, or none. */
+int must_check ufd_locks_init(const struct ufd *ufd, struct iommu_lock *const *locks,
+			      const char *const *names, size_t count);
+
+/** Say why a call is refused (a debug line), and return @p error. */
+int ufd_refuse(const struct ufd *ufd, int error, const char *format, ...) printf_like(3, 4);
+
+/* ---- user memory ------------------------------------------------------------------ */
+
+/** Copy @p bytes at @p user; -EFAULT, also if the range wraps around. */
+int must_check ufd_copy_in(const struct ufd *ufd, void *to, uint64_t user, size_t bytes);
+int must_check ufd_copy_out(const struct ufd *ufd, uint64_t user, const void *from, size_t bytes);
+/** Store @p bytes zeros at @p user. 0 or -EFAULT. */
+int must_check ufd_zero_out(const struct ufd *ufd, uint64_t user, uint64_t bytes);
+
+/** A running call on /dev/iommu: the structure, zero-extended, and where it is. */
+struct ufd_call {
+	struct ufd *ufd;
+	struct ufd_context *context;
+	uint64_t user;
+	uint32_t user_bytes; /* as the caller says */
+	uint32_t bytes;      /* as this code knows the structure */
+	void *arguments;
+};
+
+/** Write the structure back, as much of it as the caller has. 0 or -EFAULT. */
+int must_check ufd_respond(const struct ufd_call *call);
+int must_check ufd_context_ioctl(struct ufd_context *context, uint32_t command, uint64_t user);
+int must_check ufd_cdev_ioctl(struct ufd_cdev *cdev, uint32_t command, uint64_t user);
+
+/* ---- objects -------------------------------------------------------------------------- */
+
+enum ufd_state {
+	UFD_NEW,   /* has an id, and cannot be found yet */
+	UFD_LIVE,
+	UFD_DYING, /* cannot be found any more */
+};
+
+/** The head of every object. */
+struct ufd_object {
+	struct ufd_context *context;
+	uint32_t id;    /* 1, 2, ...: the lowest that is free */
+	uint8_t kind;   /* enum ufd_kind */
+	uint8_t state;  /* enum ufd_state */
+	uint32_t users; /* what must go before it may: under table_lock */
+	uint32_t holds; /* calls that are using it now: under table_lock */
+};
+
+/** A zeroed object of @p bytes with an id, UFD_NEW. 0 or -ENOMEM. */
+int must_check ufd_object_new(struct ufd_context *context, enum ufd_kind kind, size_t bytes,
+			      void *out);
+/** Let a new object be found. */
+void ufd_object_publish(struct ufd_object *object);
+/** Give the id of an object that is not UFD_LIVE back, and free it. */
+void ufd_object_free(struct ufd_object *object, size_t bytes);
+/** Find and hold; @p kind UFD_NONE is any. -ENOENT. */
+int must_check ufd_object_hold(struct ufd_context *context, uint32_t id, enum ufd_kind kind,
+			       void *out);
+void ufd_object_release(struct ufd_object *object);
+/** Add or drop long-term users. */
+void ufd_object_use(struct ufd_object *object, uint32_t users);
+void ufd_object_unuse(struct ufd_object *object, uint32_t users);
+/** Take one hold if the object is live; false if not. */
+bool ufd_object_try_hold(struct ufd_object *object);
+/** Drop one user and take one hold, if that was the last user; else only drop. */
+bool ufd_object_unuse_hold(struct ufd_object *object, uint32_t users);
+/** Destroy an object on which the caller has a hold, which goes in any case. No
+ *  lock is held. 0, -EBUSY if it has users, -ENOENT if another destroys it. */
+int must_check ufd_object_destroy(struct ufd_object *object);
+
+int must_check ufd_call_destroy(struct ufd_call *call);
+
+/* ---- memory: ufd/pages.c ---------------------------------------------------------------- */
+
+struct ufd_pages;
+
+/** A run of user memory, mapped at an IOVA. 64 bytes. */
+struct ufd_area {
+	struct iova_node node; /* first */
+	uintptr_t pages;       /* struct ufd_pages *; bits 1:0 are the rights */
+	uint64_t start;        /* byte of the pages that node.first maps */
+};
+
+_Static_assert(sizeof(struct ufd_area) == 64, "with its pages an area costs 96 bytes");
+
+static inline struct ufd_pages *ufd_area_pages(const struct ufd_area *area)
+{
+	return (struct ufd_pages *)(area->pages & ~(uintptr_t)3);
+}
+
+static inline uint32_t ufd_area_rights(const struct ufd_area *area)
+{
+	return (uint32_t)(area->pages & 3);
+}
+
+static inline uint64_t ufd_area_bytes(const struct ufd_area *area)
+{
+	return area->node.last - area->node.first + 1;
+}
+
+/** The pages of [user, user + bytes), not pinned, with one reference; the range is
+ *  not empty and does not wrap around. 0 or -ENOMEM. */
+int must_check ufd_pages_new(struct ufd_context *context, uint64_t user, uint64_t bytes,
+			     bool writable, struct ufd_pages **out);
+void ufd_pages_get(struct ufd_pages *pages);
+/** Drop a reference; the last one frees. Its pins are dropped already. */
+void ufd_pages_put(struct ufd_context *context, struct ufd_pages *pages);
+bool ufd_pages_writable(const struct ufd_pages *pages);
+/** Pin, or count one more user of the pins. 0, -EFAULT, -ENOMEM. The caller holds
+ *  the lock of an IOAS in which an area refers to the pages. */
+int must_check ufd_pages_pin(struct ufd_context *context, struct ufd_pages *pages);
+/** Undo one pin. @p safe: no device can reach the memory through what was just
+ *  unmapped; if not, the pins stay for good. */
+void ufd_pages_unpin(struct ufd_context *context, struct ufd_pages *pages, bool safe);
+/** Map [start, start + bytes) of pinned pages at @p at; @p small: in 4 KiB pages
+ *  only. All or nothing; the caller flushes @p gather in any case. */
+int must_check ufd_pages_map(const struct ufd_pages *pages, uint64_t start, uint64_t bytes,
+			     struct iommu_domain *domain, iova_t at, uint32_t rights, bool small,
+			     struct iommu_gather *gather);
+
+/* ---- IOAS: ufd/ioas.c, ufd/map.c ----------------------------------------------------------- */
+
+struct ufd_hwpt;
+
+struct ufd_ioas {
+	struct ufd_object object; /* first; users: its HWPTs */
+	struct iommu_lock lock;   /* all below */
+	struct iova_space areas;
+	struct iova_ranges ranges;
+	struct ufd_hwpt *hwpts;   /* changed under device_lock and lock */
+	uint64_t alignment;       /* of IOVAs and lengths: 1 without a HWPT */
+	uint64_t mapped_bytes;
+	bool small_pages;         /* IOMMU_OPTION_HUGE_PAGES is 0 */
+};
+
+/** Map every area in @p hwpt, which is attached nowhere, and let it follow. 0,
+ *  -EADDRINUSE if its aperture or alignment excludes an area, -ENOMEM, -EFAULT
+ *  (pinning), or as iommu_map(). device_lock is held. */
+int must_check ufd_ioas_add_hwpt(struct ufd_ioas *ioas, struct ufd_hwpt *hwpt);
+/** Undo; frees the HWPT's domain on the way. */
+void ufd_ioas_remove_hwpt(struct ufd_ioas *ioas, struct ufd_hwpt *hwpt);
+/** Reserve for @p owner what no device of @p group may use. 0, -ENOMEM, -EADDRINUSE. */
+int must_check ufd_ioas_reserve(struct ufd_ioas *ioas, struct iommu_group *group,
+				const void *owner);
+void ufd_ioas_unreserve(struct ufd_ioas *ioas, const void *owner);
+void ufd_ioas_free(struct ufd_ioas *ioas);
+void ufd_ioas_info(struct ufd_ioas *ioas, struct ufd_object_info *out);
+/** Drop every area; nothing is mapped in hardware. */
+void ufd_ioas_drop_areas(struct ufd_ioas *ioas);
+
+int must_check ufd_call_ioas_alloc(struct ufd_call *call);
+int must_check ufd_call_ioas_iova_ranges(struct ufd_call *call);
+int must_check ufd_call_ioas_allow_iovas(struct ufd_call *call);
+int must_check ufd_call_option(struct ufd_call *call);
+int must_check ufd_call_ioas_map(struct ufd_call *call);
+int must_check ufd_call_ioas_copy(struct ufd_call *call);
+int must_check ufd_call_ioas_unmap(struct ufd_call *call);
+
+/* ---- HWPT: ufd/hwpt.c -------------------------------------------------------------------------- */
+
+/** Does an IOMMU that failed to flush still reach memory? Then it must stay pinned. */
+struct ufd_hwpt {
+	struct ufd_object object; /* first; users: attached devices, nested HWPTs */
+	struct iommu_domain *domain;
+	struct ufd_ioas *ioas;    /* paging: its IOAS; nested: its parent's */
+	struct ufd_hwpt *parent;  /* nested */
+	struct ufd_hwpt *next;    /* in ioas->hwpts */
+	bool automatic;
+};
+
+/** A paging HWPT with the mappings of @p ioas. device_lock is held. */
+int must_check ufd_hwpt_new(struct ufd_ioas *ioas, struct iommu_device *device, uint32_t flags,
+			    const struct iommu_user_data *data, struct ufd_hwpt **out);
+/** Free a HWPT that has no users and is not UFD_LIVE. device_lock is held. */
+void ufd_hwpt_free(struct ufd_hwpt *hwpt);
+int must_check ufd_call_hwpt_alloc(struct ufd_call *call);
+
+/* ---- devices: ufd/device.c, ufd/cdev.c ------------------------------------------------------------ */
+
+/** The devices of a context that cannot be told apart. Under device_lock. */
+struct ufd_group {
+	struct ufd_group *next;
+	struct iommu_group *group;
+	struct ufd_hwpt *hwpt; /* NULL: blocked */
+	uint32_t bound, attached;
+};
+
+struct ufd_device {
+	struct ufd_object object; /* first; users: 1, its descriptor's */
+	struct iommu_device *device;
+	struct ufd_group *group;
+	bool attached;
+};
+
+/** Claim the device for @p context. UFD_NEW. 0, -ENODEV without a unit, -EBUSY,
+ *  -EINVAL if it is bound to the context already, -ENOMEM. */
+int must_check ufd_device_bind(struct ufd_context *context, struct iommu_device *device,
+			       struct ufd_device **out);
+/** Detach, give the group back. No lock is held. */
+void ufd_device_unbind(struct ufd_device *device);
+/** Attach, or replace what is attached; *pt_id becomes the HWPT's. */
+int must_check ufd_device_attach(struct ufd_device *device, uint32_t *pt_id);
+void ufd_device_detach(struct ufd_device *device);
+int must_check ufd_call_get_hw_info(struct ufd_call *call);
+
+#endif

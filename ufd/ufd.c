@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Descriptors: opening, closing, and finding the file behind a number.
+ *
+ * A file lives as long as something refers to it: the table, a call that runs on
+ * it, and, for /dev/iommu, each device that is bound to it. So a close during a
+ * call, or before the devices' closes, ends nothing too early.
+ */
+#include "ufd/private.h"
+
+#include "iommu/string.h"
+
+enum { FIRST_FD = 3 };
+
+int ufd_init(struct ufd *ufd, struct iommu *iommu, const struct ufd_memory_ops *memory,
+	     void *memory_ctx)
+{
+	*ufd = (struct ufd){
+		.iommu = iommu,
+		.os = iommu_os(iommu),
+		.memory = memory,
+		.memory_ctx = memory_ctx,
+	};
+	return ufd->os->lock_init(ufd->os->ctx, &ufd->lock, "ufd descriptors");
+}
+
+void ufd_exit(struct ufd *ufd)
+{
+	for (int fd = FIRST_FD; fd < FIRST_FD + UFD_MAX_FILES; fd++)
+		(void)ufd_close(ufd, fd);
+	ufd->os->lock_destroy(ufd->os->ctx, &ufd->lock);
+}
+
+int ufd_locks_init(const struct ufd *ufd, struct iommu_lock *const *locks, const char *const *names,
+		   size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		int error = ufd->os->lock_init(ufd->os->ctx, locks[i], names[i]);
+		if (error) {
+			while (i--)
+				ufd->os->lock_destroy(ufd->os->ctx, locks[i]);
+			return error;
+		}
+	}
+	return 0;
+}
+
+int ufd_refuse(const struct ufd *ufd, int error, const char *format, ...)
+{
+	char text[192];
+	va_list args;
+
+	if (!ufd->os->log)
+		return error;
+	va_start(args, format);
+	(void)iommu_vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	iommu_log(ufd->os, IOMMU_LOG_DEBUG, "ufd: %s: %s", iommu_errno_name(error), text);
+	return error;
+}
+
+/* ---- the table ------------------------------------------------------------------- */
+
+/** Put @p file, whose one reference becomes the table's, at the lowest free number. */
+static int file_install(struct ufd *ufd, struct ufd_file *file)
+{
+	int fd = -EMFILE;
+
+	ufd_lock(ufd, &ufd->lock);
+	for (int i = 0; i < UFD_MAX_FILES; i++) {
+		if (ufd->files[i])
+			continue;
+		ufd->files[i] = file;
+		fd = FIRST_FD + i;
+		break;
+	}
+	ufd_unlock(ufd, &ufd->lock);
+	return fd;
+}
+
+int ufd_file_get(struct ufd *ufd, int fd, struct ufd_file **out)
+{
+	struct ufd_file *file = NULL;
+
+	if (fd < FIRST_FD || fd >= FIRST_FD + UFD_MAX_FILES)
+		return -EBADF;
+	ufd_lock(ufd, &ufd->lock);
+	file = ufd->files[fd - FIRST_FD];
+	if (file)
+		file->refs++;
+	ufd_unlock(ufd, &ufd->lock);
+	*out = file;
+	return file ? 0 : -EBADF;
+}
+
+void ufd_file_put(struct ufd_file *file)
+{
+	struct ufd *ufd = file->ufd;
+
+	ufd_lock(ufd, &ufd->lock);
+	bool last = --file->refs == 0;
+	ufd_unlock(ufd, &ufd->lock);
+	if (!last)
+		return;
+	if (file->kind == UFD_FILE_CONTEXT)
+		ufd_context_free(container_of(file, struct ufd_context, file));
+	else
+		ufd_cdev_free(container_of(file, struct ufd_cdev, file));
+}
+
+int ufd_open(struct ufd *ufd)
+{
+	struct ufd_context *context = NULL;
+
+	int error = ufd_context_new(ufd, &context);
+	if (error)
+		return error;
+	int fd = file_install(ufd, &context->file);
+	if (fd < 0)
+		ufd_file_put(&context->file);
+	return fd;
+}
+
+int ufd_open_device(struct ufd *ufd, struct iommu_device *device)
+{
+	struct ufd_cdev *cdev = ufd_alloc(ufd, sizeof(*cdev));
+
+	if (!cdev)
+		return -ENOMEM;
+	cdev->file = (struct ufd_file){.ufd = ufd, .kind = UFD_FILE_DEVICE, .refs = 1};
+	cdev->device = device;
+	int error = ufd->os->lock_init(ufd->os->ctx, &cdev->lock, "ufd device descriptor");
+	if (error) {
+		ufd_free(ufd, cdev, sizeof(*cdev));
+		return error;
+	}
+	int fd = file_install(ufd, &cdev->file);
+	if (fd < 0)
+		ufd_file_put(&cdev->file);
+	return fd;
+}
+
+int ufd_close(struct ufd *ufd, int fd)
+{
+	struct ufd_file *file = NULL;
+
+	if (fd < FIRST_FD || fd >= FIRST_FD + UFD_MAX_FILES)
+		return -EBADF;
+	ufd_lock(ufd, &ufd->lock);
+	file = ufd->files[fd - FIRST_FD];
+	ufd->files[fd - FIRST_FD] = NULL;
+	ufd_unlock(ufd, &ufd->lock);
+	if (!file)
+		return -EBADF;
+	ufd_file_put(file);
+	return 0;
+}
+
+int ufd_ioctl(struct ufd *ufd, int fd, unsigned long command, uint64_t user)
+{
+	struct ufd_file *file = NULL;
+
+	int result = ufd_file_get(ufd, fd, &file);
+	if (result)
+		return result;
+	if (file->kind == UFD_FILE_CONTEXT)
+		result = ufd_context_ioctl(container_of(file, struct ufd_context, file),
+					   (uint32_t)command, user);
+	else
+		result = ufd_cdev_ioctl(container_of(file, struct ufd_cdev, file),
+					(uint32_t)command, user);
+	ufd_file_put(file);
+	return result;
+}
+
+/* ---- user memory -------------------------------------------------------------------- */
+
+static bool wraps(uint64_t user, uint64_t bytes)
+{
+	return bytes && user + (bytes - 1) < user;
+}
+
+int ufd_copy_in(const struct ufd *ufd, void *to, uint64_t user, size_t bytes)
+{
+	if (wraps(user, bytes))
+		return -EFAULT;
+	return ufd->memory->copy_in(ufd->memory_ctx, to, user, bytes);
+}
+
+int ufd_copy_out(const struct ufd *ufd, uint64_t user, const void *from, size_t bytes)
+{
+	if (wraps(user, bytes))
+		return -EFAULT;
+	return ufd->memory->copy_out(ufd->memory_ctx, user, from, bytes);
+}
+
+int ufd_zero_out(const struct ufd *ufd, uint64_t user, uint64_t bytes)
+{
+	static const uint8_t zeros[128];
+
+	if (wraps(user, bytes))
+		return -EFAULT;
+	while (bytes) {
+		size_t now = bytes < sizeof(zeros) ? (size_t)bytes : sizeof(zeros);
+		int error = ufd_copy_out(ufd, user, zeros, now);
+		if (error)
+			return error;
+		user += now;
+		bytes -= now;
+	}
+	return 0;
+}

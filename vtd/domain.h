@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Domains: one translation, its page table, and its cache tags, that is, under which
+ * ids which units may hold entries of it. VT-d specification 5.10, sections 6.2 and
+ * 6.5.2.13.
+ *
+ * Every domain has a domain id of its own on every unit where it is attached: no two
+ * domains share one, so the rules about equal ids (section 6.2.2) always hold. An id
+ * lives from the first attachment on a unit to the last; before it is given to
+ * another domain, the unit has forgotten it.
+ *
+ * Locking: domain->lock guards tags and children, and is taken by flush; attach takes
+ * it inside iommu->lock; a parent's is taken before a child's.
+ */
+#ifndef VTD_DOMAIN_H
+#define VTD_DOMAIN_H
+
+#include "iommu/ops.h"
+#include "iommu/pt.h"
+#include "vtd/invalidate.h"
+#include "vtd/unit.h"
+
+/** What is common to the page-table formats: each is one C file (second_stage.c,
+ *  first_stage.c) that includes domain_format.h. */
+struct vtd_format {
+	struct iommu_domain_ops ops;
+	int (*init)(struct pt *pt, const struct iommu_os *os, unsigned levels, uint64_t page_sizes,
+		    uint64_t leaf_bits, bool coherent);
+	void (*destroy)(struct pt *pt);
+	void (*walk)(struct pt *pt, iova_t at, uint32_t access, struct iommu_walk *walk);
+};
+extern const struct vtd_format vtd_second_stage_format;
+extern const struct vtd_format vtd_first_stage_format;
+extern const struct iommu_domain_ops vtd_identity_ops;
+
+/** A cache tag: entries of the domain may be held by `unit` under (did, pasid). */
+struct vtd_tag {
+	struct vtd_tag *next; /* tags of one unit stand together */
+	struct vtd_unit *unit;
+	uint32_t pasid;
+	uint32_t users; /* devices */
+	uint16_t did;
+};
+
+struct vtd_domain {
+	struct iommu_domain base;
+	const struct vtd_format *format; /* NULL: identity */
+	struct pt pt;                    /* with a format */
+	struct iommu_lock lock;
+	struct vtd_tag *tags;
+	struct vtd_domain *children, *sibling; /* nested on this one; next of the parent's */
+	bool write_buffer; /* some unit where it was attached has CAP.RWBF */
+	bool poisoned;     /* a unit may still walk the tables: they are never freed */
+	char text[48];     /* base.format */
+};
+
+static inline struct vtd_domain *vtd_domain_of(struct iommu_domain *domain)
+{
+	return container_of(domain, struct vtd_domain, base);
+}
+
+/** NULL if the domain is not one of this driver's. */
+struct vtd_domain *vtd_domain_check(struct iommu_domain *domain);
+
+/** Do the unit's table walks snoop the processor's caches? */
+bool vtd_walks_snoop(const struct vtd_unit *unit);
+
+/** As iommu_unit_ops. */
+int vtd_domain_alloc_user(struct iommu_device *device, uint32_t flags, struct iommu_domain *parent,
+			  const struct iommu_user_data *data, struct iommu_domain **out);
+int vtd_domain_alloc_identity(struct iommu_device *device, struct iommu_domain **out);
+
+/** A paging domain for @p unit: second stage if @p second, else first stage. 0, -ENOMEM,
+ *  -EOPNOTSUPP if the unit's mode cannot translate so. */
+int must_check vtd_domain_create(struct vtd_unit *unit, bool second, uint32_t flags,
+				 struct vtd_domain **out);
+/** In the format that the driver prefers for the unit. */
+int must_check vtd_domain_create_preferred(struct vtd_unit *unit, struct vtd_domain **out);
+
+/** Can devices of @p unit be given this domain? 0, or -EINVAL after one line that names
+ *  what does not fit. */
+int must_check vtd_domain_fits(const struct vtd_domain *domain, struct vtd_unit *unit);
+
+/** Count one more device of (unit, pasid) on the domain; its domain id goes to @p did.
+ *  The first one allocates it. 0, -ENOMEM, -ENOSPC. iommu->lock is held. */
+int must_check vtd_tag_get(struct vtd_domain *domain, struct vtd_unit *unit, uint32_t pasid,
+			   uint16_t *did);
+/** One device less; its entries no longer name the domain. At the last one the unit
+ *  forgets the id and it is free again. @p forgotten false: some of the invalidations
+ *  that this takes failed already, so the id and the tables stay out of use. */
+void vtd_tag_put(struct vtd_domain *domain, struct vtd_unit *unit, uint32_t pasid, bool forgotten);
+/** The domain id that the domain has there; it has one. */
+uint16_t vtd_tag_did(struct vtd_domain *domain, const struct vtd_unit *unit, uint32_t pasid);
+
+/* ---- shared by the formats: as iommu_domain_ops ------------------------------- */
+
+int vtd_domain_flush(struct iommu_domain *domain, struct iommu_gather *gather);
+void vtd_domain_free(struct iommu_domain *domain);
+/** May the mapping be made? 0, -EINVAL. */
+int must_check vtd_domain_may_map(const struct vtd_domain *domain, uint32_t rights);
+
+/* ---- attach.c ------------------------------------------------------------------ */
+
+/** As iommu_unit_ops.attach. */
+int vtd_attach(struct iommu_device *device, uint32_t pasid, struct iommu_domain *domain,
+	       struct iommu_domain *old);
+/** Point the device's entries at @p domain (NULL: nothing), whose id there is @p did, and
+ *  make the unit forget what they said. The entries are written even when the
+ *  invalidation fails. */
+int must_check vtd_device_program(struct vtd_unit *unit, struct vtd_device *device,
+				  struct vtd_domain *domain, uint16_t did);
+
+#endif

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The domain operations of one page-table format: a template. A C file defines
+ * PT_NAME, VTD_FORMAT (the name of the table to define), includes the format, the
+ * engine, and then this. The page table's functions are called directly.
+ */
+#include "vtd/domain.h"
+
+static int format_map(struct iommu_domain *base, iova_t start, pa_t to, uint64_t bytes,
+		      uint32_t rights, struct iommu_gather *gather)
+{
+	struct vtd_domain *domain = vtd_domain_of(base);
+	int err = vtd_domain_may_map(domain, rights);
+
+	if (err)
+		return err;
+	gather->write_buffer |= __atomic_load_n(&domain->write_buffer, __ATOMIC_RELAXED);
+	return PT_FN(map)(&domain->pt, start, to, bytes, rights, gather);
+}
+
+static uint64_t format_unmap(struct iommu_domain *base, iova_t start, uint64_t bytes,
+			     struct iommu_gather *gather)
+{
+	return PT_FN(unmap)(&vtd_domain_of(base)->pt, start, bytes, gather);
+}
+
+static bool format_lookup(struct iommu_domain *base, iova_t at, struct iommu_leaf *out)
+{
+	return PT_FN(lookup)(&vtd_domain_of(base)->pt, at, out);
+}
+
+static bool format_visit(struct iommu_domain *base, iova_t first, iova_t last,
+			 bool (*visit)(void *arg, const struct iommu_leaf *leaf), void *arg)
+{
+	return PT_FN(visit)(&vtd_domain_of(base)->pt, first, last, visit, arg);
+}
+
+static void format_walk(struct iommu_domain *base, iova_t at, uint32_t access,
+			struct iommu_walk *walk)
+{
+	PT_FN(walk)(&vtd_domain_of(base)->pt, at, access, walk);
+}
+
+const struct vtd_format VTD_FORMAT = {
+	.ops =
+		{
+			.map = format_map,
+			.unmap = format_unmap,
+			.lookup = format_lookup,
+			.visit = format_visit,
+			.walk = format_walk,
+			.flush = vtd_domain_flush,
+			.free = vtd_domain_free,
+		},
+	.init = PT_FN(init),
+	.destroy = PT_FN(destroy),
+	.walk = PT_FN(walk),
+};

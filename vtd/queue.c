@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: MIT */
+/* The invalidation queue: see queue.h. */
+#include "vtd/queue.h"
+
+enum {
+	/** FSTS is read in every n-th turn of a wait: it costs a register access, and a
+	 *  healthy queue completes before the first. */
+	FSTS_EVERY = 8,
+	/** Slots that errors may need on top of a batch: waits for dropped waits. */
+	SPARE_SLOTS = 8,
+};
+
+static uint32_t *status_word(const struct vtd_unit *unit, unsigned offset)
+{
+	return (uint32_t *)((char *)vtd_va(unit, pa_add(unit->queue, PAGE_SIZE_4K)) + offset);
+}
+
+static uint64_t status_pa(const struct vtd_unit *unit, unsigned offset)
+{
+	return unit->queue.value + PAGE_SIZE_4K + offset;
+}
+
+static uint64_t *slot(const struct vtd_unit *unit, unsigned index)
+{
+	return (uint64_t *)((char *)vtd_va(unit, unit->queue) + (size_t)index * unit->slot_bytes);
+}
+
+static void fill_slot(struct vtd_unit *unit, unsigned index, const struct vtd_descriptor *from)
+{
+	memcpy(slot(unit, index), from->word, unit->slot_bytes);
+}
+
+/** Put a descriptor at the tail; the hardware sees it with the next tail write. The
+ *  queue reads snoop whatever ECAP.C says, so nothing is cleaned. */
+static void append(struct vtd_unit *unit, const struct vtd_descriptor *descriptor)
+{
+	fill_slot(unit, unit->tail, descriptor);
+	unit->tail = (unit->tail + 1) % unit->slots;
+	unit->stats.descriptors[vtd_descriptor_type(descriptor)]++;
+}
+
+static void append_wait(struct vtd_unit *unit)
+{
+	struct vtd_descriptor wait =
+		vtd_desc_wait(unit->sequence, status_pa(unit, VTD_STATUS_WAIT));
+	append(unit, &wait);
+}
+
+static void ring(struct vtd_unit *unit)
+{
+	arch_barrier();
+	vtd_write(&unit->window, VTD_REG_IQT, (uint64_t)unit->tail * unit->slot_bytes);
+}
+
+const char *vtd_queue_error_name(unsigned iqei)
+{
+	static const char *const names[] = {
+		"no detail",
+		"invalid tail",
+		"descriptor fetch failed",
+		"invalid descriptor type",
+		"reserved field set",
+		"descriptor width not allowed in this mode",
+		"tail not aligned to the descriptor width",
+		"invalid RTADDR.TTM",
+	};
+	return iqei < ARRAY_SIZE(names) ? names[iqei] : "unknown reason";
+}
+
+/** The descriptor at the head was refused: report it, put a wait in its place. False if
+ *  the queue cannot go on: the refused one is the wait that ends the batch. */
+static bool recover_bad_descriptor(struct vtd_unit *unit)
+{
+	uint64_t head = vtd_read(&unit->window, VTD_REG_IQH) & VTD_IQH_QH;
+	uint64_t record = vtd_read(&unit->window, VTD_REG_IQERCD);
+	unsigned index = (unsigned)(head / unit->slot_bytes) % unit->slots;
+	unsigned iqei = (unsigned)field_get(VTD_IQERCD_IQEI, record);
+	const uint64_t *bad = slot(unit, index);
+
+	vtd_log(unit, IOMMU_LOG_ERROR,
+		"FSTS.IQE: invalidation descriptor %#llx %#llx at IQH %#llx was refused (IQEI %u, "
+		"%s)",
+		(unsigned long long)bad[0], (unsigned long long)bad[1], (unsigned long long)head,
+		iqei, vtd_queue_error_name(iqei));
+	bool is_last = (index + 1) % unit->slots == unit->tail;
+	if (!is_last) {
+		struct vtd_descriptor nothing =
+			vtd_desc_wait(0, status_pa(unit, VTD_STATUS_SCRATCH));
+		fill_slot(unit, index, &nothing);
+		arch_barrier();
+	}
+	vtd_clear(&unit->window, VTD_REG_FSTS, VTD_FSTS_IQE);
+	if (!is_last)
+		ring(unit);
+	return !is_last;
+}
+
+static void die(struct vtd_unit *unit, const char *why)
+{
+	unit->broken = true;
+	vtd_log(unit, IOMMU_LOG_ERROR,
+		"the invalidation queue is dead: %s (IQH %#llx, IQT %#llx, FSTS %#x); this unit's "
+		"invalidations fail from now on",
+		why, (unsigned long long)vtd_read(&unit->window, VTD_REG_IQH),
+		(unsigned long long)vtd_read(&unit->window, VTD_REG_IQT),
+		vtd_read(&unit->window, VTD_REG_FSTS));
+}
+
+/** Look at FSTS and recover. @p result gets the first error. False: the queue is dead. */
+static bool handle_errors(struct vtd_unit *unit, unsigned *chances, int *result)
+{
+	uint32_t status = vtd_read(&unit->window, VTD_REG_FSTS);
+
+	if (status == UINT32_MAX) {
+		die(unit, "its registers read all ones");
+		return false;
+	}
+	if (!(status & (VTD_FSTS_IQE | VTD_FSTS_ITE | VTD_FSTS_ICE)))
+		return true;
+	unit->stats.queue_errors++;
+	if ((*chances)-- == 0) {
+		die(unit, "it fails again and again");
+		return false;
+	}
+	if (status & VTD_FSTS_ICE) {
+		uint64_t record = vtd_read(&unit->window, VTD_REG_IQERCD);
+		vtd_log(unit, IOMMU_LOG_ERROR,
+			"FSTS.ICE: device %#llx answered an invalidation wrongly",
+			(unsigned long long)field_get(VTD_IQERCD_ICESID, record));
+		vtd_clear(&unit->window, VTD_REG_FSTS, VTD_FSTS_ICE);
+		*result = *result ? *result : -EIO;
+	}
+	if (status & VTD_FSTS_IQE) {
+		*result = *result ? *result : -EIO;
+		if (!recover_bad_descriptor(unit)) {
+			die(unit, "it refuses even a wait");
+			return false;
+		}
+	}
+	if (status & VTD_FSTS_ITE) {
+		uint64_t record = vtd_read(&unit->window, VTD_REG_IQERCD);
+		vtd_log(unit, IOMMU_LOG_ERROR,
+			"FSTS.ITE: device %#llx did not answer an invalidation",
+			(unsigned long long)field_get(VTD_IQERCD_ITESID, record));
+		vtd_clear(&unit->window, VTD_REG_FSTS, VTD_FSTS_ITE);
+		*result = *result ? *result : -ETIMEDOUT;
+		append_wait(unit); /* hardware dropped those that were pending */
+		ring(unit);
+	}
+	return true;
+}
+
+/** One batch, which fits into the ring. */
+static int submit_batch(struct vtd_unit *unit, const struct vtd_descriptor *descriptors,
+			unsigned count)
+{
+	uint32_t *word = status_word(unit, VTD_STATUS_WAIT);
+	unsigned chances = count < SPARE_SLOTS - 2 ? count + 1 : SPARE_SLOTS - 2;
+	int result = 0;
+
+	for (unsigned i = 0; i < count; i++)
+		append(unit, &descriptors[i]);
+	unit->sequence++;
+	append_wait(unit);
+	ring(unit);
+
+	uint64_t deadline = 0;
+	for (unsigned turn = 0;; turn++) {
+		if (__atomic_load_n(word, __ATOMIC_ACQUIRE) == unit->sequence)
+			return result;
+		if (turn % FSTS_EVERY == 0 && !handle_errors(unit, &chances, &result))
+			return -EIO;
+		if (!deadline)
+			deadline = vtd_deadline(unit);
+		if (!vtd_wait_over(unit, deadline))
+			continue;
+		if (__atomic_load_n(word, __ATOMIC_ACQUIRE) == unit->sequence)
+			return result;
+		die(unit, "a wait descriptor did not complete within 1000 ms");
+		return -ETIMEDOUT;
+	}
+}
+
+int vtd_queue_submit(struct vtd_unit *unit, const struct vtd_descriptor *descriptors,
+		     unsigned count)
+{
+	int result = 0;
+
+	while (count) {
+		unsigned most = unit->slots - SPARE_SLOTS - 1;
+		unsigned batch = count < most ? count : most;
+		if (unit->broken)
+			return -EIO;
+		int err = submit_batch(unit, descriptors, batch);
+		result = result ? result : err;
+		descriptors += batch;
+		count -= batch;
+	}
+	return result;
+}
+
+int vtd_queue_start(struct vtd_unit *unit)
+{
+	const uint32_t errors = VTD_FSTS_IQE | VTD_FSTS_ITE | VTD_FSTS_ICE;
+	int err;
+
+	unit->tail = 0;
+	unit->sequence = 0;
+	*status_word(unit, VTD_STATUS_WAIT) = 0;
+	vtd_clear(&unit->window, VTD_REG_FSTS, errors);
+	vtd_write(&unit->window, VTD_REG_IQT, 0);
+	/* QS 0: one page, 2^8 descriptors of 128 bits or 2^7 of 256. */
+	vtd_write(&unit->window, VTD_REG_IQA,
+		  unit->queue.value | (unit->scalable ? VTD_IQA_DW : UINT64_C(0)));
+	arch_barrier();
+	err = vtd_command_toggle(unit, VTD_GCMD_QIE, true);
+	if (!err)
+		unit->queue_on = true;
+	return err;
+}
+
+int vtd_queue_stop(struct vtd_unit *unit)
+{
+	int err = vtd_command_toggle(unit, VTD_GCMD_QIE, false);
+
+	if (!err)
+		unit->queue_on = false;
+	return err;
+}
+
+/** Wait until head and tail of the found queue meet. */
+static int drain_found(struct vtd_unit *unit)
+{
+	uint64_t deadline = vtd_deadline(unit);
+	uint64_t head, tail;
+	bool over = false;
+
+	for (;;) {
+		head = vtd_read(&unit->window, VTD_REG_IQH) & VTD_IQH_QH;
+		tail = vtd_read(&unit->window, VTD_REG_IQT) & VTD_IQT_QT;
+		if (head == tail)
+			return 0;
+		if (over)
+			break;
+		over = vtd_wait_over(unit, deadline);
+	}
+	vtd_log(unit, IOMMU_LOG_ERROR,
+		"firmware's invalidation queue did not drain within %u ms (IQH %#llx, IQT %#llx)",
+		VTD_DEADLINE_NS / 1000000, (unsigned long long)head, (unsigned long long)tail);
+	return -ETIMEDOUT;
+}
+
+/** Append a wait without status and interrupt to firmware's own queue. */
+static void append_to_found(struct vtd_unit *unit)
+{
+	uint64_t iqa = vtd_read(&unit->window, VTD_REG_IQA);
+	uint64_t tail = vtd_read(&unit->window, VTD_REG_IQT) & VTD_IQT_QT;
+	uint64_t bytes = PAGE_SIZE_4K << field_get(VTD_IQA_QS, iqa);
+	unsigned width = iqa & VTD_IQA_DW ? 32 : 16;
+	const uint64_t wait[4] = {VTD_DESC_WAIT | VTD_DESC_WAIT_FN};
+
+	memcpy((char *)vtd_va(unit, pa(iqa & VTD_IQA_IQA)) + tail, wait, width);
+	arch_barrier();
+	vtd_write(&unit->window, VTD_REG_IQT, (tail + width) % bytes);
+}
+
+int vtd_queue_stop_found(struct vtd_unit *unit)
+{
+	const uint32_t errors = VTD_FSTS_IQE | VTD_FSTS_ITE | VTD_FSTS_ICE;
+	int err;
+
+	/* An error stops fetching, and the queue would never drain. */
+	vtd_clear(&unit->window, VTD_REG_FSTS, errors);
+	err = drain_found(unit);
+	if (err)
+		return err;
+	uint32_t now = vtd_read(&unit->window, VTD_REG_GSTS) & VTD_GSTS_TOGGLES;
+	vtd_write(&unit->window, VTD_REG_GCMD, now & ~VTD_GCMD_QIE);
+	uint64_t deadline = unit->os->now_ns(unit->os->ctx) + VTD_DEADLINE_NS / 100;
+	do {
+		if (!(vtd_read(&unit->window, VTD_REG_GSTS) & VTD_GSTS_QIES))
+			return 0;
+	} while (!vtd_wait_over(unit, deadline));
+
+	vtd_write(&unit->window, VTD_REG_GCMD, now | VTD_GCMD_QIE);
+	append_to_found(unit);
+	err = drain_found(unit);
+	return err ? err : vtd_command_toggle(unit, VTD_GCMD_QIE, false);
+}

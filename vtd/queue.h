@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The invalidation queue. VT-d specification 5.10, sections 6.5.2 and 11.4.9.
+ *
+ * One page of descriptors, of 128 bits in legacy mode and of 256 bits in scalable
+ * mode. A submission ends with one wait descriptor, whose completion word lies in
+ * the unit's second queue page, and returns when the word is there: the queue is
+ * empty between submissions, and its last descriptor is a wait, which is what
+ * switching it off needs. Errors, all with unit->lock held:
+ *
+ *   IQE  the descriptor at the head is reported and replaced by a wait that nobody
+ *        waits for, FSTS.IQE is cleared and the tail written again (QEMU goes on only
+ *        then); the submission returns -EIO, as one invalidation was not made;
+ *   ITE  a device did not answer: cleared, a new wait is queued in place of the one
+ *        that hardware dropped; -ETIMEDOUT;
+ *   ICE  a device answered wrongly: cleared, the queue goes on; -EIO.
+ *
+ * A queue that gives no answer within the deadline, or fails more often than there
+ * were descriptors, is dead: unit->broken is set, once and with one line, and every
+ * later submission returns -EIO at once.
+ */
+#ifndef VTD_QUEUE_H
+#define VTD_QUEUE_H
+
+#include "vtd/unit.h"
+
+/** Empty the queue and switch it on. unit->lock is held. 0 or an error, logged. */
+int must_check vtd_queue_start(struct vtd_unit *unit);
+/** Switch it off. unit->lock is held. 0 or an error, logged. */
+int must_check vtd_queue_stop(struct vtd_unit *unit);
+
+/** Execute @p count descriptors, in order, and wait for them. unit->lock is held.
+ *  0, -EIO, -ETIMEDOUT: what they were to forget may then still be cached. */
+int must_check vtd_queue_submit(struct vtd_unit *unit, const struct vtd_descriptor *descriptors,
+				unsigned count);
+
+/** Stop a queue that firmware left on: wait for it to drain, switch it off; if the unit
+ *  will not, append a wait to firmware's queue and try again (QEMU stops a queue only
+ *  after a wait). unit->lock is held. 0 or an error, logged. */
+int must_check vtd_queue_stop_found(struct vtd_unit *unit);
+
+/** What IQERCD.IQEI says; a constant. */
+const char *vtd_queue_error_name(unsigned iqei);
+
+#endif
