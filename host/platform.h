@@ -7,7 +7,7 @@
 #ifndef HOST_PLATFORM_H
 #define HOST_PLATFORM_H
 
-#include "kernel/mock_engine.h"
+#include "kernel/scn_mock.h"
 #include "kernel/scn.h"
 #include "kernel/user_memory.h"
 #include "ufd/ufd.h"

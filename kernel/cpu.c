@@ -14,7 +14,9 @@
 
 #include "kernel/kernel.h"
 
-enum { IST_STACK_BYTES = 16384 };
+enum {
+	IST_STACK_BYTES = 16384
+};
 
 struct guarded_stack {
 	uint8_t guard[4096];
@@ -161,7 +163,9 @@ static void load_idt(void)
 
 static void set_modes(void)
 {
-	enum { MSR_EFER = 0xc0000080 };
+	enum {
+		MSR_EFER = 0xc0000080
+	};
 	const uint64_t efer_nxe = 1 << 11;
 	const uint64_t cr0_wp = 1 << 16, cr0_am = 1 << 18;
 	const uint64_t cr4_umip = 1 << 11;

@@ -19,7 +19,12 @@ enum {
 };
 
 /** Interrupt stack table numbers (TSS), 1 to 7. */
-enum { IST_DOUBLE_FAULT = 1, IST_NMI = 2, IST_MACHINE_CHECK = 3, IST_COUNT = 3 };
+enum {
+	IST_DOUBLE_FAULT = 1,
+	IST_NMI = 2,
+	IST_MACHINE_CHECK = 3,
+	IST_COUNT = 3
+};
 
 enum {
 	VECTOR_NMI = 2,
@@ -27,7 +32,7 @@ enum {
 	VECTOR_PAGE_FAULT = 14,
 	VECTOR_MACHINE_CHECK = 18,
 	VECTOR_EXCEPTIONS = 32, /* below: the processor's own */
-	VECTOR_PIC = 0x20,      /* to 0x2f: the masked 8259s; only spurious ones can come */
+	VECTOR_PIC = 0x20,	/* to 0x2f: the masked 8259s; only spurious ones can come */
 	VECTOR_TIMER = 0x30,
 	VECTOR_IRQ_FIRST = 0x40, /* to VECTOR_IRQ_LAST: message-signalled interrupts */
 	VECTOR_IRQ_LAST = 0xef,
@@ -73,7 +78,7 @@ void trap_dispatch(struct trap_frame *frame);
 void irq_dispatch(unsigned vector);
 
 /** panic() for an exception: with the frame's registers and backtrace. */
-void __attribute__((noreturn, __format__(__printf__, 2, 3)))
+void __attribute__((__noreturn__, __format__(__printf__, 2, 3)))
 panic_at(const struct trap_frame *frame, const char *format, ...);
 /** One line that says what lies at @p address, into @p out; for people. */
 void vm_describe(uint64_t address, char *out, uint64_t size);

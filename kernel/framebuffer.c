@@ -25,26 +25,43 @@ enum {
 };
 
 /* A cell: 7:0 character, 11:8 colour, 15:12 colour behind it. */
-enum { COLOUR_TEXT = 7, BLANK = COLOUR_TEXT << 8 | ' ', NEVER_DRAWN = 0xffff };
+enum {
+	COLOUR_TEXT = 7,
+	BLANK = COLOUR_TEXT << 8 | ' ',
+	NEVER_DRAWN = 0xffff
+};
 
 static struct boot_framebuffer fb;
 static uint8_t *pixels; /* NULL: not mapped now */
+static bool is_cleared;
 static unsigned scale, columns, rows, pixel_bytes;
 static uint32_t palette[16]; /* as pixels */
 
 static uint16_t wanted[MAX_ROWS][MAX_COLUMNS];
 static uint16_t shown[MAX_ROWS][MAX_COLUMNS];
-static unsigned top;         /* the screen's first row in `wanted` */
+static unsigned top;	     /* the screen's first row in `wanted` */
 static unsigned row, column; /* the cursor; column may be `columns`: wrap when more comes */
 static unsigned colour = COLOUR_TEXT;
 static bool is_bold;
 
-static enum { TEXT, ESCAPE, CONTROL, STRING } state;
+static enum {
+	TEXT,
+	ESCAPE,
+	CONTROL,
+	STRING
+} state;
 static unsigned parameters[MAX_PARAMETERS], parameter_count;
 static uint32_t utf8_code;
 static unsigned utf8_more;
 
 /* ---- setup ------------------------------------------------------------------------------ */
+
+static void clear(void)
+{
+	if (!is_cleared)
+		memset(pixels, 0, (size_t)fb.pitch * fb.height);
+	is_cleared = true;
+}
 
 static uint64_t fb_bytes(void)
 {
@@ -112,7 +129,7 @@ const char *framebuffer_init(const struct boot_framebuffer *framebuffer)
 	/* Until vm_init, the boot code's map of the first 4 GiB serves. */
 	if (fb.start + fb_bytes() <= UINT64_C(1) << 32) {
 		pixels = vm_direct(fb.start);
-		memset(pixels, 0, fb_bytes());
+		clear();
 	}
 	return NULL;
 }
@@ -126,7 +143,10 @@ bool framebuffer_map(void)
 {
 	if (!pixels)
 		pixels = vm_map_mmio(fb.start, fb_bytes(), true);
-	return pixels != NULL;
+	if (!pixels)
+		return false;
+	clear();
+	return true;
 }
 
 /* ---- drawing ---------------------------------------------------------------------------- */
@@ -291,7 +311,9 @@ static void control(char final)
 
 static void put_control(uint8_t byte)
 {
-	enum { LARGEST = 9999 };
+	enum {
+		LARGEST = 9999
+	};
 
 	if (byte >= '0' && byte <= '9') {
 		unsigned *parameter = &parameters[parameter_count - 1];

@@ -12,7 +12,10 @@
 
 #include "iommu/string.h"
 
-enum { SLAB_WORDS = 4, SLAB_HEADER = 64 };
+enum {
+	SLAB_WORDS = 4,
+	SLAB_HEADER = 64
+};
 #define SLAB_MAGIC UINT32_C(0x51ab51ab)
 
 struct heap_slab {
@@ -24,7 +27,7 @@ struct heap_slab {
 _Static_assert(sizeof(struct heap_slab) <= SLAB_HEADER, "the header has its place");
 
 /* Multiples of 16. The upper ones divide a page's 4032 bytes without much waste. */
-static const uint16_t class_size[HEAP_CLASSES] = {16,  32,  48,	 64,  96,  128,	 192,
+static const uint16_t class_size[HEAP_CLASSES] = {16,  32,  48,	 64,  96,   128,  192,
 						  256, 384, 512, 768, 1008, 1344, 2016};
 #define LARGEST_SMALL 2016
 _Static_assert((PAGE_SIZE_4K - SLAB_HEADER) / 16 <= 64 * SLAB_WORDS, "every place has a bit");
@@ -34,7 +37,7 @@ static unsigned class_of(size_t bytes)
 	unsigned class = 0;
 
 	while (class_size[class] < bytes)
-		class++;
+		class ++;
 	return class;
 }
 
@@ -98,7 +101,7 @@ static struct heap_slab *slab_make(struct heap *heap, unsigned class)
 	struct heap_slab *slab = pointer_to(heap, page);
 	memset(slab, 0, sizeof(*slab));
 	slab->magic = SLAB_MAGIC;
-	slab->class = (uint16_t)class;
+	slab->class = (uint16_t) class;
 	for (unsigned place = 0; place < class_places(class); place++)
 		slab->free[place / 64] |= UINT64_C(1) << (place % 64);
 	heap->slab_pages++;
@@ -132,8 +135,7 @@ void *heap_get(struct heap *heap, size_t bytes)
 		slab->free[word] &= slab->free[word] - 1;
 		if (++slab->used == class_places(class))
 			list_remove(heap, slab);
-		object = (char *)slab + SLAB_HEADER +
-			 (size_t)(word * 64 + bit) * class_size[class];
+		object = (char *)slab + SLAB_HEADER + (size_t)(word * 64 + bit) * class_size[class];
 	}
 	heap->objects++;
 	memset(object, 0, bytes);

@@ -6,7 +6,9 @@
 #include "iommu/string.h"
 #include "kernel/kernel.h"
 
-enum { GATHER_BYTES = 256 };
+enum {
+	GATHER_BYTES = 256
+};
 
 struct gatherer {
 	struct iommu_print print;

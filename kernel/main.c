@@ -68,6 +68,19 @@ static bool scenarios_run(const char *list)
 	return verdict == SCN_PASSED;
 }
 
+static int shell_read(void *ctx)
+{
+	(void)ctx;
+	int byte = console_read();
+	return byte < 0 ? SHELL_NOTHING : byte;
+}
+
+static void shell_idle(void *ctx)
+{
+	(void)ctx;
+	cpu_idle();
+}
+
 static bool is_none(const char *text)
 {
 	return text[0] == 'n' && text[1] == 'o' && text[2] == 'n' && text[3] == 'e' && !text[4];
@@ -104,8 +117,10 @@ void kernel_main(struct boot_info *boot)
 	if (options.scenario[0] && !is_none(options.scenario))
 		passed = scenarios_run(options.scenario);
 	bool reset = false;
-	if (options.shell_after)
-		reset = shell_run(&machine.platform) == SHELL_RESET;
+	if (options.shell_after) {
+		const struct shell_io io = {.read = shell_read, .idle = shell_idle};
+		reset = shell_run(&machine.platform, &io) == SHELL_RESET;
+	}
 	machine_exit(&machine);
 	if (reset)
 		power_reset();

@@ -35,8 +35,7 @@ static void os_page_free(void *ctx, pa_t run, unsigned order)
 	/* Pages that a device may still reach must not get a second owner. */
 	if (result != 0)
 		panic("page_free(%#llx, order %u): %s", (unsigned long long)run.value, order,
-		      result == -EBUSY ? "the run is pinned for DMA"
-				       : "no such run is allocated");
+		      result == -EBUSY ? "the run is pinned for DMA" : "no such run is allocated");
 }
 
 static void *os_alloc(void *ctx, size_t bytes)

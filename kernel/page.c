@@ -19,7 +19,11 @@
 
 #include "iommu/string.h"
 
-enum page_state { PAGE_NONE, PAGE_FREE, PAGE_ALLOCATED };
+enum page_state {
+	PAGE_NONE,
+	PAGE_FREE,
+	PAGE_ALLOCATED
+};
 
 struct page {
 	uint32_t pins;
@@ -34,7 +38,7 @@ struct page_link {
 	uint64_t next, previous;
 };
 
-#define NO_PAGE    UINT64_MAX
+#define NO_PAGE	   UINT64_MAX
 #define LOW_MEMORY UINT64_C(0x100000) /* firmware, BIOS data, boot code: never ours */
 
 /* ---- the memory map --------------------------------------------------------------- */
@@ -243,8 +247,8 @@ int page_init(struct page_allocator *allocator, const struct boot_memory *map, s
 	 * very far up can ask for more than there is: then do without that memory. */
 	for (;;) {
 		uint64_t top = 0, top_first = 0;
-		for (from = 0; next_pages(map, map_count, keep, keep_count, limit, &from, &first,
-					  &count);) {
+		for (from = 0;
+		     next_pages(map, map_count, keep, keep_count, limit, &from, &first, &count);) {
 			top = first + count;
 			top_first = first;
 		}

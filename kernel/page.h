@@ -17,7 +17,9 @@
 #include "boot/boot_info.h"
 #include "iommu/types.h"
 
-enum { PAGE_MAX_ORDER = 18 }; /* 1 GiB */
+enum {
+	PAGE_MAX_ORDER = 18
+}; /* 1 GiB */
 
 /** Memory at and above this address is never used: the processor has no more
  *  physical address bits (Intel SDM volume 3, 4.1.4). */
@@ -27,8 +29,8 @@ struct page; /* per 4 KiB page, private */
 
 struct page_allocator {
 	uintptr_t direct_map;
-	struct page *pages;     /* index: page number */
-	uint64_t page_count;    /* highest usable page number + 1 */
+	struct page *pages;			/* index: page number */
+	uint64_t page_count;			/* highest usable page number + 1 */
 	uint64_t free_head[PAGE_MAX_ORDER + 1]; /* page numbers, private */
 	uint64_t usable_pages, free_pages, pinned_runs;
 	uint64_t lost_pages; /* usable, but too far up for bookkeeping that fits */

@@ -13,7 +13,10 @@
 #include "kernel/kernel.h"
 #include "kernel/vm.h"
 
-enum { BACKTRACE_MAX = 32, FRAME_MAX_BYTES = 1 << 20 };
+enum {
+	BACKTRACE_MAX = 32,
+	FRAME_MAX_BYTES = 1 << 20
+};
 
 extern char kernel_text_start[], kernel_text_end[];
 

@@ -176,11 +176,6 @@ static unsigned size_bar(struct pci_device *device, unsigned n, unsigned count,
 		bits |= (uint64_t)probe_bits(device, (uint16_t)(at + 4), high) << 32;
 	}
 	bar->bytes = bits & -bits;
-	if (bar->base & (bar->bytes - 1)) {
-		pci_warn(log, device, "BAR %u at %#llx is not aligned to its size %#llx: ignored",
-			 n, (unsigned long long)bar->base, (unsigned long long)bar->bytes);
-		bar->base = bar->bytes = 0;
-	}
 	return bar->is_64 ? 2 : 1;
 }
 

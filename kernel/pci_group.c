@@ -65,32 +65,40 @@ static bool path_isolates(struct pci_device *bridge)
 
 /* ---- aliases ------------------------------------------------------------------------- */
 
-static void add_alias(struct pci_device *device, iommu_rid_t rid, struct iommu_print *log)
+/** Add @p rid, unless the function has it. False: the deepest one had to make room. */
+static bool add_alias(struct pci_device *device, iommu_rid_t rid)
 {
 	if (rid == device->rid)
-		return;
+		return true;
 	for (unsigned i = 0; i < device->alias_count; i++)
 		if (device->aliases[i] == rid)
-			return;
-	if (device->alias_count == IOMMU_MAX_ALIASES) {
-		pci_warn(log, device, "more than %u requester ids: %02x:%02x.%x is left out",
-			 (unsigned)IOMMU_MAX_ALIASES, RID_BUS(rid), RID_DEVICE(rid),
-			 RID_FUNCTION(rid));
-		return;
+			return true;
+	bool is_full = device->alias_count == IOMMU_MAX_ALIASES;
+	if (is_full) {
+		device->alias_count--;
+		for (unsigned i = 0; i < device->alias_count; i++)
+			device->aliases[i] = device->aliases[i + 1];
 	}
 	device->aliases[device->alias_count++] = rid;
+	return !is_full;
 }
 
 void pci_find_aliases(struct pci_device *device, struct iommu_print *log)
 {
+	bool has_room = true;
+
 	for (const struct pci_device *above = device->bridge; above; above = above->bridge) {
 		/* A bridge from PCIe takes requests over as device 0 of its secondary bus, or
 		 * (PCI-X) leaves the id as it is. Others put their own id on them. */
 		if (above->is_express && above->express_type == PCI_EXPRESS_TO_PCI)
-			add_alias(device, RID(above->secondary_bus, 0, 0), log);
+			has_room &= add_alias(device, RID(above->secondary_bus, 0, 0));
 		else if (!above->is_express || above->express_type == PCI_EXPRESS_FROM_PCI)
-			add_alias(device, above->rid, log);
+			has_room &= add_alias(device, above->rid);
 	}
+	/* The ids nearest the root, which the IOMMU is sure to see, are the ones kept. */
+	if (!has_room)
+		pci_warn(log, device, "more than %u requester ids: the deepest are left out",
+			 (unsigned)IOMMU_MAX_ALIASES);
 }
 
 /* ---- groups --------------------------------------------------------------------------- */

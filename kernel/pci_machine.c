@@ -260,6 +260,8 @@ int pci_machine_init(const struct acpi *acpi, struct pci_access *out, struct pci
 			return -ENOMEM;
 		}
 		if (window->segment == 0 && machine_pci.ports_work && !ecam_agrees(window)) {
+			if (window->buses[window->first_bus] > BUS_FAILED)
+				vm_unmap_mmio((void *)window->buses[window->first_bus], BUS_BYTES);
 			heap_free(window->buses, BUSES * sizeof(*window->buses));
 			continue;
 		}

@@ -15,7 +15,7 @@ enum {
 	DEBUG_EXIT_PORT = 0xf4, /* isa-debug-exit,iobase=0xf4,iosize=0x04 */
 	EXIT_SUCCESS_CODE = 16, /* QEMU ends with 33 */
 	EXIT_FAILURE_CODE = 17, /* with 35 */
-	ACT_US = 500000,        /* how long a chipset may take */
+	ACT_US = 500000,	/* how long a chipset may take */
 };
 
 static struct {
@@ -47,8 +47,7 @@ void power_init(const struct acpi *acpi)
 		power.sleep_control = acpi->sleep_control;
 		power.sleep_is_port = acpi->sleep_space == 1;
 		if (acpi->sleep_space == 0)
-			power.sleep_window =
-				(uintptr_t)vm_map_mmio(acpi->sleep_control, 1, false);
+			power.sleep_window = (uintptr_t)vm_map_mmio(acpi->sleep_control, 1, false);
 	}
 	power.has_reset = acpi->has_reset;
 	power.reset_space = acpi->reset_space;
@@ -71,7 +70,9 @@ static void noreturn halt_for_good(const char *why)
 /** The chipset takes the sleep command only in ACPI mode (SCI_EN). */
 static void enter_acpi_mode(void)
 {
-	enum { SCI_EN = 1 };
+	enum {
+		SCI_EN = 1
+	};
 
 	if (in16(power.pm1a) & SCI_EN || !power.smi_command || !power.acpi_enable)
 		return;
@@ -148,7 +149,12 @@ static void reset_by_acpi(void)
 
 void power_reset(void)
 {
-	enum { RESET_CONTROL = 0xcf9, KEYBOARD_STATUS = 0x64, KEYBOARD_FULL = 2, PULSE = 0xfe };
+	enum {
+		RESET_CONTROL = 0xcf9,
+		KEYBOARD_STATUS = 0x64,
+		KEYBOARD_FULL = 2,
+		PULSE = 0xfe
+	};
 
 	__asm__ volatile("cli");
 	console_flush();

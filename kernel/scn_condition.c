@@ -157,6 +157,10 @@ bool scn_condition_holds(struct scn *scn, const struct scn_condition *condition,
 		holds = memory_can_be_had(scn, condition->number);
 		WHAT("%s of contiguous memory", scn_size_text(condition->number, size));
 		break;
+	case SCN_IF_HAVE:
+		holds = scn_object_find(scn, condition->name);
+		WHAT("%s", condition->name);
+		break;
 	}
 #undef WHAT
 	if (holds == condition->negated)

@@ -279,6 +279,7 @@ void scn_match_conditions(struct scn_parser *parser, struct scn_line *line, unsi
 		[SCN_IF_ENGINE] = "engine",
 		[SCN_IF_PAGE] = "page",
 		[SCN_IF_MEMORY] = "memory",
+		[SCN_IF_HAVE] = "have",
 	};
 
 	for (unsigned at = from;;) {
@@ -303,14 +304,21 @@ void scn_match_conditions(struct scn_parser *parser, struct scn_line *line, unsi
 			scn_error_at(parser, at,
 				     "\"%s\" is no condition: legacy, scalable, first-stage, "
 				     "second-stage, nests, mock, hardware, engine ABILITY, page SIZE, "
-				     "memory SIZE",
+				     "memory SIZE, have NAME",
 				     parser->tokens[at].text);
 			return;
 		}
 		condition->what = (enum scn_what)what;
 		at++;
-		if (what == SCN_IF_ENGINE || what == SCN_IF_PAGE || what == SCN_IF_MEMORY) {
-			const char *word = at < to ? parser->tokens[at].text : "";
+		const char *word = at < to ? parser->tokens[at].text : "";
+		if (what == SCN_IF_HAVE) {
+			condition->name = word;
+			if (!scn_symbol_find(parser->program, word)) {
+				scn_error_at(parser, at, "no line before makes a \"%s\"", word);
+				return;
+			}
+			at++;
+		} else if (what == SCN_IF_ENGINE || what == SCN_IF_PAGE || what == SCN_IF_MEMORY) {
 			if (what == SCN_IF_ENGINE)
 				condition->number = ability_by_name(word);
 			else if (scn_number_parse(word, scn_length(word), &condition->number) != 0)

@@ -62,12 +62,14 @@ enum scn_what {
 	SCN_IF_ENGINE, /* abilities in number */
 	SCN_IF_PAGE,   /* page size in number */
 	SCN_IF_MEMORY, /* bytes in number */
+	SCN_IF_HAVE,   /* an object of this name exists now */
 };
 
 struct scn_condition {
 	enum scn_what what;
 	bool negated;
 	uint64_t number;
+	const char *name;
 };
 
 struct scn_line {

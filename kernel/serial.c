@@ -4,16 +4,28 @@
  * PC16550D data sheet.
  *
  * It is used only if it passes a loopback test, so that a machine without one
- * loses nothing. Output waits for the transmitter one second at most; if that
+ * loses nothing. Output waits for the transmitter five seconds at most; if that
  * passes, what is written is dropped until the transmitter moves again.
  */
 #include "arch/arch.h"
 #include "kernel/console.h"
 #include "kernel/kernel.h"
 
-enum { COM1 = 0x3f8, FIFO_BYTES = 16 };
+enum {
+	COM1 = 0x3f8,
+	FIFO_BYTES = 16
+};
 
-enum { DATA = 0, IER = 1, FCR = 2, IIR = 2, LCR = 3, MCR = 4, LSR = 5, MSR = 6 };
+enum {
+	DATA = 0,
+	IER = 1,
+	FCR = 2,
+	IIR = 2,
+	LCR = 3,
+	MCR = 4,
+	LSR = 5,
+	MSR = 6
+};
 
 enum {
 	LCR_8N1 = 0x03,
@@ -33,8 +45,8 @@ enum {
 	NOTHING = 0xff, /* what a port without a device reads as */
 };
 
-#define PATIENCE_NS UINT64_C(1000000000)
-#define TEST_NS     UINT64_C(2000000) /* a byte takes 87 us */
+#define PATIENCE_NS UINT64_C(5000000000)
+#define TEST_NS	    UINT64_C(2000000) /* a byte takes 87 us */
 
 static bool has_fifo, is_stalled;
 static unsigned room; /* bytes that the transmitter takes without asking */

@@ -20,15 +20,19 @@
 #include "kernel/cpu.h"
 #include "kernel/kernel.h"
 
-enum { TICKS_PER_SECOND = 1000, WINDOW_NS = 4000000, WINDOW_MAX_COUNTS = 24000000 };
+enum {
+	TICKS_PER_SECOND = 1000,
+	WINDOW_NS = 4000000,
+	WINDOW_MAX_COUNTS = 24000000
+};
 
-#define NS_PER_SECOND   UINT64_C(1000000000)
-#define GUESSED_HZ      UINT64_C(2000000000)
-#define MIN_HZ          UINT64_C(100000000)
-#define MAX_HZ          UINT64_C(20000000000)
-#define PM_TIMER_HZ     3579545
-#define PIT_HZ          1193182
-#define FEMTO           UINT64_C(1000000000000000)
+#define NS_PER_SECOND UINT64_C(1000000000)
+#define GUESSED_HZ    UINT64_C(2000000000)
+#define MIN_HZ	      UINT64_C(100000000)
+#define MAX_HZ	      UINT64_C(20000000000)
+#define PM_TIMER_HZ   3579545
+#define PIT_HZ	      1193182
+#define FEMTO	      UINT64_C(1000000000000000)
 
 /* time_ns() = base_ns + (tsc - base_tsc) * scale / 2^32 */
 static uint64_t base_tsc, base_ns, last_ns;
@@ -44,7 +48,7 @@ struct reference {
 	uint32_t mask;
 	uint64_t hz; /* 0: not there */
 	uint32_t value;
-	uint64_t tsc; /* when `value` was read */
+	uint64_t tsc;	      /* when `value` was read */
 	uint64_t measured_hz; /* of the TSC; 0: no result */
 };
 
@@ -72,7 +76,10 @@ static uint32_t pit_read(void)
 /** The HPET's rate, and set it going; 0 if there is none that makes sense. */
 static uint64_t hpet_start(const struct acpi *acpi)
 {
-	enum { CAPABILITIES = 0x00, CONFIGURATION = 0x10 };
+	enum {
+		CAPABILITIES = 0x00,
+		CONFIGURATION = 0x10
+	};
 	const uint32_t longest_period = 100000000; /* fs */
 
 	if (!acpi || !acpi->hpet_address)
@@ -223,14 +230,14 @@ static void report(const struct reference *references, unsigned count,
 		return;
 	}
 	klog(IOMMU_LOG_INFO, "time: TSC at %llu.%03llu MHz by %s%s%s%s",
-	     (unsigned long long)(tsc_hz / 1000000),
-	     (unsigned long long)(tsc_hz / 1000 % 1000), chosen->name,
-	     witness ? ", confirmed by " : "", witness ? witness->name : "",
+	     (unsigned long long)(tsc_hz / 1000000), (unsigned long long)(tsc_hz / 1000 % 1000),
+	     chosen->name, witness ? ", confirmed by " : "", witness ? witness->name : "",
 	     cpu_features.tsc_invariant ? "" : "; the processor does not call it invariant");
 	for (unsigned i = 0; i < count; i++) {
 		const struct reference *r = &references[i];
 		if (r->hz && !r->measured_hz)
-			klog(IOMMU_LOG_WARNING, "time: %s does not count, and is not used", r->name);
+			klog(IOMMU_LOG_WARNING, "time: %s does not count, and is not used",
+			     r->name);
 		else if (r->measured_hz && !agree(tsc_hz, r->measured_hz))
 			klog(IOMMU_LOG_WARNING, "time: %s says %llu MHz, and is not believed",
 			     r->name, (unsigned long long)(r->measured_hz / 1000000));
@@ -239,14 +246,17 @@ static void report(const struct reference *references, unsigned count,
 
 static void start_tick(uint64_t window, uint32_t apic_counts)
 {
-	enum { FEWEST_COUNTS = 16 };
+	enum {
+		FEWEST_COUNTS = 16
+	};
 
 	if (!apic_is_ready())
 		return;
 	uint64_t per_tick = apic_counts * (tsc_hz / TICKS_PER_SECOND) / window;
 	if (apic_counts == UINT32_MAX || per_tick < FEWEST_COUNTS || per_tick > UINT32_MAX) {
 		klog(IOMMU_LOG_WARNING,
-		     "the local APIC's timer made %u counts in the time of %llu: no timer interrupt",
+		     "the local APIC's timer made %u counts in the time of %llu: no timer "
+		     "interrupt",
 		     apic_counts, (unsigned long long)window);
 		apic_timer_start(0);
 		return;

@@ -44,11 +44,20 @@ static const char *const exception_names[VECTOR_EXCEPTIONS] = {
 	NULL,
 };
 
-enum { TEXT_BYTES = 192, PLACE_BYTES = 128 };
+enum {
+	TEXT_BYTES = 192,
+	PLACE_BYTES = 128
+};
 
 static void describe_page_fault(const struct trap_frame *frame, char *text, size_t size)
 {
-	enum { PRESENT = 1, WRITE = 2, USER = 4, RESERVED = 8, FETCH = 16 };
+	enum {
+		PRESENT = 1,
+		WRITE = 2,
+		USER = 4,
+		RESERVED = 8,
+		FETCH = 16
+	};
 	uint64_t address = cpu_cr2(), error = frame->error;
 	char place[PLACE_BYTES];
 	const char *access = "read from", *why = "which is not mapped";
@@ -124,8 +133,8 @@ static void noreturn exception(const struct trap_frame *frame)
 		describe_selector(frame, text, sizeof(text));
 		break;
 	case VECTOR_NMI:
-		iommu_snprintf(text, sizeof(text), "the platform reports a failure (port 0x61: %#x)",
-			       in8(0x61));
+		iommu_snprintf(text, sizeof(text),
+			       "the platform reports a failure (port 0x61: %#x)", in8(0x61));
 		break;
 	default:
 		break;

@@ -31,28 +31,27 @@
 
 #define PTE_PRESENT   (UINT64_C(1) << 0)
 #define PTE_WRITE     (UINT64_C(1) << 1)
-#define PTE_PWT       (UINT64_C(1) << 3)
-#define PTE_PCD       (UINT64_C(1) << 4)
+#define PTE_PWT	      (UINT64_C(1) << 3)
+#define PTE_PCD	      (UINT64_C(1) << 4)
 #define PTE_LARGE     (UINT64_C(1) << 7)  /* levels 2 and 3 */
 #define PTE_PAT_SMALL (UINT64_C(1) << 7)  /* level 1 */
 #define PTE_PAT_LARGE (UINT64_C(1) << 12) /* levels 2 and 3 */
-#define PTE_NX        (UINT64_C(1) << 63)
+#define PTE_NX	      (UINT64_C(1) << 63)
 #define PTE_ADDRESS   UINT64_C(0x000ffffffffff000)
 
 /* What map_range takes: PTE bits of a 4 KiB page. */
-#define MAP_CODE   UINT64_C(0)
-#define MAP_CONST  PTE_NX
-#define MAP_DATA   (PTE_NX | PTE_WRITE)
-#define MAP_DEVICE (PTE_NX | PTE_WRITE | PTE_PCD | PTE_PWT) /* PAT 3: uncacheable */
-#define MAP_COMBINE                                                                                \
-	(PTE_NX | PTE_WRITE | PTE_PAT_SMALL) /* PAT 4: write-combining, see load_pat */
+#define MAP_CODE	 UINT64_C(0)
+#define MAP_CONST	 PTE_NX
+#define MAP_DATA	 (PTE_NX | PTE_WRITE)
+#define MAP_DEVICE	 (PTE_NX | PTE_WRITE | PTE_PCD | PTE_PWT) /* PAT 3: uncacheable */
+#define MAP_COMBINE	 (PTE_NX | PTE_WRITE | PTE_PAT_SMALL) /* PAT 4: write-combining, see load_pat */
 
-#define MSR_PAT     0x277
-#define PAT_ENTRIES UINT64_C(0x0007040100070406) /* 0-3 as after reset, 4 is WC */
+#define MSR_PAT		 0x277
+#define PAT_ENTRIES	 UINT64_C(0x0007040100070406) /* 0-3 as after reset, 4 is WC */
 
 #define DIRECT_MAP_BYTES (UINT64_C(1) << 46)
-#define DEVICE_BASE      UINT64_C(0xffffc00000000000)
-#define DEVICE_BYTES     (UINT64_C(1) << 39)
+#define DEVICE_BASE	 UINT64_C(0xffffc00000000000)
+#define DEVICE_BYTES	 (UINT64_C(1) << 39)
 
 /* From linker.ld. */
 extern char kernel_text_start[], kernel_text_end[];
@@ -243,7 +242,8 @@ static void clear_range(uint64_t table, unsigned level, uint64_t address, uint64
 				cpu_set_cr3(root); /* before the page has another use */
 				if (page_free(&kernel_pages, pa(below), 0) != 0)
 					klog(IOMMU_LOG_ERROR, "vm: the table at %#llx is kept: %s",
-					     (unsigned long long)below, "it is not the allocator's");
+					     (unsigned long long)below,
+					     "it is not the allocator's");
 			}
 		}
 		if (entry_last >= last)
@@ -317,9 +317,8 @@ static void map_ram(const struct boot_info *info, uint64_t image)
 
 	fixed_end &= ~UINT64_C(4095);
 	must_map(DIRECT_MAP_BASE + image, image, fixed_end - image, MAP_CONST);
-	for (uint64_t at = PAGE_SIZE_4K; page_map_next(info->memory, info->memory_count, NULL, 0,
-						       at, &start, &end);
-	     at = end) {
+	for (uint64_t at = PAGE_SIZE_4K;
+	     page_map_next(info->memory, info->memory_count, NULL, 0, at, &start, &end); at = end) {
 		uint64_t first = (start + PAGE_SIZE_4K - 1) & ~(PAGE_SIZE_4K - 1);
 		uint64_t stop = end & ~(PAGE_SIZE_4K - 1);
 		if (stop > DIRECT_MAP_BYTES)
@@ -406,7 +405,7 @@ void vm_init(const struct boot_info *info)
 /* ---- the device area ------------------------------------------------------------------- */
 
 struct area {
-	struct area *next; /* by ascending address */
+	struct area *next;     /* by ascending address */
 	uint64_t start, bytes; /* whole pages */
 	uint64_t physical;
 	bool is_table;
@@ -553,7 +552,8 @@ void vm_describe(uint64_t address, char *out, uint64_t size)
 
 	for (unsigned i = 0; (stack = cpu_stack(i)) != NULL; i++) {
 		if (stack->guard && address - stack->guard < PAGE_SIZE_4K) {
-			iommu_snprintf(out, size, "the guard page of %s: stack overflow", stack->name);
+			iommu_snprintf(out, size, "the guard page of %s: stack overflow",
+				       stack->name);
 			return;
 		}
 	}

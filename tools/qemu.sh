@@ -27,6 +27,8 @@
 #   --timeout SECONDS   then it counts as hung (default 60; 0: none)
 #   --interactive       for a person: no timeout, the serial line is raw, Ctrl-A X ends QEMU
 #   --input FILE        what is typed on the serial line (default: nothing)
+#   --input-at REGEX    when: once a line of output matches (default: at once, where a
+#                       loader may take it for its own)
 #   --log FILE          keeps a copy of the serial line
 #   --quiet             the serial line goes to the log alone
 #   --dry-run           prints the command instead of running it
@@ -42,7 +44,7 @@ set -uo pipefail
 
 qemu=${QEMU:-qemu-system-x86_64}
 boot='' image='' firmware=seabios iommu=plain engines='edu nvme' topology=flat smp=1 memory=4G
-cmdline='' module='' icount='' timeout=60 interactive='' input=/dev/null log='' quiet='' dry='' extra=()
+cmdline='' module='' icount='' timeout=60 interactive='' input=/dev/null input_at='' log='' quiet='' dry='' extra=()
 
 say() {
 	echo "qemu.sh: $*" >&2
@@ -83,6 +85,7 @@ while [ $# -gt 0 ]; do
 		;;
 	--timeout) needs_value "$@" && timeout=$2 && shift ;;
 	--input) needs_value "$@" && input=$2 && shift ;;
+	--input-at) needs_value "$@" && input_at=$2 && shift ;;
 	--log) needs_value "$@" && log=$2 && shift ;;
 	--interactive) interactive=1 ;;
 	--quiet) quiet=1 ;;
@@ -283,14 +286,25 @@ if [ "$dry" ]; then
 	exit 0
 fi
 
+# The person at the keyboard. Gives up when the run is over.
+typist() {
+	if [ "$input_at" ]; then
+		until grep -aqE -- "$input_at" "$log"; do
+			[ -d "$scratch" ] || return 0
+			sleep 0.1
+		done
+	fi
+	cat "$input"
+} 2>/dev/null
+
 limit=()
 [ "$timeout" = 0 ] || limit=(timeout --kill-after=2 "$timeout")
 if [ "$interactive" ]; then
 	"$qemu" "${arguments[@]}"
 elif [ "$quiet" ]; then
-	"${limit[@]}" "$qemu" "${arguments[@]}" <"$input" >"$log" 2>"$scratch/errors"
+	"${limit[@]}" "$qemu" "${arguments[@]}" < <(typist) >"$log" 2>"$scratch/errors"
 else
-	"${limit[@]}" "$qemu" "${arguments[@]}" <"$input" 2>"$scratch/errors"
+	"${limit[@]}" "$qemu" "${arguments[@]}" < <(typist) 2>"$scratch/errors"
 fi
 status=$?
 

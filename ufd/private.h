@@ -195,6 +195,8 @@ void ufd_pages_get(struct ufd_pages *pages);
 /** Drop a reference; the last one frees. Its pins are dropped already. */
 void ufd_pages_put(struct ufd_context *context, struct ufd_pages *pages);
 bool ufd_pages_writable(const struct ufd_pages *pages);
+/** The user address of byte @p start of the pages. */
+uint64_t ufd_pages_user(const struct ufd_pages *pages, uint64_t start);
 /** Pin, or count one more user of the pins. 0, -EFAULT, -ENOMEM. The caller holds
  *  the lock of an IOAS in which an area refers to the pages. */
 int must_check ufd_pages_pin(struct ufd_context *context, struct ufd_pages *pages);
@@ -247,7 +249,7 @@ int must_check ufd_call_ioas_unmap(struct ufd_call *call);
 
 /* ---- HWPT: ufd/hwpt.c -------------------------------------------------------------------------- */
 
-/** Does an IOMMU that failed to flush still reach memory? Then it must stay pinned. */
+/** A domain as an object. */
 struct ufd_hwpt {
 	struct ufd_object object; /* first; users: attached devices, nested HWPTs */
 	struct iommu_domain *domain;

@@ -153,10 +153,7 @@ static int device_add(struct iommu_unit *base, struct iommu_device *core)
 	device->next = unit->devices;
 	unit->devices = device;
 
-	/* Addresses that every unit takes for interrupts, whatever the tables say (3.14). */
-	err = iommu_device_reserve(core, iova(0xfee00000), iova(0xfeefffff), IOMMU_RESERVED_MSI);
-	if (!err)
-		err = add_regions(unit, device);
+	err = add_regions(unit, device); /* the core reserves the interrupt window */
 	if (!err && device->firmware) {
 		device->domain = device->firmware;
 		err = vtd_device_program(unit, device, device->firmware,

@@ -176,7 +176,9 @@ static void put_back(struct vtd_unit *unit, struct found *found)
 	os->lock(os->ctx, &unit->lock);
 	if (unit->live)
 		unit->live = err != 0; /* if it did not answer, it may still walk our tables */
-	if (unit->queue_on || vtd_read(&unit->window, VTD_REG_GSTS) & VTD_GSTS_QIES)
+	/* Ours may have come on after we stopped waiting for it. */
+	bool ours = found->queue_off || !(found->gsts & VTD_GSTS_QIES);
+	if (ours && vtd_read(&unit->window, VTD_REG_GSTS) & VTD_GSTS_QIES)
 		err = vtd_queue_stop(unit) ? -EIO : err;
 	if (found->queue_off) {
 		vtd_write(&unit->window, VTD_REG_IQT, 0);

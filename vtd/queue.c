@@ -221,8 +221,16 @@ int vtd_queue_start(struct vtd_unit *unit)
 
 int vtd_queue_stop(struct vtd_unit *unit)
 {
-	int err = vtd_command_toggle(unit, VTD_GCMD_QIE, false);
+	int err;
 
+	/* The last descriptor must have been a wait. Every submission ends with one, so
+	 * only a queue that was never used lacks it. */
+	if (unit->queue_on && !unit->broken && unit->sequence == 0) {
+		err = submit_batch(unit, NULL, 0);
+		if (err)
+			return err;
+	}
+	err = vtd_command_toggle(unit, VTD_GCMD_QIE, false);
 	if (!err)
 		unit->queue_on = false;
 	return err;

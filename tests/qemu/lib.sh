@@ -20,7 +20,8 @@ scenario=${NESTOR_SCENARIO:-nested-parent}
 words='console=serial loglevel=info panic=exit after=off'
 # The name under which the kernel finds a module that came without one.
 module=module
-# What is typed to leave the shell.
+# The shell's prompt, and what is typed there to leave it.
+prompt='nestor> '
 leave=poweroff
 # A scenario that needs no unit.
 mock_scenario=${NESTOR_MOCK_SCENARIO:-mock}
@@ -44,7 +45,7 @@ skip_all() { # the reason
 }
 
 # What a kernel that ran into trouble prints, whatever its verdict.
-trouble='^panic|^exception|assertion'
+trouble='^panic|^backtrace:'
 
 # row NAME STATUS PATTERNS [OPTIONS...]: STATUS is what qemu.sh shall end with. PATTERNS
 # are extended regular expressions, one a line: each must match a line of the serial
@@ -84,8 +85,11 @@ row() {
 	fi
 }
 
-# A scenario that passed says so by its KTAP lines, not by the exit status alone.
-passed=$'^ok [0-9]+\n!^not ok '
+# A scenario that passed says so by its KTAP lines, not by the exit status alone: at least
+# one point that was not skipped, none that failed.
+passed=$'^ok [0-9]+ - [^#]*$\n!^not ok '
+# No point of a scenario passed, if there were any.
+nothing_passed='!^ok [0-9]+ - [^#]*$'
 
 # kernel_row NAME WORDS [OPTIONS...]: the scenario by -kernel, with more words on the
 # command line; it must pass.
@@ -102,7 +106,7 @@ image_row() {
 	local name=$1
 	shift
 	echo "$leave" >"$work/typed"
-	row "$name" 0 "$passed" --input "$work/typed" --timeout 100 "$@"
+	row "$name" 0 "$passed" --input "$work/typed" --input-at "$prompt" --timeout 100 "$@"
 }
 
 # module_row NAME STATUS PATTERNS: the file "$work/module" as the PVH module.

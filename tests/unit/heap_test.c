@@ -10,7 +10,10 @@
 #include "tests/ktap.h"
 #include "tests/test_os.h"
 
-enum { ARENA_BYTES = 16 << 20, OBJECTS = 400 };
+enum {
+	ARENA_BYTES = 16 << 20,
+	OBJECTS = 400
+};
 #define ARENA_START UINT64_C(0x2000000)
 
 static void *memory;

@@ -73,7 +73,11 @@ static bool byte_usable(const struct boot_memory *map, size_t count, const struc
 
 static void map_matches_reference(void)
 {
-	enum { SPACE = 256, MAP = 8, KEEP = 3 };
+	enum {
+		SPACE = 256,
+		MAP = 8,
+		KEEP = 3
+	};
 	uint64_t seed = 0x1234567;
 
 	for (unsigned round = 0; round < 3000; round++) {
@@ -207,8 +211,7 @@ static void far_memory_is_given_up(void)
 {
 	struct arena arena = arena_make(0x100000, 8 << 20);
 	/* Bookkeeping up to 16 TiB would be 32 GiB. */
-	struct boot_memory map[] = {usable(UINT64_C(1) << 44, PAGES(7)),
-				    usable(0x100000, 8 << 20)};
+	struct boot_memory map[] = {usable(UINT64_C(1) << 44, PAGES(7)), usable(0x100000, 8 << 20)};
 	struct page_allocator allocator;
 
 	KTAP_EQUAL(page_init(&allocator, map, 2, NULL, 0, arena.direct_map), 0);
@@ -294,7 +297,10 @@ static void pins_do_not_wrap(void)
 
 /* ---- random operations against a word per page ----------------------------------------- */
 
-enum { REF_PAGES = 4096, REF_RUNS = 300 };
+enum {
+	REF_PAGES = 4096,
+	REF_RUNS = 300
+};
 
 struct reference {
 	uint64_t base; /* page number of page 0 */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The mock engine: see mock_engine.h. It behaves as devices on PCI Express do: a
+ * The mock engine: see scn_mock.h. It behaves as devices on PCI Express do: a
  * blocked read returns all ones, a blocked write vanishes, and the device says
  * done in either case. The truth is in memory and in the fault log.
  */
-#include "kernel/mock_engine.h"
+#include "kernel/scn_mock.h"
 
 #include "iommu/string.h"
 #include "ufd/ufd.h"

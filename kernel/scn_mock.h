@@ -3,8 +3,8 @@
  * A DMA engine that is no hardware: it makes its accesses through the mock IOMMU, so
  * that every scenario runs where there is neither a unit nor a device.
  */
-#ifndef KERNEL_MOCK_ENGINE_H
-#define KERNEL_MOCK_ENGINE_H
+#ifndef KERNEL_SCN_MOCK_H
+#define KERNEL_SCN_MOCK_H
 
 #include "dev/engine.h"
 

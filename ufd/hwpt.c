@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * HWPTs: a domain as an object. A paging HWPT belongs to an IOAS and has its
+ * mappings; a nested one stands on a NEST_PARENT HWPT and holds a table that the
+ * user owns. The driver decides the format, by domain_alloc_user.
+ */
+#include "ufd/private.h"
+
+/** Stage-1 descriptions are a few words; more than this is -E2BIG. */
+enum { USER_DATA_MAX = 256 };
+
+int ufd_hwpt_new(struct ufd_ioas *ioas, struct iommu_device *device, uint32_t flags,
+		 const struct iommu_user_data *data, struct ufd_hwpt **out)
+{
+	struct ufd_context *context = ioas->object.context;
+	struct ufd_hwpt *hwpt = NULL;
+
+	int error = ufd_object_new(context, UFD_HWPT_PAGING, sizeof(*hwpt), &hwpt);
+	if (error)
+		return error;
+	error = iommu_domain_alloc_user(device, flags, NULL, data, &hwpt->domain);
+	if (!error) {
+		hwpt->ioas = ioas;
+		error = ufd_ioas_add_hwpt(ioas, hwpt);
+		if (error && iommu_domain_free(hwpt->domain))
+			iommu_log(context->file.ufd->os, IOMMU_LOG_ERROR,
+				  "ufd: a new domain that was never attached is busy");
+	}
+	if (error) {
+		ufd_object_free(&hwpt->object, sizeof(*hwpt));
+		return error;
+	}
+	ufd_object_use(&ioas->object, 1);
+	*out = hwpt;
+	return 0;
+}
+
+static int hwpt_new_nested(struct ufd_hwpt *parent, struct iommu_device *device, uint32_t flags,
+			   const struct iommu_user_data *data, struct ufd_hwpt **out)
+{
+	struct ufd_context *context = parent->object.context;
+	const struct ufd *ufd = context->file.ufd;
+	struct ufd_hwpt *hwpt = NULL;
+
+	if (flags || !data->bytes)
+		return ufd_refuse(ufd, -EOPNOTSUPP,
+				  "HWPT_ALLOC on a HWPT: flags %#x and %u bytes of data; it takes no "
+				  "flags, and data that describes a stage-1 table",
+				  flags, data->bytes);
+	if (parent->automatic || !(parent->domain->flags & IOMMU_ALLOC_NEST_PARENT))
+		return ufd_refuse(ufd, -EINVAL,
+				  "HWPT %u was not allocated with NEST_PARENT and cannot be a parent",
+				  parent->object.id);
+
+	int error = ufd_object_new(context, UFD_HWPT_NESTED, sizeof(*hwpt), &hwpt);
+	if (error)
+		return error;
+	error = iommu_domain_alloc_user(device, 0, parent->domain, data, &hwpt->domain);
+	if (error) {
+		ufd_object_free(&hwpt->object, sizeof(*hwpt));
+		return error;
+	}
+	hwpt->parent = parent;
+	hwpt->ioas = parent->ioas;
+	ufd_object_use(&parent->object, 1);
+	*out = hwpt;
+	return 0;
+}
+
+void ufd_hwpt_free(struct ufd_hwpt *hwpt)
+{
+	struct ufd_object *used = hwpt->parent ? &hwpt->parent->object : &hwpt->ioas->object;
+	const struct ufd *ufd = hwpt->object.context->file.ufd;
+
+	if (!hwpt->parent)
+		ufd_ioas_remove_hwpt(hwpt->ioas, hwpt);
+	else if (iommu_domain_free(hwpt->domain))
+		iommu_log(ufd->os, IOMMU_LOG_ERROR, "ufd: HWPT %u: its domain is busy and is lost",
+			  hwpt->object.id);
+	ufd_object_free(&hwpt->object, sizeof(*hwpt));
+	ufd_object_unuse(used, 1);
+}
+
+/** Make the HWPT that @p arguments asks for on object @p target. */
+static int hwpt_new_on(struct ufd_object *target, struct iommu_device *device,
+		       const struct iommu_hwpt_alloc *arguments,
+		       const struct iommu_user_data *data, struct ufd_hwpt **out)
+{
+	switch (target->kind) {
+	case UFD_IOAS:
+		return ufd_hwpt_new(container_of(target, struct ufd_ioas, object), device,
+				    arguments->flags, data->bytes ? data : NULL, out);
+	case UFD_HWPT_PAGING:
+		return hwpt_new_nested(container_of(target, struct ufd_hwpt, object), device,
+				       arguments->flags, data, out);
+	default:
+		return ufd_refuse(target->context->file.ufd, -EINVAL,
+				  "object %u is neither an IOAS nor a HWPT that can be a parent",
+				  target->id);
+	}
+}
+
+int ufd_call_hwpt_alloc(struct ufd_call *call)
+{
+	struct iommu_hwpt_alloc *arguments = call->arguments;
+	struct ufd_context *context = call->context;
+	struct ufd_object *target = NULL;
+	struct ufd_device *device = NULL;
+	struct ufd_hwpt *hwpt = NULL;
+	uint64_t bytes[USER_DATA_MAX / sizeof(uint64_t)];
+	const struct iommu_user_data data = {
+		.type = arguments->data_type, .bytes = arguments->data_len, .start = bytes};
+
+	if (arguments->__reserved || arguments->__reserved2)
+		return -EOPNOTSUPP;
+	if ((data.type == IOMMU_HWPT_DATA_NONE) != (data.bytes == 0))
+		return ufd_refuse(call->ufd, -EINVAL,
+				  "HWPT_ALLOC: data of type %u with %u bytes; type 0 has none, others some",
+				  data.type, data.bytes);
+	if (data.bytes > sizeof(bytes))
+		return -E2BIG;
+
+	int error = ufd_object_hold(context, arguments->dev_id, UFD_DEVICE, &device);
+	if (error)
+		return error;
+	error = ufd_object_hold(context, arguments->pt_id, UFD_NONE, &target);
+	if (error) {
+		ufd_object_release(&device->object);
+		return -EINVAL; /* Linux says so, not ENOENT */
+	}
+	if (data.bytes)
+		error = ufd_copy_in(call->ufd, bytes, arguments->data_uptr, data.bytes);
+
+	if (!error) {
+		ufd_lock(call->ufd, &context->device_lock);
+		error = hwpt_new_on(target, device->device, arguments, &data, &hwpt);
+		if (!error) {
+			arguments->out_hwpt_id = hwpt->object.id;
+			error = ufd_respond(call);
+			if (error)
+				ufd_hwpt_free(hwpt);
+			else
+				ufd_object_publish(&hwpt->object);
+		}
+		ufd_unlock(call->ufd, &context->device_lock);
+	}
+	ufd_object_release(target);
+	ufd_object_release(&device->object);
+	return error;
+}

@@ -1,0 +1,487 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * IOAS_MAP, IOAS_COPY and IOAS_UNMAP.
+ *
+ * New areas are prepared outside the lock as a chain (one for MAP; for COPY one for
+ * each area that the source range touches), then placed: given an IOVA, entered,
+ * pinned, mapped in every HWPT and answered, under the lock of the IOAS. What
+ * fails is undone there.
+ *
+ * UNMAP answers before it changes anything, for it cannot be undone. The order is
+ * then: tables, one flush for each HWPT, and only then the pins.
+ */
+#include "ufd/private.h"
+
+#define LOCK(ioas)   ufd_lock((ioas)->object.context->file.ufd, &(ioas)->lock)
+#define UNLOCK(ioas) ufd_unlock((ioas)->object.context->file.ufd, &(ioas)->lock)
+
+enum {
+	MAP_FLAGS = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_WRITEABLE | IOMMU_IOAS_MAP_READABLE,
+	MAP_RIGHTS = IOMMU_IOAS_MAP_WRITEABLE | IOMMU_IOAS_MAP_READABLE,
+};
+
+_Static_assert((IOMMU_READ | IOMMU_WRITE) == 3, "rights fit into bits 1:0 of a pointer");
+
+/** Areas that lie in no space yet, linked by their nodes' first link. */
+struct chain {
+	struct ufd_area *first, *last;
+	uint64_t bytes;
+};
+
+static struct ufd_area *chain_next(const struct ufd_area *area)
+{
+	return (struct ufd_area *)area->node.link[0];
+}
+
+static uint32_t map_rights(uint32_t flags)
+{
+	return (flags & IOMMU_IOAS_MAP_READABLE ? IOMMU_READ : 0) |
+	       (flags & IOMMU_IOAS_MAP_WRITEABLE ? IOMMU_WRITE : 0);
+}
+
+/** Append an area for [start, start + bytes) of @p pages, whose reference it takes
+ *  on success. node.first is the offset in the chain until it is placed. */
+static int chain_add(const struct ufd *ufd, struct chain *chain, struct ufd_pages *pages,
+		     uint64_t start, uint64_t bytes, uint32_t rights)
+{
+	struct ufd_area *area = ufd_alloc(ufd, sizeof(*area));
+
+	if (!area)
+		return -ENOMEM;
+	area->node.first = chain->bytes;
+	area->node.last = chain->bytes + (bytes - 1);
+	area->pages = (uintptr_t)pages | rights;
+	area->start = start;
+	if (chain->last)
+		chain->last->node.link[0] = (uintptr_t)area;
+	else
+		chain->first = area;
+	chain->last = area;
+	chain->bytes += bytes;
+	return 0;
+}
+
+static void chain_free(struct ufd_context *context, struct chain *chain)
+{
+	for (struct ufd_area *area = chain->first, *next; area; area = next) {
+		next = chain_next(area);
+		ufd_pages_put(context, ufd_area_pages(area));
+		ufd_free(context->file.ufd, area, sizeof(*area));
+	}
+	*chain = (struct chain){0};
+}
+
+/* ---- the hardware's side ------------------------------------------------------------ */
+
+/** Unmap [first, last] in every HWPT, and flush each once. False if an IOMMU did not
+ *  confirm that it forgot. */
+static bool unmap_everywhere(struct ufd_ioas *ioas, uint64_t first, uint64_t last)
+{
+	bool safe = true;
+
+	for (struct ufd_hwpt *hwpt = ioas->hwpts; hwpt; hwpt = hwpt->next) {
+		struct iommu_gather gather;
+		uint64_t bytes = last - first + 1, half = bytes ? 0 : UINT64_C(1) << 63;
+
+		iommu_gather_init(&gather, hwpt->domain);
+		if (half) /* all 2^64 bytes do not fit into one count */
+			(void)iommu_unmap(hwpt->domain, iova(0), half, &gather);
+		(void)iommu_unmap(hwpt->domain, iova(first + half), bytes - half, &gather);
+		if (iommu_flush(&gather))
+			safe = false;
+	}
+	return safe;
+}
+
+/** Map the areas from @p area to @p last in @p hwpt. Both flags are about failure:
+ *  *safe becomes false if the IOMMU did not answer. */
+static int map_in_hwpt(struct ufd_ioas *ioas, struct ufd_hwpt *hwpt, struct ufd_area *area,
+		       const struct ufd_area *last, bool *safe)
+{
+	struct iommu_gather gather;
+	int error = 0;
+
+	iommu_gather_init(&gather, hwpt->domain);
+	for (;;) {
+		error = ufd_pages_map(ufd_area_pages(area), area->start, ufd_area_bytes(area),
+				      hwpt->domain, iova(area->node.first),
+				      ufd_area_rights(area) | IOMMU_CACHE, ioas->small_pages,
+				      &gather);
+		if (error || area == last)
+			break;
+		area = (struct ufd_area *)iova_space_next(&ioas->areas, &area->node);
+	}
+	int flushed = iommu_flush(&gather);
+	if (flushed)
+		*safe = false;
+	return error ? error : flushed;
+}
+
+/** Undo the pins of the areas from @p area up to, not including, @p end. */
+static void unpin_until(struct ufd_ioas *ioas, struct ufd_area *area, const struct ufd_area *end,
+			bool safe)
+{
+	for (; area != end; area = (struct ufd_area *)iova_space_next(&ioas->areas, &area->node))
+		ufd_pages_unpin(ioas->object.context, ufd_area_pages(area), safe);
+}
+
+/** Pin and map the areas from @p first to @p last, which are in the space. */
+static int map_everywhere(struct ufd_ioas *ioas, struct ufd_area *first, struct ufd_area *last)
+{
+	const struct ufd_area *end =
+		(struct ufd_area *)iova_space_next(&ioas->areas, &last->node);
+	struct ufd_area *area = first;
+	bool safe = true;
+	int error = 0;
+
+	if (!ioas->hwpts)
+		return 0;
+	while (area != end && !error) {
+		error = ufd_pages_pin(ioas->object.context, ufd_area_pages(area));
+		if (!error)
+			area = (struct ufd_area *)iova_space_next(&ioas->areas, &area->node);
+	}
+	if (error) {
+		unpin_until(ioas, first, area, true);
+		return error;
+	}
+	for (struct ufd_hwpt *hwpt = ioas->hwpts; hwpt && !error; hwpt = hwpt->next)
+		error = map_in_hwpt(ioas, hwpt, first, last, &safe);
+	if (error) {
+		safe &= unmap_everywhere(ioas, first->node.first, last->node.last);
+		unpin_until(ioas, first, end, safe);
+	}
+	return error;
+}
+
+/* ---- placing --------------------------------------------------------------------------- */
+
+static uint64_t power_of_two_from(uint64_t bytes)
+{
+	return bytes > 1 ? UINT64_C(2) << (63 - __builtin_clzll(bytes - 1)) : 1;
+}
+
+/** An IOVA for the chain, aligned so that large pages fit: like its length and like
+ *  the user's address, 1 GiB at most. */
+static int choose_iova(const struct ufd_ioas *ioas, const struct chain *chain, uint64_t *at)
+{
+	uint64_t user = ufd_pages_user(ufd_area_pages(chain->first), chain->first->start);
+	uint64_t alignment = PAGE_SIZE_1G;
+
+	if (chain->bytes >= UINT64_MAX / 2)
+		return -EOVERFLOW;
+	if (power_of_two_from(chain->bytes) < alignment)
+		alignment = power_of_two_from(chain->bytes);
+	if (user && (user & -user) < alignment)
+		alignment = user & -user;
+	if (alignment < ioas->alignment)
+		return -EINVAL;
+	return iova_ranges_find(&ioas->ranges, chain->bytes, alignment, 0, at);
+}
+
+static int check_iova(const struct ufd *ufd, const struct ufd_ioas *ioas, uint64_t at,
+		      uint64_t bytes)
+{
+	if (at & (ioas->alignment - 1))
+		return ufd_refuse(ufd, -EINVAL, "iova %#llx is not a multiple of %#llx",
+				  (unsigned long long)at, (unsigned long long)ioas->alignment);
+	if (at + (bytes - 1) < at)
+		return -EOVERFLOW;
+	int error = iova_ranges_check(&ioas->ranges, at, at + (bytes - 1));
+	if (error)
+		(void)ufd_refuse(ufd, error, "iova %#llx..%#llx is %s", (unsigned long long)at,
+				 (unsigned long long)(at + (bytes - 1)),
+				 error == -EEXIST ? "mapped in part" : "reserved in part");
+	return error;
+}
+
+/** Do the parts keep to the alignment of @p ioas, as lengths and as memory? */
+static int check_parts(const struct ufd *ufd, const struct ufd_ioas *ioas,
+		       const struct chain *chain)
+{
+	for (const struct ufd_area *area = chain->first; area; area = chain_next(area)) {
+		uint64_t all = area->node.first | ufd_area_bytes(area) |
+			       (area->start & (PAGE_SIZE_4K - 1));
+		if (all & (ioas->alignment - 1))
+			return ufd_refuse(ufd, -EINVAL,
+					  "length %#llx or memory is not a multiple of %#llx",
+					  (unsigned long long)ufd_area_bytes(area),
+					  (unsigned long long)ioas->alignment);
+	}
+	return 0;
+}
+
+/** Enter the chain's areas at @p at. On failure none is, and the chain is whole. */
+static int insert_chain(struct ufd_ioas *ioas, const struct chain *chain, uint64_t at)
+{
+	int error = 0;
+
+	for (struct ufd_area *area = chain->first, *next; area && !error; area = next) {
+		next = chain_next(area);
+		area->node.first += at;
+		area->node.last += at;
+		error = iova_space_insert(&ioas->areas, &area->node);
+	}
+	return error; /* the range was checked, under the same lock: never */
+}
+
+/** Take the areas from @p first to @p last out of the space again, as a chain. */
+static void remove_chain(struct ufd_ioas *ioas, struct chain *chain, uint64_t at)
+{
+	struct ufd_area *area = chain->first, *previous = NULL, *next;
+
+	for (;; previous = area, area = next) {
+		next = area == chain->last
+			       ? NULL
+			       : (struct ufd_area *)iova_space_next(&ioas->areas, &area->node);
+		iova_space_remove(&ioas->areas, &area->node);
+		area->node.first -= at;
+		area->node.last -= at;
+		area->node.link[0] = 0;
+		if (previous)
+			previous->node.link[0] = (uintptr_t)area;
+		if (!next)
+			break;
+	}
+}
+
+/** Put the chain at *at (if @p fixed) or where there is room, map it, answer. The
+ *  chain is empty after success and unchanged after a failure. */
+static int place(struct ufd_call *call, struct ufd_ioas *ioas, struct chain *chain, bool fixed,
+		 uint64_t *at)
+{
+	LOCK(ioas);
+	int error = check_parts(call->ufd, ioas, chain);
+	if (!error)
+		error = fixed ? check_iova(call->ufd, ioas, *at, chain->bytes)
+			      : choose_iova(ioas, chain, at);
+	if (!error)
+		error = insert_chain(ioas, chain, *at);
+	if (!error) {
+		error = map_everywhere(ioas, chain->first, chain->last);
+		if (!error) {
+			error = ufd_respond(call);
+			if (error && ioas->hwpts) {
+				bool safe = unmap_everywhere(ioas, chain->first->node.first,
+							     chain->last->node.last);
+				unpin_until(ioas, chain->first,
+					    (struct ufd_area *)iova_space_next(
+						    &ioas->areas, &chain->last->node),
+					    safe);
+			}
+		}
+		if (error) {
+			remove_chain(ioas, chain, *at);
+		} else {
+			ioas->mapped_bytes += chain->bytes;
+			*chain = (struct chain){0};
+		}
+	}
+	UNLOCK(ioas);
+	return error;
+}
+
+/* ---- calls ---------------------------------------------------------------------------- */
+
+static int check_map_flags(const struct ufd *ufd, uint32_t flags)
+{
+	if (flags & ~(uint32_t)MAP_FLAGS)
+		return ufd_refuse(ufd, -EOPNOTSUPP,
+				  "flags %#x: known are FIXED_IOVA 1, WRITEABLE 2, READABLE 4",
+				  flags);
+	if (!(flags & MAP_RIGHTS))
+		return ufd_refuse(ufd, -EINVAL, "flags %#x: neither READABLE nor WRITEABLE", flags);
+	return 0;
+}
+
+int ufd_call_ioas_map(struct ufd_call *call)
+{
+	struct iommu_ioas_map *arguments = call->arguments;
+	uint64_t user = arguments->user_va, bytes = arguments->length;
+	uint32_t rights = map_rights(arguments->flags);
+	struct ufd_pages *pages = NULL;
+	struct ufd_ioas *ioas = NULL;
+	struct chain chain = {0};
+
+	if (arguments->__reserved)
+		return -EOPNOTSUPP;
+	int error = check_map_flags(call->ufd, arguments->flags);
+	if (error)
+		return error;
+	if (arguments->iova == UINT64_MAX || bytes == UINT64_MAX)
+		return -EOVERFLOW;
+	error = ufd_object_hold(call->context, arguments->ioas_id, UFD_IOAS, &ioas);
+	if (error)
+		return error;
+
+	if (!bytes || bytes > UINT64_MAX - PAGE_SIZE_4K)
+		error = ufd_refuse(call->ufd, -EINVAL, "IOAS_MAP: length %#llx",
+				   (unsigned long long)bytes);
+	else if (user + (bytes - 1) < user)
+		error = -EOVERFLOW;
+	else
+		error = ufd_pages_new(call->context, user, bytes, rights & IOMMU_WRITE, &pages);
+	if (!error) {
+		error = chain_add(call->ufd, &chain, pages, user & (PAGE_SIZE_4K - 1), bytes,
+				  rights);
+		if (error)
+			ufd_pages_put(call->context, pages);
+		else
+			error = place(call, ioas, &chain,
+				      arguments->flags & IOMMU_IOAS_MAP_FIXED_IOVA,
+				      &arguments->iova);
+		chain_free(call->context, &chain);
+	}
+	ufd_object_release(&ioas->object);
+	return error;
+}
+
+/** A chain that refers to the memory behind [at, at + bytes) of @p ioas. -ENOENT if
+ *  a byte is not mapped, -EPERM to write what was mapped for reading only. */
+static int collect(struct ufd_call *call, struct ufd_ioas *ioas, uint64_t at, uint64_t bytes,
+		   uint32_t rights, struct chain *chain)
+{
+	int error = 0;
+
+	LOCK(ioas);
+	while (bytes && !error) {
+		struct ufd_area *area = (struct ufd_area *)iova_space_find(&ioas->areas, at);
+		if (!area) {
+			error = -ENOENT;
+			break;
+		}
+		struct ufd_pages *pages = ufd_area_pages(area);
+		uint64_t left = area->node.last - at + 1;
+		uint64_t now = bytes < left ? bytes : left;
+		if ((rights & IOMMU_WRITE) && !ufd_pages_writable(pages)) {
+			error = ufd_refuse(call->ufd, -EPERM,
+					   "IOAS_COPY: the memory at %#llx was mapped read-only",
+					   (unsigned long long)at);
+			break;
+		}
+		error = chain_add(call->ufd, chain, pages, area->start + (at - area->node.first),
+				  now, rights);
+		if (!error)
+			ufd_pages_get(pages);
+		at += now;
+		bytes -= now;
+	}
+	UNLOCK(ioas);
+	return error;
+}
+
+int ufd_call_ioas_copy(struct ufd_call *call)
+{
+	struct iommu_ioas_copy *arguments = call->arguments;
+	uint64_t bytes = arguments->length;
+	struct ufd_ioas *from = NULL, *to = NULL;
+	struct chain chain = {0};
+
+	int error = check_map_flags(call->ufd, arguments->flags);
+	if (error)
+		return error;
+	if (bytes == UINT64_MAX || arguments->dst_iova == UINT64_MAX)
+		return -EOVERFLOW;
+	error = ufd_object_hold(call->context, arguments->src_ioas_id, UFD_IOAS, &from);
+	if (error)
+		return error;
+	error = ufd_object_hold(call->context, arguments->dst_ioas_id, UFD_IOAS, &to);
+	if (error) {
+		ufd_object_release(&from->object);
+		return error;
+	}
+	if (!bytes)
+		error = -EINVAL;
+	else if (arguments->src_iova + (bytes - 1) < arguments->src_iova)
+		error = -EOVERFLOW;
+	else
+		error = collect(call, from, arguments->src_iova, bytes,
+				map_rights(arguments->flags), &chain);
+	if (!error)
+		error = place(call, to, &chain, arguments->flags & IOMMU_IOAS_MAP_FIXED_IOVA,
+			      &arguments->dst_iova);
+	chain_free(call->context, &chain);
+	ufd_object_release(&to->object);
+	ufd_object_release(&from->object);
+	return error;
+}
+
+/** Remove the areas in [first, last]; @p pinned: undo a pin of each. */
+static void drop_areas(struct ufd_ioas *ioas, uint64_t first, uint64_t last, bool pinned, bool safe)
+{
+	struct ufd_context *context = ioas->object.context;
+	struct iova_node *node = iova_space_find_from(&ioas->areas, first);
+
+	while (node && node->first <= last) {
+		struct ufd_area *area = (struct ufd_area *)node;
+		node = iova_space_next(&ioas->areas, node);
+		iova_space_remove(&ioas->areas, &area->node);
+		ioas->mapped_bytes -= ufd_area_bytes(area);
+		if (pinned)
+			ufd_pages_unpin(context, ufd_area_pages(area), safe);
+		ufd_pages_put(context, ufd_area_pages(area));
+		ufd_free(context->file.ufd, area, sizeof(*area));
+	}
+}
+
+void ufd_ioas_drop_areas(struct ufd_ioas *ioas)
+{
+	drop_areas(ioas, 0, UINT64_MAX, false, true);
+}
+
+/** The areas in [first, last] as a hull; -ENOENT if one is only partly in it, or if
+ *  there is none. *bytes is what they hold. */
+static int find_hull(const struct ufd_ioas *ioas, uint64_t *first, uint64_t *last, uint64_t *bytes)
+{
+	const struct iova_node *node = iova_space_find_from(&ioas->areas, *first);
+	uint64_t hull_first = node ? node->first : 0, hull_last = 0;
+	bool any = false;
+
+	for (; node && node->first <= *last; node = iova_space_next(&ioas->areas, node)) {
+		if (node->first < *first || node->last > *last)
+			return -ENOENT;
+		*bytes += node->last - node->first + 1;
+		hull_last = node->last;
+		any = true;
+	}
+	*first = hull_first;
+	*last = hull_last;
+	return any ? 0 : -ENOENT;
+}
+
+int ufd_call_ioas_unmap(struct ufd_call *call)
+{
+	struct iommu_ioas_unmap *arguments = call->arguments;
+	bool all = arguments->iova == 0 && arguments->length == UINT64_MAX;
+	uint64_t first = arguments->iova, last = UINT64_MAX, bytes = 0;
+	struct ufd_ioas *ioas = NULL;
+
+	int error = ufd_object_hold(call->context, arguments->ioas_id, UFD_IOAS, &ioas);
+	if (error)
+		return error;
+	if (!all) {
+		last = first + (arguments->length - 1);
+		if (first == UINT64_MAX || arguments->length == UINT64_MAX)
+			error = -EOVERFLOW;
+		else if (!arguments->length)
+			error = -EINVAL;
+		else if (last < first)
+			error = -EOVERFLOW;
+	}
+	if (!error) {
+		LOCK(ioas);
+		error = find_hull(ioas, &first, &last, &bytes);
+		bool nothing = error == -ENOENT && all;
+		if (!error || nothing) {
+			arguments->length = bytes;
+			error = ufd_respond(call);
+		}
+		if (!error && !nothing) {
+			bool safe = unmap_everywhere(ioas, first, last);
+			drop_areas(ioas, first, last, ioas->hwpts, safe);
+		}
+		UNLOCK(ioas);
+	}
+	ufd_object_release(&ioas->object);
+	return error;
+}

@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * User memory behind mappings, as extents: pinned runs of physical memory.
+ *
+ * A struct ufd_pages is a range of user pages. Areas refer to it: one after
+ * IOAS_MAP, more after IOAS_COPY. Its memory is pinned while an area that refers to
+ * it lies in an IOAS that has a HWPT, so it is pinned once however often it is
+ * mapped. A single run, the usual case, is kept in place and costs nothing more.
+ *
+ * Who may change the pin state: with one reference, the holder of the lock of the
+ * IOAS that the one area lies in (nobody else can find the pages to take another
+ * reference); with more, the holder of pages_lock. So IOASes contend only where
+ * they share memory.
+ *
+ * Memory that a device may still reach, because an IOMMU did not confirm an
+ * invalidation, keeps its pins for good: the pages are `stuck`.
+ */
+#include "ufd/private.h"
+
+#include "iommu/string.h"
+
+/** More than one run. */
+struct ufd_runs {
+	size_t count;
+	struct iommu_extent run[];
+};
+
+enum {
+	PAGES_WRITABLE = 1 << 0,
+	PAGES_PINNED = 1 << 1, /* the runs below are valid */
+	PAGES_MANY = 1 << 2,   /* `runs` is used, not `start` */
+	PAGES_STUCK = 1 << 3,
+};
+
+struct ufd_pages {
+	uint64_t user;  /* 63:12 the first page, 11:0 PAGES_... */
+	uint64_t count; /* of pages */
+	uint32_t refs;  /* atomic */
+	uint32_t pins;  /* areas that need the pins */
+	union {
+		uint64_t start; /* physical, of the only run */
+		struct ufd_runs *runs;
+	};
+};
+
+_Static_assert(sizeof(struct ufd_pages) == 32, "with its area a mapping costs 96 bytes");
+
+enum { FIRST_RUNS = 32, SMALL_RUNS = 64 };
+
+static size_t runs_bytes(size_t count)
+{
+	return sizeof(struct ufd_runs) + count * sizeof(struct iommu_extent);
+}
+
+static uint64_t pages_user(const struct ufd_pages *pages)
+{
+	return pages->user & ~(PAGE_SIZE_4K - 1);
+}
+
+static uint64_t pages_bytes(const struct ufd_pages *pages)
+{
+	return pages->count << PAGE_SHIFT_4K;
+}
+
+/** The runs of pinned pages; @p one is room for a single one. */
+static const struct iommu_extent *pages_runs(const struct ufd_pages *pages,
+					     struct iommu_extent *one, size_t *count)
+{
+	if (pages->user & PAGES_MANY) {
+		*count = pages->runs->count;
+		return pages->runs->run;
+	}
+	*one = (struct iommu_extent){pa(pages->start), pages_bytes(pages)};
+	*count = 1;
+	return one;
+}
+
+int ufd_pages_new(struct ufd_context *context, uint64_t user, uint64_t bytes, bool writable,
+		  struct ufd_pages **out)
+{
+	struct ufd_pages *pages = ufd_alloc(context->file.ufd, sizeof(*pages));
+
+	if (!pages)
+		return -ENOMEM;
+	pages->user = (user & ~(PAGE_SIZE_4K - 1)) | (writable ? PAGES_WRITABLE : 0);
+	pages->count = ((user + (bytes - 1)) >> PAGE_SHIFT_4K) - (user >> PAGE_SHIFT_4K) + 1;
+	pages->refs = 1;
+	*out = pages;
+	return 0;
+}
+
+void ufd_pages_get(struct ufd_pages *pages)
+{
+	__atomic_fetch_add(&pages->refs, 1, __ATOMIC_RELAXED);
+}
+
+bool ufd_pages_writable(const struct ufd_pages *pages)
+{
+	return pages->user & PAGES_WRITABLE;
+}
+
+uint64_t ufd_pages_user(const struct ufd_pages *pages, uint64_t start)
+{
+	return pages_user(pages) + start;
+}
+
+void ufd_pages_put(struct ufd_context *context, struct ufd_pages *pages)
+{
+	const struct ufd *ufd = context->file.ufd;
+
+	if (__atomic_sub_fetch(&pages->refs, 1, __ATOMIC_ACQ_REL))
+		return;
+	if (pages->user & PAGES_MANY)
+		ufd_free(ufd, pages->runs, runs_bytes(pages->runs->count));
+	ufd_free(ufd, pages, sizeof(*pages));
+}
+
+/* ---- pinning -------------------------------------------------------------------------- */
+
+/** Runs found so far: first on the stack, then in a block that doubles. */
+struct gathering {
+	struct iommu_extent *run;
+	size_t count, capacity;
+	struct iommu_extent first[FIRST_RUNS];
+};
+
+static void gathering_free(const struct ufd *ufd, struct gathering *found)
+{
+	if (found->run != found->first)
+		ufd_free(ufd, found->run, found->capacity * sizeof(*found->run));
+}
+
+static int gathering_grow(const struct ufd *ufd, struct gathering *found)
+{
+	size_t capacity = found->capacity * 2;
+	struct iommu_extent *run = ufd_alloc(ufd, capacity * sizeof(*run));
+
+	if (!run)
+		return -ENOMEM;
+	memcpy(run, found->run, found->count * sizeof(*run));
+	gathering_free(ufd, found);
+	found->run = run;
+	found->capacity = capacity;
+	return 0;
+}
+
+/** The provider filled @p count runs behind those found: check them (a provider that
+ *  miscounts must not lead to a mapping of other memory) and merge neighbours. */
+static int gathering_add(struct gathering *found, size_t count, uint64_t pinned, uint64_t wanted)
+{
+	uint64_t sum = 0;
+	size_t last = found->count; /* where the next kept run goes */
+
+	if (!count || count > found->capacity - found->count || !pinned || pinned > wanted)
+		return -EFAULT;
+	for (size_t i = found->count; i < found->count + count; i++) {
+		struct iommu_extent run = found->run[i];
+		if (!run.bytes || (run.bytes | run.start.value) % PAGE_SIZE_4K ||
+		    run.bytes > pinned - sum)
+			return -EFAULT;
+		sum += run.bytes;
+		if (last && found->run[last - 1].start.value + found->run[last - 1].bytes ==
+				    run.start.value)
+			found->run[last - 1].bytes += run.bytes;
+		else
+			found->run[last++] = run;
+	}
+	if (sum != pinned)
+		return -EFAULT;
+	found->count = last;
+	return 0;
+}
+
+/** Pin everything. On failure nothing is pinned. */
+static int pages_pin_all(const struct ufd *ufd, struct ufd_pages *pages)
+{
+	bool writable = ufd_pages_writable(pages);
+	uint64_t user = pages_user(pages), left = pages_bytes(pages);
+	struct gathering found = {.run = found.first, .capacity = FIRST_RUNS};
+	int error = 0;
+
+	if (!left) /* 2^64 bytes */
+		return -EFAULT;
+	while (left && !error) {
+		size_t count = 0;
+		uint64_t pinned = 0;
+
+		if (found.count == found.capacity)
+			error = gathering_grow(ufd, &found);
+		if (!error)
+			error = ufd->memory->pin(ufd->memory_ctx, user, left, writable,
+						 found.run + found.count,
+						 found.capacity - found.count, &count, &pinned);
+		if (!error)
+			error = gathering_add(&found, count, pinned, left);
+		if (!error) {
+			user += pinned;
+			left -= pinned;
+		}
+	}
+
+	if (!error && found.count > 1) {
+		struct ufd_runs *runs = ufd_alloc(ufd, runs_bytes(found.count));
+		if (runs) {
+			runs->count = found.count;
+			memcpy(runs->run, found.run, found.count * sizeof(*found.run));
+			pages->runs = runs;
+			pages->user |= PAGES_MANY | PAGES_PINNED;
+		} else {
+			error = -ENOMEM;
+		}
+	} else if (!error) {
+		pages->start = found.run[0].start.value;
+		pages->user |= PAGES_PINNED;
+	}
+	if (error && found.count)
+		ufd->memory->unpin(ufd->memory_ctx, found.run, found.count, false);
+	gathering_free(ufd, &found);
+	return error;
+}
+
+static void pages_unpin_all(const struct ufd *ufd, struct ufd_pages *pages)
+{
+	struct iommu_extent one;
+	size_t count;
+	const struct iommu_extent *runs = pages_runs(pages, &one, &count);
+
+	if (pages->user & PAGES_STUCK) {
+		iommu_log(ufd->os, IOMMU_LOG_ERROR,
+			  "ufd: user memory %#llx, %#llx bytes: stays pinned for good, for an IOMMU did "
+			  "not confirm that no device can reach it",
+			  (unsigned long long)pages_user(pages),
+			  (unsigned long long)pages_bytes(pages));
+		return; /* still pinned, and still known to be */
+	}
+	ufd->memory->unpin(ufd->memory_ctx, runs, count, ufd_pages_writable(pages));
+	if (pages->user & PAGES_MANY)
+		ufd_free(ufd, pages->runs, runs_bytes(count));
+	pages->user &= ~(uint64_t)(PAGES_MANY | PAGES_PINNED);
+}
+
+/** Take pages_lock if other areas may share the pages. */
+static bool pages_enter(struct ufd_context *context, const struct ufd_pages *pages)
+{
+	bool shared = __atomic_load_n(&pages->refs, __ATOMIC_ACQUIRE) > 1;
+
+	if (shared)
+		ufd_lock(context->file.ufd, &context->pages_lock);
+	return shared;
+}
+
+static void pages_leave(struct ufd_context *context, bool shared)
+{
+	if (shared)
+		ufd_unlock(context->file.ufd, &context->pages_lock);
+}
+
+int ufd_pages_pin(struct ufd_context *context, struct ufd_pages *pages)
+{
+	bool shared = pages_enter(context, pages);
+	int error = 0;
+
+	if (!(pages->user & PAGES_PINNED))
+		error = pages_pin_all(context->file.ufd, pages);
+	if (!error)
+		pages->pins++;
+	pages_leave(context, shared);
+	return error;
+}
+
+void ufd_pages_unpin(struct ufd_context *context, struct ufd_pages *pages, bool safe)
+{
+	bool shared = pages_enter(context, pages);
+
+	if (!safe)
+		pages->user |= PAGES_STUCK;
+	if (--pages->pins == 0)
+		pages_unpin_all(context->file.ufd, pages);
+	pages_leave(context, shared);
+}
+
+/* ---- mapping ---------------------------------------------------------------------------- */
+
+/** Map one run in pages of 4 KiB: an extent for each, so that the engine sees no
+ *  room for a larger page. */
+static int map_small(struct iommu_domain *domain, iova_t at, pa_t from, uint64_t bytes,
+		     uint32_t rights, struct iommu_gather *gather, uint64_t *done)
+{
+	struct iommu_extent small[SMALL_RUNS];
+
+	while (bytes) {
+		size_t count = 0;
+		for (; count < SMALL_RUNS && bytes; count++) {
+			small[count] = (struct iommu_extent){from, PAGE_SIZE_4K};
+			from = pa_add(from, PAGE_SIZE_4K);
+			bytes -= PAGE_SIZE_4K;
+		}
+		int error = iommu_map(domain, iova_add(at, *done), small, count, rights, gather);
+		if (error)
+			return error;
+		*done += count * PAGE_SIZE_4K;
+	}
+	return 0;
+}
+
+int ufd_pages_map(const struct ufd_pages *pages, uint64_t start, uint64_t bytes,
+		  struct iommu_domain *domain, iova_t at, uint32_t rights, bool small,
+		  struct iommu_gather *gather)
+{
+	struct iommu_extent one;
+	size_t count;
+	const struct iommu_extent *run = pages_runs(pages, &one, &count);
+	uint64_t done = 0;
+	int error = 0;
+
+	if (!small && !start && bytes == pages_bytes(pages))
+		return iommu_map(domain, at, run, count, rights, gather);
+
+	for (; start >= run->bytes; run++)
+		start -= run->bytes;
+	for (; done < bytes && !error; run++, start = 0) {
+		uint64_t now = run->bytes - start;
+		struct iommu_extent part = {pa_add(run->start, start), 0};
+		part.bytes = now < bytes - done ? now : bytes - done;
+		if (small) {
+			error = map_small(domain, at, part.start, part.bytes, rights, gather,
+					  &done);
+		} else {
+			error = iommu_map(domain, iova_add(at, done), &part, 1, rights, gather);
+			done += error ? 0 : part.bytes;
+		}
+	}
+	if (error && done)
+		(void)iommu_unmap(domain, at, done, gather);
+	return error;
+}
