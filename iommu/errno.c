@@ -36,6 +36,7 @@ const char *iommu_errno_name(int number)
 		NAME(ERANGE);
 		NAME(ENODATA);
 		NAME(EOVERFLOW);
+		NAME(EBADFD);
 		NAME(EMSGSIZE);
 		NAME(EOPNOTSUPP);
 		NAME(EADDRINUSE);

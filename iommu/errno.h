@@ -32,6 +32,7 @@
 #define ERANGE     34
 #define ENODATA    61
 #define EOVERFLOW  75
+#define EBADFD     77
 #define EMSGSIZE   90
 #define EOPNOTSUPP 95
 #define EADDRINUSE 98

@@ -60,7 +60,8 @@ void heap_free(void *object, size_t bytes);
 
 void cpu_init(void); /* GDT, TSS with IST stacks, IDT, NX, WP, SMEP/SMAP where present */
 void apic_init(const struct acpi *acpi); /* PIC masked; local APIC; spurious */
-void time_init(const struct acpi *acpi); /* TSC against PM timer, HPET or PIT; timer */
+/** TSC against PM timer, HPET or PIT; then the timer, and interrupts on. After apic_init. */
+void time_init(const struct acpi *acpi);
 uint64_t time_ns(void);
 void time_delay_us(uint64_t us);
 /** Halt until the next interrupt (the timer ticks at 100 Hz at least). */

@@ -37,7 +37,7 @@ enum {
 };
 
 struct pci_bar {
-	uint64_t base, bytes; /* bytes 0: not there */
+	uint64_t base, bytes; /* bytes 0: not there; base 0: without an address */
 	bool is_port, is_64, is_prefetchable;
 };
 
@@ -72,7 +72,8 @@ struct pci_bus {
 /** Scan @p count root ranges (segment, first bus..last bus). The first bus of a range is
  *  a root bus; so is every other bus of it that answers and lies behind no bridge.
  *  Disables bus mastering of every function that is not a bridge: a driver switches it
- *  on again. Switches ACS (SV, RR, CR, UF) on wherever it separates devices. Ranges do
+ *  on again. Memory BARs that firmware left without an address get one, where the window
+ *  of the bridge above has room. Switches ACS (SV, RR, CR, UF) on wherever it separates devices. Ranges do
  *  not overlap. @p log may be NULL; a line for each thing that firmware left wrong.
  *  0 or -ENOMEM (nothing kept). */
 struct pci_range {

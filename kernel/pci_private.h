@@ -61,6 +61,8 @@ void pci_name(const struct pci_device *device, char *out, size_t bytes);
 void pci_find_capabilities(struct pci_device *device, struct iommu_print *log);
 /** Size the BARs, with decoding off meanwhile; everything is restored. */
 void pci_size_bars(struct pci_device *device, struct iommu_print *log);
+/** Give memory BARs without an address one, where a bridge's window has room. */
+void pci_assign_bars(struct pci_bus *bus, struct iommu_print *log);
 /** Does the bridge forward to all 256 functions of one device below it? */
 bool pci_forwards_ari(struct pci_device *bridge);
 /** Does only device 0 exist below this bridge (a PCIe link)? */

@@ -240,6 +240,8 @@ int pci_scan(struct pci_bus *bus, const struct pci_access *access, const struct 
 		error = pci_find_groups(bus);
 	if (error)
 		pci_free(bus);
+	else
+		pci_assign_bars(bus, log);
 	return error;
 }
 

@@ -7,8 +7,9 @@
  * References: HPET (IA-PC HPET 1.0a), ACPI timer (ACPI 6.5, 4.8.3.3, 3.579545
  * MHz), PIT channel 2 (8254, 1.193182 MHz), and what CPUID leaf 15h says. Each
  * can be absent, stuck or wrong: the first that agrees with another one to 1 % is
- * believed. The window ends after 24 million counts whatever the references do:
- * 24 ms at 1 GHz, less on any faster processor.
+ * believed; if none is confirmed, the window is repeated once. It ends after 24
+ * million counts whatever the references do: 24 ms at 1 GHz, less on any faster
+ * processor.
  *
  * time_ns() never goes back, and works before time_init with a guessed rate, so
  * that no early wait is endless.
@@ -171,14 +172,20 @@ static uint64_t measure(struct reference *references, unsigned count, uint32_t *
 		present++;
 		sample(&references[i], &references[i].value, &references[i].tsc);
 	}
-	/* Two references that have seen the window are enough; a third may be stuck. */
+	/* Two references that have seen the window are enough, or one that has seen twice
+	 * as much: the others may be stuck. */
 	unsigned wanted = present < 2 ? present : 2, arrived;
+	bool is_long = false;
 	do {
 		arrived = 0;
-		for (unsigned i = 0; i < count; i++)
-			if (references[i].hz && elapsed_ns(&references[i]) >= WINDOW_NS)
-				arrived++;
-	} while ((arrived < wanted || !present) && cpu_tsc() - start < WINDOW_MAX_COUNTS);
+		for (unsigned i = 0; i < count; i++) {
+			if (!references[i].hz)
+				continue;
+			uint64_t ns = elapsed_ns(&references[i]);
+			arrived += ns >= WINDOW_NS;
+			is_long = is_long || ns >= UINT64_C(2) * WINDOW_NS;
+		}
+	} while (present && arrived < wanted && !is_long && cpu_tsc() - start < WINDOW_MAX_COUNTS);
 
 	for (unsigned i = 0; i < count; i++) {
 		struct reference *r = &references[i];
@@ -188,8 +195,7 @@ static uint64_t measure(struct reference *references, unsigned count, uint32_t *
 			continue;
 		sample(r, &value, &tsc);
 		uint32_t counts = (value - r->value) & r->mask;
-		if (counts)
-			r->measured_hz = (tsc - r->tsc) * r->hz / counts;
+		r->measured_hz = counts ? (tsc - r->tsc) * r->hz / counts : 0;
 		if (!is_plausible(r->measured_hz))
 			r->measured_hz = 0;
 	}
@@ -221,8 +227,17 @@ static const struct reference *choose(const struct reference *references, unsign
 	return first;
 }
 
+/** False if the reference wrapped during a window of @p counts, for then it knows
+ *  nothing: a hypervisor may let a guest rest for longer than the PIT's 55 ms. */
+static bool covers(const struct reference *reference, uint64_t counts)
+{
+	if (!reference->hz)
+		return true;
+	return counts / (tsc_hz / 1000) < reference->mask / (reference->hz / 1000);
+}
+
 static void report(const struct reference *references, unsigned count,
-		   const struct reference *chosen, const struct reference *witness)
+		   const struct reference *chosen, const struct reference *witness, uint64_t window)
 {
 	if (!chosen) {
 		klog(IOMMU_LOG_WARNING, "no time source counts: time is guessed at %llu MHz",
@@ -238,7 +253,7 @@ static void report(const struct reference *references, unsigned count,
 		if (r->hz && !r->measured_hz)
 			klog(IOMMU_LOG_WARNING, "time: %s does not count, and is not used",
 			     r->name);
-		else if (r->measured_hz && !agree(tsc_hz, r->measured_hz))
+		else if (r->measured_hz && !agree(tsc_hz, r->measured_hz) && covers(r, window))
 			klog(IOMMU_LOG_WARNING, "time: %s says %llu MHz, and is not believed",
 			     r->name, (unsigned long long)(r->measured_hz / 1000000));
 	}
@@ -275,7 +290,7 @@ void time_init(const struct acpi *acpi)
 	};
 	const unsigned count = ARRAY_SIZE(references);
 	const struct reference *witness;
-	uint32_t apic_counts;
+	uint32_t apic_counts = 0;
 	uint64_t flags = irq_save();
 
 	references[1].hz = hpet_start(acpi);
@@ -285,19 +300,27 @@ void time_init(const struct acpi *acpi)
 		if (acpi->pm_timer_32)
 			references[2].mask = UINT32_MAX;
 	}
-	pit_start();
-	uint64_t window = measure(&references[1], count - 1, &apic_counts);
 	if (is_plausible(cpuid_hz()))
 		references[0].measured_hz = cpuid_hz();
 
-	const struct reference *chosen = choose(references, count, &witness);
+	const struct reference *chosen = NULL;
+	uint64_t window = 0, former_hz = 0;
+	for (unsigned attempt = 0; attempt < 2; attempt++) {
+		pit_start();
+		window = measure(&references[1], count - 1, &apic_counts);
+		chosen = choose(references, count, &witness);
+		/* Confirmed by another one, or by itself; or nothing counts at all. */
+		if (!chosen || witness || agree(chosen->measured_hz, former_hz))
+			break;
+		former_hz = chosen->measured_hz;
+	}
 	uint64_t now = time_ns();
 	if (chosen)
 		tsc_hz = chosen->measured_hz;
 	base_tsc = cpu_tsc();
 	base_ns = now;
 	scale = (NS_PER_SECOND << 32) / tsc_hz;
-	report(references, count, chosen, witness);
+	report(references, count, chosen, witness, window);
 	start_tick(window, apic_counts);
 	irq_restore(flags);
 	if (apic_is_ready())

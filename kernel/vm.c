@@ -60,6 +60,7 @@ extern char kernel_data_start[], kernel_end[];
 
 static uint64_t root; /* physical address of the level 4 table */
 static uint64_t nx = PTE_NX;
+static uint64_t ram_limit; /* of the direct map, and of the processor's addresses */
 
 /* Page-table pages: from [early_next, early_end) until the page allocator is there. */
 static uint64_t early_next, early_end;
@@ -321,8 +322,8 @@ static void map_ram(const struct boot_info *info, uint64_t image)
 	     page_map_next(info->memory, info->memory_count, NULL, 0, at, &start, &end); at = end) {
 		uint64_t first = (start + PAGE_SIZE_4K - 1) & ~(PAGE_SIZE_4K - 1);
 		uint64_t stop = end & ~(PAGE_SIZE_4K - 1);
-		if (stop > DIRECT_MAP_BYTES)
-			stop = DIRECT_MAP_BYTES;
+		if (stop > ram_limit)
+			stop = ram_limit;
 		if (first < stop)
 			must_map(DIRECT_MAP_BASE + first, first, stop - first, MAP_DATA);
 	}
@@ -330,8 +331,8 @@ static void map_ram(const struct boot_info *info, uint64_t image)
 	for (unsigned i = 0; i < info->module_count; i++) {
 		const struct boot_module *module = &info->modules[i];
 		uint64_t first = module->start & ~(PAGE_SIZE_4K - 1);
-		if (module->bytes && module->start < DIRECT_MAP_BYTES &&
-		    module->bytes <= DIRECT_MAP_BYTES - module->start)
+		if (module->bytes && module->start < ram_limit &&
+		    module->bytes <= ram_limit - module->start)
 			must_map(DIRECT_MAP_BASE + first, first,
 				 (module->start + module->bytes - first + 4095) & ~UINT64_C(4095),
 				 MAP_CONST);
@@ -376,13 +377,16 @@ void vm_init(const struct boot_info *info)
 		nx = 0;
 		klog(IOMMU_LOG_WARNING, "this processor has no NX: data can be executed");
 	}
+	ram_limit = UINT64_C(1) << cpu_features.physical_bits;
+	if (ram_limit > DIRECT_MAP_BYTES)
+		ram_limit = DIRECT_MAP_BYTES;
 	memcpy(ram_map, info->memory, sizeof(ram_map));
 	ram_map_count = info->memory_count;
 
 	keep[count++] = range(info->kernel_start, info->kernel_end - info->kernel_start);
 	keep[count++] = range(image, image_last - image + 1);
 	keep[count++] = range(info_at & ~UINT64_C(4095), sizeof(*info) + 4096);
-	keep[count++] = range(DIRECT_MAP_BYTES, UINT64_MAX - DIRECT_MAP_BYTES);
+	keep[count++] = range(ram_limit, UINT64_MAX - ram_limit);
 	for (unsigned i = 0; i < info->module_count; i++)
 		keep[count++] = range(info->modules[i].start, info->modules[i].bytes);
 

@@ -10,6 +10,7 @@ echo '	.section .symbols,"a"'
 echo '	.globl boot_symbol_count, boot_symbols, boot_symbol_names'
 echo '	.balign 8'
 { [ $# -eq 0 ] || "${NM:-nm}" -n "$1"; } | LC_ALL=C awk '
+	BEGIN { count = 0; at = 0 }
 	($2 == "t" || $2 == "T") && $1 ~ /^ffffffff8/ && $3 !~ /[.$]L|^kernel_text_(start|end)$/ {
 		address[count] = "0x" substr($1, 9) " - 0x80000000"
 		name[count++] = $3

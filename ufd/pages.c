@@ -45,7 +45,7 @@ struct ufd_pages {
 
 _Static_assert(sizeof(struct ufd_pages) == 32, "with its area a mapping costs 96 bytes");
 
-enum { FIRST_RUNS = 32, SMALL_RUNS = 64 };
+enum { FIRST_RUNS = 32 };
 
 static size_t runs_bytes(size_t count)
 {
@@ -281,24 +281,17 @@ void ufd_pages_unpin(struct ufd_context *context, struct ufd_pages *pages, bool 
 
 /* ---- mapping ---------------------------------------------------------------------------- */
 
-/** Map one run in pages of 4 KiB: an extent for each, so that the engine sees no
- *  room for a larger page. */
+/** Map one run page by page: iommu_map() makes one extent of neighbours, so each call
+ *  has one page, and the engine sees no room for a larger one. */
 static int map_small(struct iommu_domain *domain, iova_t at, pa_t from, uint64_t bytes,
 		     uint32_t rights, struct iommu_gather *gather, uint64_t *done)
 {
-	struct iommu_extent small[SMALL_RUNS];
-
-	while (bytes) {
-		size_t count = 0;
-		for (; count < SMALL_RUNS && bytes; count++) {
-			small[count] = (struct iommu_extent){from, PAGE_SIZE_4K};
-			from = pa_add(from, PAGE_SIZE_4K);
-			bytes -= PAGE_SIZE_4K;
-		}
-		int error = iommu_map(domain, iova_add(at, *done), small, count, rights, gather);
+	for (uint64_t offset = 0; offset < bytes; offset += PAGE_SIZE_4K) {
+		const struct iommu_extent page = {pa_add(from, offset), PAGE_SIZE_4K};
+		int error = iommu_map(domain, iova_add(at, *done), &page, 1, rights, gather);
 		if (error)
 			return error;
-		*done += count * PAGE_SIZE_4K;
+		*done += PAGE_SIZE_4K;
 	}
 	return 0;
 }

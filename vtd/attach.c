@@ -196,7 +196,7 @@ int vtd_attach(struct iommu_device *base, uint32_t pasid, struct iommu_domain *d
 	uint16_t did = 0;
 	int err;
 
-	(void)old; /* the driver knows better: it may be firmware's regions */
+	(void)old;		     /* the driver knows better: it may be firmware's regions */
 	if (pasid != IOMMU_NO_PASID) /* nothing is ever attached there */
 		return domain ? -EOPNOTSUPP : 0;
 	if (domain) {

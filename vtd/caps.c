@@ -156,15 +156,19 @@ unsigned vtd_caps_check(const struct vtd_caps *caps, void (*report)(void *ctx, c
 		bool broken;
 		const char *line;
 	} rules[] = {
-		{caps->domain_bits > 16, "CAP.ND is 7, which is reserved: 16-bit domain ids are used"},
+		{caps->domain_bits > 16,
+		 "CAP.ND is 7, which is reserved: 16-bit domain ids are used"},
 		{caps->sagaw & 0x11, "CAP.SAGAW has a reserved bit set: ignored"},
 		{caps->ss_1g && !caps->ss_2m, "CAP.SSLPS has 1 GiB pages without 2 MiB pages"},
-		{field_get(VTD_CAP_SSLPS, caps->cap) & 0xc, "CAP.SSLPS has a reserved bit set: ignored"},
+		{field_get(VTD_CAP_SSLPS, caps->cap) & 0xc,
+		 "CAP.SSLPS has a reserved bit set: ignored"},
 		{caps->rwbf && caps->smts, "CAP.RWBF is set on a unit with ECAP.SMTS"},
 		{caps->levels && level_bits(caps->levels) < caps->mgaw,
-		 "CAP.MGAW is wider than the deepest table of CAP.SAGAW: the table's width is used"},
+		 "CAP.MGAW is wider than the deepest table of CAP.SAGAW: the table's width is "
+		 "used"},
 		{caps->mgaw > 57, "CAP.MGAW is above 57 bits"},
-		{caps->fault_offset < 0x48, "CAP.FRO places the fault records over other registers"},
+		{caps->fault_offset < 0x48,
+		 "CAP.FRO places the fault records over other registers"},
 		{caps->iotlb_offset < 0x48, "ECAP.IRO places the IOTLB registers over others"},
 		{caps->ecap & VTD_ECAP_ERS, "ECAP.ERS is set, which must be 0: ignored"},
 		{caps->major == 0, "VER has major version 0"},

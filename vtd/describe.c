@@ -10,7 +10,7 @@ static void describe_status(struct vtd_unit *unit, struct iommu_print *to)
 	uint32_t gsts = vtd_read(&unit->window, VTD_REG_GSTS);
 	bool any = false;
 
-	iommu_printf(to, "  GSTS  %#010x:", gsts);
+	iommu_printf(to, "  GSTS  0x%08x:", gsts);
 	for (unsigned bit = 32; bit-- > 0;) {
 		const char *name = vtd_status_name(bit);
 		if (!(gsts >> bit & 1))
@@ -31,16 +31,17 @@ static void describe_faults(struct vtd_unit *unit, struct iommu_print *to)
 	uint32_t fsts = vtd_read(&unit->window, VTD_REG_FSTS);
 	uint32_t fectl = vtd_read(&unit->window, VTD_REG_FECTL);
 
-	iommu_printf(to, "  FSTS  %#010x:%s%s%s%s%s%s, %s\n", fsts,
-		     fsts & VTD_FSTS_PFO ? " PFO (log overflow)" : "",
-		     fsts & VTD_FSTS_PPF ? " PPF (faults pending)" : "",
-		     fsts & VTD_FSTS_IQE ? " IQE (queue error)" : "",
-		     fsts & VTD_FSTS_ICE ? " ICE (completion error)" : "",
-		     fsts & VTD_FSTS_ITE ? " ITE (device time-out)" : "",
-		     fsts & (VTD_FSTS_PFO | VTD_FSTS_PPF | VTD_FSTS_IQE | VTD_FSTS_ICE | VTD_FSTS_ITE)
-			     ? ""
-			     : " nothing pending",
-		     fectl & VTD_EVENT_IM ? "fault event masked" : "fault event on");
+	iommu_printf(
+		to, "  FSTS  0x%08x:%s%s%s%s%s%s, %s\n", fsts,
+		fsts & VTD_FSTS_PFO ? " PFO (log overflow)" : "",
+		fsts & VTD_FSTS_PPF ? " PPF (faults pending)" : "",
+		fsts & VTD_FSTS_IQE ? " IQE (queue error)" : "",
+		fsts & VTD_FSTS_ICE ? " ICE (completion error)" : "",
+		fsts & VTD_FSTS_ITE ? " ITE (device time-out)" : "",
+		fsts & (VTD_FSTS_PFO | VTD_FSTS_PPF | VTD_FSTS_IQE | VTD_FSTS_ICE | VTD_FSTS_ITE)
+			? ""
+			: " nothing pending",
+		fectl & VTD_EVENT_IM ? "fault event masked" : "fault event on");
 }
 
 void vtd_describe(struct iommu_unit *base, struct iommu_print *to)
@@ -50,10 +51,9 @@ void vtd_describe(struct iommu_unit *base, struct iommu_print *to)
 	static const char *const ttm[] = {"legacy", "scalable", "reserved", "abort-DMA"};
 
 	iommu_printf(to, "%s: registers at %#llx, segment %u, %u-bit host addresses%s\n",
-		     unit->base.name, (unsigned long long)unit->registers.value,
-		     unit->base.segment, unit->host_bits,
-		     unit->drhd.flags & VTD_DRHD_INCLUDE_PCI_ALL ? ", all devices that no other unit has"
-								 : "");
+		     unit->base.name, (unsigned long long)unit->registers.value, unit->base.segment,
+		     unit->host_bits,
+		     unit->drhd.flags & VTD_DRHD_INCLUDE_PCI_ALL ? ", all other devices" : "");
 	vtd_caps_print(&unit->caps, to, "  ");
 	describe_status(unit, to);
 	describe_faults(unit, to);
@@ -64,11 +64,11 @@ void vtd_describe(struct iommu_unit *base, struct iommu_print *to)
 	iommu_printf(to, "  Root  %#llx (RTADDR %#llx: %s)\n", (unsigned long long)unit->root.value,
 		     (unsigned long long)rtaddr, ttm[field_get(VTD_RTADDR_TTM, rtaddr)]);
 	if (unit->queue_on)
-		iommu_printf(to, "  Queue %u descriptors of %u bits at %#llx, head %#llx, tail %#llx\n",
-			     unit->slots, unit->slot_bytes * 8,
-			     (unsigned long long)unit->queue.value,
-			     (unsigned long long)vtd_read(&unit->window, VTD_REG_IQH),
-			     (unsigned long long)vtd_read(&unit->window, VTD_REG_IQT));
+		iommu_printf(
+			to, "  Queue %u descriptors of %u bits at %#llx, head %#llx, tail %#llx\n",
+			unit->slots, unit->slot_bytes * 8, (unsigned long long)unit->queue.value,
+			(unsigned long long)vtd_read(&unit->window, VTD_REG_IQH),
+			(unsigned long long)vtd_read(&unit->window, VTD_REG_IQT));
 	else
 		iommu_printf(to, "  Queue off%s\n",
 			     unit->live ? ": invalidation by registers" : "");
@@ -77,11 +77,16 @@ void vtd_describe(struct iommu_unit *base, struct iommu_print *to)
 void vtd_describe_stats(struct iommu_unit *base, struct iommu_print *to)
 {
 	static const char *const names[VTD_DESC_TYPES] = {
-		[VTD_DESC_CONTEXT] = "context",     [VTD_DESC_IOTLB] = "iotlb",
-		[VTD_DESC_DEV_TLB] = "device-tlb",  [VTD_DESC_IEC] = "interrupt-entry",
-		[VTD_DESC_WAIT] = "wait",           [VTD_DESC_P_IOTLB] = "pasid-iotlb",
-		[VTD_DESC_PASID] = "pasid",         [VTD_DESC_P_DEV_TLB] = "pasid-device-tlb",
-		[VTD_DESC_PAGE_RESPONSE] = "page-response", [VTD_DESC_HPT] = "hpt",
+		[VTD_DESC_CONTEXT] = "context",
+		[VTD_DESC_IOTLB] = "iotlb",
+		[VTD_DESC_DEV_TLB] = "device-tlb",
+		[VTD_DESC_IEC] = "interrupt-entry",
+		[VTD_DESC_WAIT] = "wait",
+		[VTD_DESC_P_IOTLB] = "pasid-iotlb",
+		[VTD_DESC_PASID] = "pasid",
+		[VTD_DESC_P_DEV_TLB] = "pasid-device-tlb",
+		[VTD_DESC_PAGE_RESPONSE] = "page-response",
+		[VTD_DESC_HPT] = "hpt",
 	};
 	struct vtd_unit *unit = vtd_unit_of(base);
 	const struct vtd_stats *stats = &unit->stats;

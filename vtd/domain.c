@@ -5,15 +5,17 @@
 /* Bits of the leaf formats that this file chooses; the format headers hold one
  * definition set each and cannot be included together. */
 #define SECOND_STAGE_SNP BIT64(11)
-#define FIRST_STAGE_A    BIT64(5)
-#define FIRST_STAGE_D    BIT64(6)
+#define FIRST_STAGE_A	 BIT64(5)
+#define FIRST_STAGE_D	 BIT64(6)
 
-enum { ADDRESS_LIMIT = 52 };
+enum {
+	ADDRESS_LIMIT = 52
+};
 
 struct vtd_domain *vtd_domain_check(struct iommu_domain *domain)
 {
-	if (domain->ops == &vtd_second_stage_format.ops || domain->ops == &vtd_first_stage_format.ops ||
-	    domain->ops == &vtd_identity_ops)
+	if (domain->ops == &vtd_second_stage_format.ops ||
+	    domain->ops == &vtd_first_stage_format.ops || domain->ops == &vtd_identity_ops)
 		return vtd_domain_of(domain);
 	return NULL;
 }

@@ -45,13 +45,13 @@ struct vtd_tag {
 struct vtd_domain {
 	struct iommu_domain base;
 	const struct vtd_format *format; /* NULL: identity */
-	struct pt pt;                    /* with a format */
+	struct pt pt;			 /* with a format */
 	struct iommu_lock lock;
 	struct vtd_tag *tags;
 	struct vtd_domain *children, *sibling; /* nested on this one; next of the parent's */
-	bool write_buffer; /* some unit where it was attached has CAP.RWBF */
-	bool poisoned;     /* a unit may still walk the tables: they are never freed */
-	char text[48];     /* base.format */
+	bool write_buffer;		       /* some unit where it was attached has CAP.RWBF */
+	bool poisoned; /* a unit may still walk the tables: they are never freed */
+	char text[48]; /* base.format */
 };
 
 static inline struct vtd_domain *vtd_domain_of(struct iommu_domain *domain)

@@ -51,7 +51,8 @@ static int map_region(struct vtd_unit *unit, struct vtd_device *device,
 	domain = &device->firmware->base;
 	if (region->limit > domain->last.value) {
 		vtd_log(unit, IOMMU_LOG_WARNING,
-			"%s: firmware's region %#llx-%#llx lies beyond the unit's reach (%#llx) and "
+			"%s: firmware's region %#llx-%#llx lies beyond the unit's reach (%#llx) "
+			"and "
 			"is not mapped",
 			device->device->desc.name, (unsigned long long)region->base,
 			(unsigned long long)region->limit, (unsigned long long)domain->last.value);
@@ -83,10 +84,10 @@ static int add_regions(struct vtd_unit *unit, struct vtd_device *device)
 	while (vtd_dmar_next(&unit->dmar, VTD_DMAR_RMRR, &at, &region)) {
 		if (!region.usable || !vtd_dmar_entry_names(&unit->dmar, &region, desc))
 			continue;
-		int err = iommu_device_reserve(device->device, iova(region.base), iova(region.limit),
-					       can_do_without(desc->class_code)
-						       ? IOMMU_RESERVED_RELAXABLE
-						       : IOMMU_RESERVED_DIRECT);
+		int err = iommu_device_reserve(
+			device->device, iova(region.base), iova(region.limit),
+			can_do_without(desc->class_code) ? IOMMU_RESERVED_RELAXABLE
+							 : IOMMU_RESERVED_DIRECT);
 		if (!err)
 			err = map_region(unit, device, &region);
 		if (err)
@@ -242,8 +243,9 @@ static int probe(struct iommu *iommu, const struct iommu_firmware *firmware)
 		/* Numbers follow the table, so that a unit that is left out leaves a gap. */
 		unsigned mine = number++;
 		if (!drhd.usable) {
-			iommu_log(os, IOMMU_LOG_ERROR, "vtd%u: DRHD at offset %#x: unit at %#llx left out",
-				  mine, drhd.offset, (unsigned long long)drhd.base);
+			iommu_log(os, IOMMU_LOG_ERROR,
+				  "vtd%u: DRHD at offset %#x: unit at %#llx left out", mine,
+				  drhd.offset, (unsigned long long)drhd.base);
 			continue;
 		}
 		err = vtd_unit_create(iommu, &dmar, &drhd, mine, &unit);

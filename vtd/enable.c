@@ -24,7 +24,7 @@ struct found {
 	uint32_t gsts;
 	uint64_t rtaddr, iqa;
 	uint32_t pmen;
-	bool shielded;                    /* the regions below were programmed by us */
+	bool shielded; /* the regions below were programmed by us */
 	uint32_t plmbase, plmlimit;
 	uint64_t phmbase, phmlimit;
 	bool irem_off, queue_off, te_off, root_set; /* done */
@@ -83,7 +83,7 @@ static int shield(struct vtd_unit *unit, struct found *found)
 
 static void unshield(struct vtd_unit *unit, struct found *found)
 {
-	if (!found->shielded || protect(unit, false))
+	if (!found->shielded || protect_off(unit))
 		return;
 	vtd_write(&unit->window, VTD_REG_PLMBASE, found->plmbase);
 	vtd_write(&unit->window, VTD_REG_PLMLIMIT, found->plmlimit);
@@ -112,9 +112,9 @@ static const char *ttm_name(uint64_t rtaddr)
 /** Everything up to and including SRTP; unit->lock is held. */
 static int take_over(struct vtd_unit *unit, struct found *found)
 {
-	uint64_t rtaddr = unit->root.value |
-			  field_put(VTD_RTADDR_TTM,
-				    unit->scalable ? VTD_TTM_SCALABLE : VTD_TTM_LEGACY);
+	uint64_t rtaddr =
+		unit->root.value |
+		field_put(VTD_RTADDR_TTM, unit->scalable ? VTD_TTM_SCALABLE : VTD_TTM_LEGACY);
 	int err;
 
 	if (found->gsts & VTD_GSTS_IRES) {
@@ -252,7 +252,8 @@ int vtd_unit_enable(struct iommu_unit *base)
 	if (unit->caps.plmr || unit->caps.phmr)
 		found.pmen = vtd_read(&unit->window, VTD_REG_PMEN);
 	if (found.gsts & VTD_GSTS_TES)
-		vtd_log(unit, IOMMU_LOG_INFO, "firmware left it translating: taking over with TE on");
+		vtd_log(unit, IOMMU_LOG_INFO,
+			"firmware left it translating: taking over with TE on");
 
 	err = program_devices(unit); /* not live: memory only */
 	if (err)

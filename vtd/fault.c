@@ -101,7 +101,8 @@ static const struct vtd_reason reasons[] = {
 
 const struct vtd_reason *vtd_reason(unsigned code)
 {
-	static const struct vtd_reason unknown = {0, "unknown", "reason is not in the specification"};
+	static const struct vtd_reason unknown = {0, "unknown",
+						  "reason is not in the specification"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(reasons); i++)
 		if (reasons[i].code == code)
@@ -204,13 +205,28 @@ static unsigned drain(struct vtd_unit *unit, bool report)
 	return count;
 }
 
+/** An invalidation completion error does not stop the queue, so nobody may be waiting
+ *  when it shows; left alone it would keep later fault events from being sent. IQE and ITE
+ *  stop the queue and are its waiter's. */
+static void report_completion_error(struct vtd_unit *unit)
+{
+	uint32_t status = vtd_read(&unit->window, VTD_REG_FSTS);
+
+	if (status == UINT32_MAX || !(status & VTD_FSTS_ICE))
+		return;
+	vtd_clear(&unit->window, VTD_REG_FSTS, VTD_FSTS_ICE);
+	vtd_log(unit, IOMMU_LOG_ERROR, "FSTS.ICE: a device answered an invalidation wrongly");
+}
+
 unsigned vtd_fault_poll(struct iommu_unit *base)
 {
 	struct vtd_unit *unit = vtd_unit_of(base);
-	unsigned count = 0;
+	unsigned count;
 
 	unit->os->lock(unit->os->ctx, &unit->fault_lock);
 	count = drain(unit, true);
+	if (unit->caps.dt)
+		report_completion_error(unit);
 	unit->os->unlock(unit->os->ctx, &unit->fault_lock);
 	return count;
 }

@@ -155,7 +155,8 @@ void vtd_batch_add_range(struct vtd_batch *batch, uint16_t did, iova_t first, io
 	unsigned count = VTD_MAX_PAGE_DESCRIPTORS + 1;
 
 	/* More pages than one descriptor can name: one that names the domain is cheaper. */
-	if (caps->psi && (caps->mamv >= VTD_MAX_ORDER || (last_page - first_page) >> caps->mamv == 0))
+	if (caps->psi &&
+	    (caps->mamv >= VTD_MAX_ORDER || (last_page - first_page) >> caps->mamv == 0))
 		count = vtd_split_range(first_page, last_page, caps->mamv, blocks,
 					VTD_MAX_PAGE_DESCRIPTORS);
 	if (count > VTD_MAX_PAGE_DESCRIPTORS) {
@@ -163,8 +164,8 @@ void vtd_batch_add_range(struct vtd_batch *batch, uint16_t did, iova_t first, io
 		return;
 	}
 	for (unsigned i = 0; i < count; i++)
-		vtd_batch_add(batch, vtd_desc_iotlb_page(did, blocks[i].page << 12,
-							 blocks[i].order, leaves_only));
+		vtd_batch_add(batch, vtd_desc_iotlb_page(did, blocks[i].page << 12, blocks[i].order,
+							 leaves_only));
 }
 
 void vtd_batch_add_pasid_range(struct vtd_batch *batch, uint16_t did, uint32_t pasid, iova_t first,

@@ -36,8 +36,8 @@ static void stop(struct way *way, unsigned code)
 static struct iommu_walk_step *step(struct way *way, const char *table, uint32_t index,
 				    const uint64_t *entry, unsigned words)
 {
-	struct iommu_walk_step *out = iommu_walk_step(way->walk, table, index,
-						      iommu_os_pa(way->unit->os, entry));
+	struct iommu_walk_step *out =
+		iommu_walk_step(way->walk, table, index, iommu_os_pa(way->unit->os, entry));
 	out->words = (uint8_t)words;
 	for (unsigned i = 0; i < words; i++)
 		out->entry[i] = __atomic_load_n(&entry[i], __ATOMIC_RELAXED);
@@ -75,7 +75,8 @@ static struct pt table_of(const struct vtd_unit *unit, uint64_t root, unsigned l
 	return pt;
 }
 
-static void walk_second(struct way *way, uint64_t root, unsigned levels, struct iommu_walk_step *from)
+static void walk_second(struct way *way, uint64_t root, unsigned levels,
+			struct iommu_walk_step *from)
 {
 	const struct vtd_caps *caps = &way->unit->caps;
 	struct pt pt = table_of(way->unit, root, levels, caps->second_sizes);
@@ -131,7 +132,8 @@ static void walk_legacy_context(struct way *way, const uint64_t *table)
 		return;
 	}
 	uint64_t wrong_low = low & (FIELD(11, 4) | (root & beyond_host(unit)));
-	uint64_t wrong_high = high & (FIELD(71, 71) | FIELD(127, 88) | beyond_nd(unit, VTD_CONTEXT_DID));
+	uint64_t wrong_high =
+		high & (FIELD(71, 71) | FIELD(127, 88) | beyond_nd(unit, VTD_CONTEXT_DID));
 	if (wrong_low || wrong_high) {
 		note(at, "reserved bits %#llx %#llx are set", (unsigned long long)wrong_high,
 		     (unsigned long long)wrong_low);
@@ -185,7 +187,7 @@ static void walk_pasid_entry(struct way *way, const uint64_t *table)
 	const struct vtd_unit *unit = way->unit;
 	const struct vtd_caps *caps = &unit->caps;
 	unsigned index = way->pasid % VTD_PASIDS_PER_TABLE;
-	struct iommu_walk_step *at = step(way, "PASID entry", index, &table[8 * index], 4);
+	struct iommu_walk_step *at = step(way, "PASID entry", index, &table[8 * index], 3);
 	uint64_t low = at->entry[0], mid = at->entry[1], first = at->entry[2];
 	unsigned pgtt = (unsigned)field_get(VTD_PASID_PGTT, low);
 	unsigned levels = (unsigned)field_get(VTD_PASID_AW, low) + 2;
@@ -254,7 +256,7 @@ static void walk_scalable_context(struct way *way, const uint64_t *table)
 {
 	struct vtd_unit *unit = way->unit;
 	unsigned index = way->rid & 0x7f;
-	struct iommu_walk_step *at = step(way, "context", index, &table[4 * index], 4);
+	struct iommu_walk_step *at = step(way, "context", index, &table[4 * index], 2);
 	uint64_t low = at->entry[0], mid = at->entry[1];
 	uint64_t directory = low & VTD_SM_CONTEXT_PASIDDIRPTR;
 	uint32_t rid_pasid = (uint32_t)field_get(VTD_SM_CONTEXT_RID_PASID, mid);
@@ -265,14 +267,14 @@ static void walk_scalable_context(struct way *way, const uint64_t *table)
 		stop(way, 0x41);
 		return;
 	}
-	if (low & FIELD(8, 7) || mid & FIELD(127, 85) || at->entry[2] || at->entry[3] ||
-	    directory & beyond_host(unit)) {
+	if (low & FIELD(8, 7) || mid & FIELD(127, 85) || table[4 * index + 2] ||
+	    table[4 * index + 3] || directory & beyond_host(unit)) {
 		note(at, "reserved bits are set");
 		stop(way, 0x42);
 		return;
 	}
-	note(at, "PASID directory at %#llx, requests without PASID use %u",
-	     (unsigned long long)directory, rid_pasid);
+	note(at, "PASID directory at %#llx, RID_PASID %u", (unsigned long long)directory,
+	     rid_pasid);
 	if (way->pasid == IOMMU_NO_PASID)
 		way->pasid = rid_pasid;
 	else if (!(low & VTD_SM_CONTEXT_PASIDE)) {
@@ -288,8 +290,8 @@ static void walk_scalable(struct way *way)
 	const uint64_t *root = vtd_va(unit, unit->root);
 	unsigned index = RID_BUS(way->rid);
 	bool upper = way->rid & 0x80;
-	struct iommu_walk_step *at =
-		step(way, upper ? "root (upper)" : "root (lower)", index, &root[2 * index + upper], 1);
+	struct iommu_walk_step *at = step(way, upper ? "root (upper)" : "root (lower)", index,
+					  &root[2 * index + upper], 1);
 	uint64_t table = at->entry[0] & VTD_SM_ROOT_CTP;
 
 	if (!(at->entry[0] & VTD_SM_ROOT_P)) {

@@ -152,7 +152,7 @@ static void test_bars(void)
 	fake_bar(fake, 5, 0xfe000004, 0xfff00000);
 	fake_bar(fake, 0, 0xfe000000, 0xfe0ff000);
 	fake_bar(fake, 1, 0, 0xfffff000);
-	fake_scan(1);
+	fake_scan(2);
 	KTAP_CHECK(strstr(fm.text, "BAR 5 says 64 bits") != NULL);
 	expect_bar(fake_device(0, 1, 0), 5, 0, 0);
 	expect_bar(fake_device(0, 1, 0), 0, 0xfe000000, 0x1000);
@@ -172,6 +172,74 @@ static void test_bars(void)
 		expect_bar(fake_device(0, 1, 0), n, 0, 0);
 	KTAP_EQUAL(fake_device(0, 1, 0)->secondary_bus, 1);
 	expect_bar(fake_device(0, 0, 0), 0, 0, 0);
+	fake_end();
+}
+
+/** A root port whose windows are 2 MiB at 0xfe000000 and 2 GiB at 0x800000000. */
+static void build_windows(void)
+{
+	fake_start();
+	struct fake *port = fake_port(0, 1, 0, 1, 2, PCI_EXPRESS_ROOT_PORT, true);
+	fake_set(port, 0x20, 4, 0xfe10fe00);
+	fake_set(port, 0x24, 4, 0x7ff10001);
+	fake_set(port, 0x28, 4, 8);
+	fake_set(port, 0x2c, 4, 8);
+}
+
+static void test_unassigned(void)
+{
+	uint8_t before[FAKE_BYTES];
+
+	build_windows();
+	struct fake *other = fake_endpoint(1, 0, 0);
+	fake_set(other, 14, 1, 0x80);
+	fake_bar(other, 0, 0xfe000000, 0xffff0000); /* has an address, and keeps it */
+	struct fake *fake = fake_endpoint(1, 0, 1);
+	fake_bar(fake, 0, 0, 0xffff8000);  /* 32 KiB: right behind */
+	fake_bar(fake, 1, 12, 0xc0000000); /* 1 GiB, 64 bits, prefetchable */
+	fake_bar(fake, 2, 0, 0xffffffff);
+	fake_bar(fake, 3, 0, 0xfff00000); /* 1 MiB: the second half */
+	fake_bar(fake, 4, 0, 0xffc00000); /* 4 MiB: no room */
+	fake_bar(fake, 5, 1, 0xfffffffc); /* ports are left alone */
+	memcpy(before, other->bytes, sizeof(before));
+	before[4] = 3;
+	fake_scan(4);
+	struct pci_device *device = fake_device(1, 0, 1);
+	KTAP_EQUAL(device->bars[0].base, 0xfe010000);
+	KTAP_EQUAL(device->bars[1].base, UINT64_C(0x800000000));
+	KTAP_EQUAL(device->bars[3].base, 0xfe100000);
+	KTAP_EQUAL(device->bars[4].base, 0);
+	KTAP_EQUAL(fake_get(fake, 0x10, 4), 0xfe010000);
+	KTAP_EQUAL(fake_get(fake, 0x14, 4), 12);
+	KTAP_EQUAL(fake_get(fake, 0x18, 4), 8);
+	KTAP_EQUAL(fake_get(fake, 0x20, 4), 0);
+	KTAP_EQUAL(fake_get(fake, 0x24, 4), 1);
+	KTAP_EQUAL(fake_get(fake, 4, 2), 3);
+	KTAP_CHECK(memcmp(before, other->bytes, sizeof(before)) == 0);
+	KTAP_CHECK(strstr(fm.text,
+			  "PCI 01:00.1: firmware gave BAR 4 (0x400000 bytes) no address: no "
+			  "room") != NULL);
+	fake_end();
+
+	/* a bridge beside it takes its windows; a closed window has no room; nor a root bus */
+	build_windows();
+	fake_set(fake_at(0, RID(0, 1, 0)), 0x40 + 2, 2, 2 | PCI_EXPRESS_UPSTREAM << 4);
+	struct fake *below = fake_bridge(0, 1, 1, 0, 2, 2);
+	fake_set(below, 0x20, 4, 0xfe00fe00);
+	fake_set(below, 0x24, 4, 0x0000fff0);
+	fake = fake_endpoint(1, 0, 0);
+	fake_bar(fake, 0, 0, 0xfffff000);
+	fake_bar(fake_endpoint(2, 0, 0), 0, 8, 0xfffff000);
+	fake_bar(fake_endpoint(0, 2, 0), 0, 0, 0xfffff000);
+	fake_scan(3);
+	KTAP_EQUAL(fake_device(1, 0, 0)->bars[0].base, 0xfe100000);
+	KTAP_EQUAL(fake_device(2, 0, 0)->bars[0].base, 0xfe000000);
+	KTAP_EQUAL(fake_device(0, 2, 0)->bars[0].base, 0);
+	fake_end();
+	fake_set(fake_at(0, RID(0, 1, 0)), 4, 2, 0);
+	fake_bar(fake, 0, 0, 0xfffff000);
+	fake_scan(2);
+	KTAP_EQUAL(fake_device(1, 0, 0)->bars[0].base, 0);
 	fake_end();
 }
 
@@ -309,6 +377,7 @@ static const struct ktap_case cases[] = {
 	{"capabilities are found", test_capabilities},
 	{"damaged capability lists end", test_damaged_lists},
 	{"BARs are sized and left as they were", test_bars},
+	{"BARs without an address get one where a bridge has room", test_unassigned},
 	{"MSI", test_msi},
 	{"MSI-X", test_msix},
 };

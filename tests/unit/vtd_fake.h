@@ -42,10 +42,10 @@ enum {
 };
 
 /* QEMU's capabilities; tests add and take away. */
-#define FAKE_PLAIN_CAP     UINT64_C(0x00d2008c222f0606)
-#define FAKE_PLAIN_ECAP    UINT64_C(0xf00f4a)
+#define FAKE_PLAIN_CAP	   UINT64_C(0x00d2008c222f0606)
+#define FAKE_PLAIN_ECAP	   UINT64_C(0xf00f4a)
 #define FAKE_SCALABLE_ECAP UINT64_C(0x480080f00f4a)
-#define FAKE_FIRST_ECAP    UINT64_C(0x880000f00f4a)
+#define FAKE_FIRST_ECAP	   UINT64_C(0x880000f00f4a)
 
 struct fake {
 	struct test_os test;
@@ -54,18 +54,20 @@ struct fake {
 	uint8_t regs[FAKE_WINDOW];
 	uint64_t latched_root; /* RTADDR at the last SRTP */
 	uint64_t previous_root;
-	uint32_t stuck;        /* GSTS bits that never change */
-	bool qemu_queue;       /* QIE goes off only after a wait */
-	bool queue_dead;       /* descriptors are not fetched */
-	bool vanished;         /* every read is all ones */
-	int refuse_in;         /* the n-th descriptor from now sets IQE; 0: none */
+	uint32_t stuck;	 /* GSTS bits that never change */
+	bool qemu_queue; /* QIE goes off only after a wait */
+	bool queue_dead; /* descriptors are not fetched */
+	bool vanished;	 /* every read is all ones */
+	int refuse_in;	 /* the n-th descriptor from now sets IQE; 0: none */
 	bool ccmd_stuck;
 	bool last_was_wait;
 	bool te_fell;
-	bool broken_rules;     /* something the specification forbids; said in the log */
+	bool broken_rules; /* something the specification forbids; said in the log */
 	uint64_t last_iva;
 	unsigned descriptors[VTD_DESC_TYPES];
 	unsigned mmio_maps;
+	uint64_t mapped_bytes;
+	bool time_out; /* the next wait descriptor ends in ITE */
 	char events[4096];
 	struct iommu_print print;
 	char text[16384];
@@ -173,8 +175,8 @@ static inline void fake_run_queue(struct fake *fake)
 	if (tail % width || tail >= bytes)
 		fake_forbidden(fake, "IQT");
 	while (head != tail) {
-		const uint64_t *words = iommu_os_va(
-			&fake->test.os, pa((iqa & ~UINT64_C(0xfff)) + head));
+		const uint64_t *words =
+			iommu_os_va(&fake->test.os, pa((iqa & ~UINT64_C(0xfff)) + head));
 		unsigned type = (unsigned)(words[0] & 15);
 		bool ttm_scalable = (fake->latched_root >> 10 & 3) == 1;
 		if (fake->refuse_in && --fake->refuse_in == 0) {
@@ -186,6 +188,14 @@ static inline void fake_run_queue(struct fake *fake)
 			fake_forbidden(fake, "128-bit descriptors in scalable mode");
 		if (!ttm_scalable && type >= 6)
 			fake_forbidden(fake, "PASID descriptors in legacy mode");
+		if (fake->time_out && type == VTD_DESC_WAIT) {
+			/* the wait is dropped, fetching stops behind it */
+			fake->time_out = false;
+			fake_set32(fake, FAKE_FSTS, fake_get32(fake, FAKE_FSTS) | 0x40);
+			fake_set64(fake, FAKE_IQERCD, UINT64_C(0x18) << 32);
+			fake_set64(fake, FAKE_IQH, (head + width) % bytes);
+			break;
+		}
 		fake_descriptor(fake, words);
 		head = (head + width) % bytes;
 		fake_set64(fake, FAKE_IQH, head);
@@ -295,7 +305,8 @@ static inline void fake_write(void *ctx, uint32_t offset, unsigned width, uint64
 		fake_command(fake, (uint32_t)value);
 		return;
 	case FAKE_FSTS:
-		fake_set32(fake, FAKE_FSTS, fake_get32(fake, FAKE_FSTS) & ~((uint32_t)value & 0x71));
+		fake_set32(fake, FAKE_FSTS,
+			   fake_get32(fake, FAKE_FSTS) & ~((uint32_t)value & 0x71));
 		return;
 	case FAKE_PMEN:
 		snprintf(text, sizeof(text), "EPM%c", value >> 31 ? '+' : '-');
@@ -367,6 +378,7 @@ static inline int fake_mmio_map(void *ctx, pa_t base, uint64_t bytes, struct mmi
 	if (base.value != FAKE_BASE)
 		return -ENODEV;
 	fake->mmio_maps++;
+	fake->mapped_bytes = bytes;
 	*out = (struct mmio){.bytes = bytes, .ops = &fake_mmio_ops, .ctx = fake};
 	return 0;
 }
@@ -463,7 +475,7 @@ static inline size_t fake_dmar(uint8_t *out, uint64_t second, const struct fake_
 	memcpy(out, "DMAR", 4);
 	out[8] = 1;
 	memcpy(out + 10, "NESTORNESTTEST", 14);
-	out[36] = 45; /* 46 bits */
+	out[36] = 47; /* 48 bits: the host of the test is the memory */
 	if (second) {
 		memset(at, 0, 16);
 		at[2] = 16;

@@ -9,7 +9,9 @@
 #include "tests/test_os.h"
 #include "vtd/invalidate.h"
 
-enum { MOST = 4096 };
+enum {
+	MOST = 4096
+};
 
 /** Check the blocks of [first, last]; returns how many there are. */
 static unsigned check_cover(uint64_t first, uint64_t last, unsigned max_order)
@@ -66,8 +68,9 @@ static void powers_of_two(void)
 	for (unsigned order = 0; order <= 45; order++)
 		for (uint64_t n = 0; n < 5; n++) {
 			uint64_t first = n << order;
-			KTAP_EQUAL(vtd_split_range(first, first + (1ull << order) - 1, 45, blocks, 4),
-				   1);
+			KTAP_EQUAL(
+				vtd_split_range(first, first + (1ull << order) - 1, 45, blocks, 4),
+				1);
 			KTAP_EQUAL(blocks[0].page, first);
 			KTAP_EQUAL(blocks[0].order, order);
 		}
