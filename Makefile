@@ -42,7 +42,7 @@ FREESTANDING := $(COMMON) -ffreestanding -fno-stack-protector -fno-asynchronous-
 KERNEL_FLAGS := $(FREESTANDING) -fno-pic -mcmodel=kernel -Ibuild/kernel
 LIB_FLAGS := $(FREESTANDING) -fPIC
 HOST_FLAGS := $(COMMON) -DNESTOR_HOSTED -pthread -fno-strict-aliasing -fno-omit-frame-pointer
-ASAN := -fsanitize=address,undefined -fno-sanitize-recover=all
+ASAN := -fsanitize=address -fsanitize=undefined -fno-sanitize-recover=all
 
 .PHONY: all
 all: kernel lib host ## build the kernel, the library and the hosted programs

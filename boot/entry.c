@@ -1,77 +1,211 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From the loader's structure to kernel_main, in long mode with the early page tables:
- * physical 0..4 GiB can be read at DIRECT_MAP_BASE and nothing above can.
+ * From start.S to kernel_main: each loader's structure is read into the one struct
+ * boot_info, which lies in the image and so outlives the loader's memory.
+ *
+ * Entered on the boot stack, interrupts off, the first 4 GiB of physical memory at
+ * DIRECT_MAP_BASE. There is no console yet: what cannot be read is refused on the
+ * first serial port and on the screen, if it shows text, and the machine stops.
  */
-#include "boot/multiboot2.h"
 #include "boot/parse.h"
-#include "boot/pvh.h"
 
-#define EARLY_END (UINT64_C(4) << 30)
+#include "iommu/string.h"
 
-extern char kernel_text_start[], kernel_end[];
+#define IMAGE_LINKED_AT	 UINT64_C(0x200000)
 
-static struct boot_info boot_info;
-static unsigned char rsdp_copy[BOOT_RSDP_COPY];
+#define LARGE_PAGE_BYTES UINT64_C(0x200000)
+#define ENTRY_LARGE	 UINT64_C(0x83) /* present, write, 2 MiB */
+#define ENTRY_TABLE	 UINT64_C(0x03)
+#define REACHABLE_BYTES	 (UINT64_C(1) << 32)
+#define MAX_MULTIBOOT2	 (UINT32_C(16) << 20)
 
-void boot_entry(enum boot_path path, uint32_t address);
-void boot_efi_main(const struct boot_info *given);
+/* From linker.ld and start.S. */
+extern char boot_image_start[], kernel_end[];
+extern uint64_t boot_top_table[512], boot_low_pointers[512], boot_high_pointers[512];
+extern uint64_t boot_directories[4 * 512], boot_image_directory[512], boot_top_table_5[512];
+extern char boot_leave_5_levels[];
 
-static void out8(uint16_t port, uint8_t value)
+/* Called by start.S. */
+void __attribute__((noreturn)) boot_multiboot2_entry(uint32_t address);
+void __attribute__((noreturn)) boot_pvh_entry(uint32_t address);
+void __attribute__((noreturn)) boot_efi_entry(const struct boot_info *info);
+void __attribute__((noreturn)) boot_efi_main(void);
+
+static struct boot_info info;
+static struct boot_rsdp rsdp __attribute__((aligned(16)));
+static struct boot_reason reason;
+
+/* ---- refusing ------------------------------------------------------------------------ */
+
+static void port_write(uint16_t port, uint8_t value)
 {
 	__asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port));
 }
 
-/* There is no console yet: the line goes to the first serial port as it stands. */
-static void __attribute__((noreturn)) refuse(const char *loader, const char *reason)
+static uint8_t port_read(uint16_t port)
 {
-	const char *parts[] = {"nestor: ", loader, ": ", reason, "\r\n"};
-	for (unsigned i = 0; i < 5; i++)
-		for (const char *at = parts[i]; *at; at++) {
-			out8(0x3f8, (uint8_t)*at);
-			for (volatile int wait = 0; wait < 10000;)
-				wait = wait + 1;
-		}
+	uint8_t value;
+	__asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
+	return value;
+}
+
+/** One character to COM1, after 100 ms at most: each read of a port takes about 1 us. */
+static void serial_write(char c)
+{
+	for (unsigned i = 0; i < 100000 && !(port_read(0x3f8 + 5) & 0x20); i++)
+		;
+	port_write(0x3f8, (uint8_t)c);
+}
+
+static void screen_write(unsigned *at, char c)
+{
+	volatile uint16_t *cells = (volatile uint16_t *)(DIRECT_MAP_BASE + 0xb8000);
+
+	if (*at < 80 * 25)
+		cells[(*at)++] = (uint16_t)(0x0f00 | (uint8_t)c);
+}
+
+static void __attribute__((noreturn)) stop(const char *text)
+{
+	static const char head[] = "nestor: cannot start: ";
+	unsigned cell = 0;
+
+	/* 115200 8n1, no interrupts, FIFO on. */
+	static const uint8_t setup[][2] = {{1, 0}, {3, 0x80}, {0, 1}, {1, 0},
+					   {3, 3}, {2, 7},    {4, 3}};
+	for (unsigned i = 0; i < sizeof(setup) / sizeof(setup[0]); i++)
+		port_write((uint16_t)(0x3f8 + setup[i][0]), setup[i][1]);
+	for (const char *at = head; *at; at++) {
+		serial_write(*at);
+		screen_write(&cell, *at);
+	}
+	for (; *text; text++) {
+		/* It may quote the loader's bytes. */
+		char c = *text >= ' ' && *text <= '~' ? *text : '?';
+		serial_write(c);
+		screen_write(&cell, c);
+	}
+	serial_write('\r');
+	serial_write('\n');
 	for (;;)
 		__asm__ volatile("cli; hlt");
 }
 
-static bool early_read(void *ctx, uint64_t address, void *out, size_t bytes)
+/* ---- 32-bit loaders ------------------------------------------------------------------- */
+
+static const void *view_map(void *ctx, uint64_t address, uint64_t bytes)
 {
 	(void)ctx;
-	if (address >= EARLY_END || bytes > EARLY_END - address)
-		return false;
-	memcpy(out, (const void *)(DIRECT_MAP_BASE + address), bytes);
-	return true;
+	if (!address || address >= REACHABLE_BYTES || bytes > REACHABLE_BYTES - address)
+		return NULL;
+	return (const void *)(DIRECT_MAP_BASE + address);
 }
 
-/** Called by start.S in a 32-bit loader's case: the image lies where it was linked. */
-void boot_entry(enum boot_path path, uint32_t address)
-{
-	char reason[BOOT_REASON];
+static const struct boot_view view = {.map = view_map};
 
-	if (path == BOOT_PVH) {
-		const struct boot_pvh_source source = {.read = early_read};
-		if (boot_pvh_parse(&source, address, &boot_info, reason))
-			refuse("PVH start information", reason);
-	} else {
-		size_t rsdp_bytes;
-		if (boot_multiboot2_parse((const void *)(DIRECT_MAP_BASE + address),
-					  EARLY_END - address, &boot_info, rsdp_copy, &rsdp_bytes,
-					  reason))
-			refuse("Multiboot2 information", reason);
-		if (rsdp_bytes)
-			boot_info.rsdp = (uint64_t)rsdp_copy - KERNEL_VIRTUAL_BASE;
+/** Where an object of the image lies in physical memory. */
+static uint64_t physical(const volatile void *object)
+{
+	return info.kernel_start + ((uint64_t)object - KERNEL_VIRTUAL_BASE - IMAGE_LINKED_AT);
+}
+
+/** A loader that puts a module where the image lies has destroyed one of them. */
+static void check_modules(void)
+{
+	for (uint32_t i = 0; i < info.module_count; i++) {
+		const struct boot_module *module = &info.modules[i];
+		if (module->start < info.kernel_end && module->bytes &&
+		    (module->start >= info.kernel_start ||
+		     module->bytes > info.kernel_start - module->start)) {
+			boot_refuse(&reason,
+				    "module %s at %#llx, %#llx bytes, lies in the image "
+				    "(%#llx to %#llx)",
+				    module->name, (unsigned long long)module->start,
+				    (unsigned long long)module->bytes,
+				    (unsigned long long)info.kernel_start,
+				    (unsigned long long)info.kernel_end);
+			stop(reason.text);
+		}
 	}
-	boot_info.kernel_start = (uint64_t)kernel_text_start - KERNEL_VIRTUAL_BASE;
-	boot_info.kernel_end = (uint64_t)kernel_end - KERNEL_VIRTUAL_BASE;
-	kernel_main(&boot_info);
 }
 
-/** Called by start.S for the EFI loader, which has filled everything; its structure
- *  lies in memory that will be reused. */
-void boot_efi_main(const struct boot_info *given)
+/** The parsers know nothing of the image: where it lies is filled in here. */
+static void __attribute__((noreturn)) start(int error)
 {
-	boot_info = *given;
-	kernel_main(&boot_info);
+	if (error)
+		stop(reason.text);
+	info.kernel_start = (uint64_t)boot_image_start;
+	info.kernel_end = (uint64_t)kernel_end - KERNEL_VIRTUAL_BASE;
+	check_modules();
+	if (rsdp.length)
+		info.rsdp = physical(&rsdp.bytes);
+	kernel_main(&info);
+}
+
+void boot_multiboot2_entry(uint32_t address)
+{
+	const uint8_t *bytes = view_map(NULL, address, 8);
+	uint32_t length = bytes ? boot_get32(bytes) : 0;
+
+	if (!bytes || length > MAX_MULTIBOOT2 || !view_map(NULL, address, length)) {
+		boot_refuse(&reason,
+			    "Multiboot2 information at %#x, %#x bytes, is in no memory or has "
+			    "more than 16 MiB",
+			    address, length);
+		stop(reason.text);
+	}
+	start(boot_multiboot2_parse(bytes, length, &info, &rsdp, &reason));
+}
+
+void boot_pvh_entry(uint32_t address)
+{
+	start(boot_pvh_parse(&view, address, &info, &reason));
+}
+
+/* ---- the EFI loader ------------------------------------------------------------------- */
+
+/** The early page tables as start.S describes them, for the image where it lies. */
+static void build_tables(void)
+{
+	for (unsigned i = 0; i < 4 * 512; i++)
+		boot_directories[i] = i * LARGE_PAGE_BYTES | ENTRY_LARGE;
+	for (unsigned i = 0; i < 4; i++)
+		boot_low_pointers[i] = physical(&boot_directories[i * 512]) | ENTRY_TABLE;
+	for (uint64_t at = info.kernel_start; at < info.kernel_end; at += LARGE_PAGE_BYTES)
+		boot_image_directory[(at - info.kernel_start + IMAGE_LINKED_AT) /
+				     LARGE_PAGE_BYTES] = at | ENTRY_LARGE;
+	boot_high_pointers[510] = physical(boot_image_directory) | ENTRY_TABLE;
+	boot_top_table[0] = physical(boot_low_pointers) | ENTRY_TABLE;
+	boot_top_table[256] = boot_top_table[0];
+	boot_top_table[511] = physical(boot_high_pointers) | ENTRY_TABLE;
+	/* With 5 levels the lowest and the highest addresses both are its business. */
+	boot_top_table_5[0] = physical(boot_top_table) | ENTRY_TABLE;
+	boot_top_table_5[511] = boot_top_table_5[0];
+}
+
+void boot_efi_main(void)
+{
+	check_modules();
+	kernel_main(&info);
+}
+
+void boot_efi_entry(const struct boot_info *from)
+{
+	const uint64_t la57 = 1 << 12;
+	uint64_t cr4;
+
+	memcpy(&info, from, sizeof(info));
+	build_tables();
+	__asm__ volatile("movq %%cr4, %0" : "=r"(cr4));
+	if (!(cr4 & la57)) {
+		__asm__ volatile("movq %0, %%cr3" : : "r"(physical(boot_top_table)) : "memory");
+		boot_efi_main();
+	}
+	uint64_t code = info.kernel_start + ((uint64_t)boot_leave_5_levels - IMAGE_LINKED_AT);
+	__asm__ volatile("movq %0, %%cr3\n\t"
+			 "jmp *%1"
+			 :
+			 : "r"(physical(boot_top_table_5)), "r"(code), "D"(physical(boot_top_table))
+			 : "memory");
+	__builtin_unreachable();
 }

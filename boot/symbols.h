@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The table of the image's functions, for backtraces: made by tools/symbols.sh from the
- * first link and put into the second.
+ * The kernel's functions by address, for backtraces. tools/symbols.sh makes the table
+ * from the image's first link; linker.ld puts it behind all code and constants, so that
+ * the second link, which has it, leaves every function where the first one put it.
  */
 #ifndef BOOT_SYMBOLS_H
 #define BOOT_SYMBOLS_H
 
 #include <stdint.h>
 
-struct boot_symbol {
-	uint32_t address; /* from KERNEL_VIRTUAL_BASE */
-	uint32_t name;    /* from boot_symbol_names */
+struct symbol {
+	uint32_t address; /* from KERNEL_VIRTUAL_BASE on */
+	uint32_t name;	  /* from symbols_names on */
 };
 
-/** Ascending by address. */
-extern const uint32_t boot_symbol_count;
-extern const struct boot_symbol boot_symbols[];
-extern const char boot_symbol_names[];
+extern const uint32_t symbols_count;
+extern const struct symbol symbols_table[]; /* by address, each one once */
+extern const char symbols_names[];
 
 #endif

@@ -84,8 +84,8 @@ struct iommu_device *iommu_device_find(struct iommu *iommu, uint16_t segment, io
 static int device_join(struct iommu_device *device)
 {
 	struct iommu_unit *unit = device->unit;
-	int error = iommu_device_reserve(device, iova(MSI_FIRST), iova(MSI_LAST),
-					 IOMMU_RESERVED_MSI);
+	int error =
+		iommu_device_reserve(device, iova(MSI_FIRST), iova(MSI_LAST), IOMMU_RESERVED_MSI);
 
 	if (error)
 		return error;

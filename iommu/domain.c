@@ -188,8 +188,7 @@ static int extents_fit(const struct iommu_domain *domain, iova_t start,
 		bytes += extent->bytes;
 	}
 	uint64_t last = start.value + bytes - 1;
-	return last < start.value || start.value < domain->first.value ||
-			       last > domain->last.value
+	return last < start.value || start.value < domain->first.value || last > domain->last.value
 		       ? -EINVAL
 		       : 0;
 }

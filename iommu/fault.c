@@ -11,9 +11,9 @@
 void iommu_report_fault(struct iommu *iommu, struct iommu_fault *fault)
 {
 	iommu_fault_lock(iommu);
-	fault->device = fault->unit ? iommu_device_find_locked(iommu, fault->unit->segment,
-							       fault->rid)
-				    : NULL;
+	fault->device = fault->unit
+				? iommu_device_find_locked(iommu, fault->unit->segment, fault->rid)
+				: NULL;
 	fault->sequence = ++iommu->fault_count;
 	iommu->faults[(fault->sequence - 1) % IOMMU_FAULT_LOG] = *fault;
 	if (fault->device)

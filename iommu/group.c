@@ -34,7 +34,8 @@ static int domain_fits(const struct iommu_device *device, const struct iommu_dom
 	}
 	if (domain->stage == IOMMU_STAGE_IDENTITY)
 		return 0;
-	for (const struct iommu_reserved *region = device->reserved; region; region = region->next) {
+	for (const struct iommu_reserved *region = device->reserved; region;
+	     region = region->next) {
 		if (region->kind != IOMMU_RESERVED_DIRECT)
 			continue;
 		iommu_log(os, IOMMU_LOG_ERROR,

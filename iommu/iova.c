@@ -24,7 +24,7 @@ enum {
 	SEARCH_BUDGET = 1024,
 };
 
-#define TAG      ((uintptr_t)7)
+#define TAG	 ((uintptr_t)7)
 #define ROOM_TAG UINT64_C(63)
 
 /* ---- nodes ------------------------------------------------------------------- */
@@ -285,12 +285,16 @@ struct iova_node *iova_space_previous(const struct iova_space *space, const stru
 
 struct request {
 	uint64_t bytes, alignment, from, last;
-	uint64_t size;  /* that a gap must have, as in room: bits 63:6 */
+	uint64_t size;	/* that a gap must have, as in room: bits 63:6 */
 	uint64_t block; /* and its aligned block */
 	unsigned budget;
 };
 
-enum outcome { FOUND, NONE, OVER_BUDGET };
+enum outcome {
+	FOUND,
+	NONE,
+	OVER_BUDGET
+};
 
 /** The place in [low, high], within the request's limits; false if it does not fit. */
 static inline bool place(const struct request *request, uint64_t low, uint64_t high, uint64_t *out)
@@ -305,7 +309,8 @@ static inline bool place(const struct request *request, uint64_t low, uint64_t h
 
 static inline bool may_fit(const struct request *request, const struct iova_node *node)
 {
-	return (node->room & ~ROOM_TAG) >= request->size && (node->room & ROOM_TAG) >= request->block;
+	return (node->room & ~ROOM_TAG) >= request->size &&
+	       (node->room & ROOM_TAG) >= request->block;
 }
 
 /** Look at the gaps before the nodes, in ascending order, passing over subtrees that

@@ -29,8 +29,8 @@ struct iova_node {
 	uint64_t last; /* inclusive, >= first */
 	/* kept by the space: */
 	uintptr_t link[2]; /* children, lower and higher; bits 2:0 of both: the height */
-	uint64_t gap;      /* free addresses between the node before and this one */
-	uint64_t room;     /* of the subtree: 63:6 largest gap, 5:0 largest aligned block */
+	uint64_t gap;	   /* free addresses between the node before and this one */
+	uint64_t room;	   /* of the subtree: 63:6 largest gap, 5:0 largest aligned block */
 };
 
 _Static_assert(sizeof(struct iova_node) <= 48, "a node is at most 48 bytes");
@@ -68,8 +68,7 @@ struct iova_node *iova_space_first(const struct iova_space *space);
  *  -EINVAL for a wrong argument. In O(log n); where a great many gaps are large
  *  enough but misaligned, the place found may be one that is not the lowest. */
 int must_check iova_space_find_gap(const struct iova_space *space, uint64_t bytes,
-				   uint64_t alignment, uint64_t from, uint64_t last,
-				   uint64_t *out);
+				   uint64_t alignment, uint64_t from, uint64_t last, uint64_t *out);
 
 /* ---- reserved and allowed ranges --------------------------------------------- */
 
@@ -82,10 +81,10 @@ struct iova_reservation;
 
 struct iova_ranges {
 	const struct iommu_os *os;
-	const struct iova_space *areas;        /* the live areas; may be NULL */
+	const struct iova_space *areas;	       /* the live areas; may be NULL */
 	struct iova_reservation *reservations; /* by first, then by age */
-	struct iova_space reserved;            /* their union, merged */
-	struct iova_range *allowed;            /* ascending and disjoint; NULL: everything */
+	struct iova_space reserved;	       /* their union, merged */
+	struct iova_range *allowed;	       /* ascending and disjoint; NULL: everything */
 	size_t allowed_count;
 };
 

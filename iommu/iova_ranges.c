@@ -282,8 +282,8 @@ static int find_in(const struct iova_ranges *ranges, const struct iova_range *us
 			part.last = usable->last;
 		if (part.first > part.last)
 			continue;
-		int error = iova_space_find_gap(areas, bytes, alignment, part.first, part.last,
-						out);
+		int error =
+			iova_space_find_gap(areas, bytes, alignment, part.first, part.last, out);
 		if (error != -ENOSPC)
 			return error;
 	}

@@ -21,7 +21,9 @@ struct spec {
 };
 
 /** Widths and precisions beyond this are cut to it: an output length fits an int. */
-enum { WIDTH_LIMIT = 4096 };
+enum {
+	WIDTH_LIMIT = 4096
+};
 
 static void put(struct iommu_print *to, const char *text, size_t bytes)
 {
@@ -204,7 +206,8 @@ static void put_number(struct iommu_print *to, const struct spec *spec, const ch
 		pad(to, ' ', padding);
 }
 
-static void put_text(struct iommu_print *to, const struct spec *spec, const char *text, size_t bytes)
+static void put_text(struct iommu_print *to, const struct spec *spec, const char *text,
+		     size_t bytes)
 {
 	size_t padding = spec->width > bytes ? spec->width - bytes : 0;
 

@@ -47,10 +47,10 @@
 #ifdef PT_NAME
 
 #define PT_PASTE2(a, b) a##_##b
-#define PT_PASTE(a, b)  PT_PASTE2(a, b)
-#define PT_FN(name)     PT_PASTE(PT_NAME, name)
-#define PT_PUBLIC       static __attribute__((unused))
-#define PT_COLD         static __attribute__((noinline, cold))
+#define PT_PASTE(a, b)	PT_PASTE2(a, b)
+#define PT_FN(name)	PT_PASTE(PT_NAME, name)
+#define PT_PUBLIC	static __attribute__((unused))
+#define PT_COLD		static __attribute__((noinline, cold))
 
 /* ---- tables ------------------------------------------------------------------ */
 

@@ -17,13 +17,17 @@
 #define PT_LIKELY(x)   __builtin_expect(!!(x), 1)
 #define PT_UNLIKELY(x) __builtin_expect(!!(x), 0)
 
-enum { PT_ENTRIES = 512, PT_GROUP = 16, PT_LEVEL_LIMIT = 5 };
+enum {
+	PT_ENTRIES = 512,
+	PT_GROUP = 16,
+	PT_LEVEL_LIMIT = 5
+};
 
 /** Why a request is not translated; a format names the reason. */
 enum pt_problem {
-	PT_PROBLEM_WIDTH,      /* the address is beyond what the table translates */
-	PT_PROBLEM_ABSENT,     /* an entry is not present */
-	PT_PROBLEM_RESERVED,   /* an entry has a reserved bit set */
+	PT_PROBLEM_WIDTH,    /* the address is beyond what the table translates */
+	PT_PROBLEM_ABSENT,   /* an entry is not present */
+	PT_PROBLEM_RESERVED, /* an entry has a reserved bit set */
 	PT_PROBLEM_NO_READ,
 	PT_PROBLEM_NO_WRITE,
 	PT_PROBLEM_PRIVILEGED, /* a user request to a supervisor page */

@@ -54,7 +54,7 @@ struct PT_FN(scan) {
 };
 
 /** A leaf was found. False: stop. */
-static bool PT_FN(scan_leaf)(struct PT_FN(scan) *scan, uint64_t at, uint64_t *slot, uint64_t entry,
+static bool PT_FN(scan_leaf)(struct PT_FN(scan) * scan, uint64_t at, uint64_t *slot, uint64_t entry,
 			     unsigned level)
 {
 	struct iommu_leaf leaf;
@@ -68,14 +68,14 @@ static bool PT_FN(scan_leaf)(struct PT_FN(scan) *scan, uint64_t at, uint64_t *sl
 	}
 	PT_FN(leaf)(scan->pt, at, slot, entry, level, &leaf);
 	if (scan->clear)
-		iommu_gather_add(scan->gather, leaf.iova,
-				 iova(leaf.iova.value + leaf.bytes - 1), false);
+		iommu_gather_add(scan->gather, leaf.iova, iova(leaf.iova.value + leaf.bytes - 1),
+				 false);
 	scan->bytes += leaf.bytes;
 	return !scan->visit || scan->visit(scan->arg, &leaf);
 }
 
 /** Show each leaf in [first, last] that has a bit of @p mask set. False if stopped. */
-PT_INLINE bool PT_FN(scan_all)(struct PT_FN(scan) *scan, uint64_t first, uint64_t last,
+PT_INLINE bool PT_FN(scan_all)(struct PT_FN(scan) * scan, uint64_t first, uint64_t last,
 			       const uint64_t mask)
 {
 	struct pt *pt = scan->pt;
@@ -220,8 +220,8 @@ PT_PUBLIC int PT_FN(split)(struct pt *pt, iova_t at, unsigned page_shift,
 		uint64_t added = 0, expected = old;
 		while (!__atomic_compare_exchange_n(slot, &expected, table, false, __ATOMIC_ACQ_REL,
 						    __ATOMIC_RELAXED)) {
-			PT_FN(add_bits)(pt, pt_format_address(table), level - 1,
-					(expected ^ old) & ~added);
+			PT_FN(add_bits)
+			(pt, pt_format_address(table), level - 1, (expected ^ old) & ~added);
 			added |= expected ^ old;
 		}
 		iommu_gather_add(gather, iova(base), iova(base + pt_size(level) - 1), true);
@@ -236,8 +236,8 @@ PT_PUBLIC int PT_FN(split)(struct pt *pt, iova_t at, unsigned page_shift,
 
 /* ---- walk --------------------------------------------------------------------------- */
 
-static void PT_FN(walk_fault)(const struct pt *pt, struct iommu_walk *walk,
-			      enum pt_problem problem, uint32_t access)
+static void PT_FN(walk_fault)(const struct pt *pt, struct iommu_walk *walk, enum pt_problem problem,
+			      uint32_t access)
 {
 	struct pt_verdict verdict = pt_format_verdict(problem, access, pt->scalable);
 
@@ -275,8 +275,8 @@ PT_PUBLIC void PT_FN(walk)(struct pt *pt, iova_t at, uint32_t access, struct iom
 		uint64_t wrong = entry & (pt_format_reserved(entry, level, pt->page_sizes) |
 					  pt->reserved_bits);
 		if (wrong) {
-			iommu_snprintf(step->note, sizeof(step->note), "reserved bits %#llx are set",
-				       (unsigned long long)wrong);
+			iommu_snprintf(step->note, sizeof(step->note),
+				       "reserved bits %#llx are set", (unsigned long long)wrong);
 			PT_FN(walk_fault)(pt, walk, PT_PROBLEM_RESERVED, access);
 			return;
 		}

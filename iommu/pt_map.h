@@ -15,14 +15,14 @@
 struct PT_FN(made) {
 	int error;
 	uint64_t start;
-	unsigned first, latest;               /* bit n: a table of level n */
-	uint64_t window[PT_LEVEL_LIMIT];      /* the latest one's, if `latest` says so */
+	unsigned first, latest;		 /* bit n: a table of level n */
+	uint64_t window[PT_LEVEL_LIMIT]; /* the latest one's, if `latest` says so */
 };
 
 /** The entry at @p slot of @p level + 1 points to no table: put a new one there.
  *  Returns the new entry, or 0 and made->error. */
 PT_COLD uint64_t PT_FN(grow)(struct pt *pt, uint64_t *slot, uint64_t at, unsigned level,
-			     struct PT_FN(made) *made)
+			     struct PT_FN(made) * made)
 {
 	uint64_t table;
 
@@ -49,7 +49,7 @@ PT_COLD uint64_t PT_FN(grow)(struct pt *pt, uint64_t *slot, uint64_t at, unsigne
 /** The entry of level @p target for @p at, with the tables that lead to it. NULL and
  *  made->error if they cannot be had. */
 PT_INLINE uint64_t *PT_FN(reach)(struct pt *pt, uint64_t at, const unsigned target,
-				 struct PT_FN(made) *made)
+				 struct PT_FN(made) * made)
 {
 	uint64_t *table = pt_table(pt, pt->root.value), *slot;
 	uint64_t entry;
@@ -124,7 +124,7 @@ PT_COLD int PT_FN(make_room)(struct pt *pt, uint64_t *slot, unsigned count, uint
 /** Map one run, of leaves of @p level, at the start of a range. Returns the bytes
  *  mapped; 0 and no made->error: not in this size. */
 PT_INLINE uint64_t PT_FN(map_run)(struct pt *pt, uint64_t at, uint64_t to, uint64_t left,
-				  uint64_t bits, const unsigned level, struct PT_FN(made) *made)
+				  uint64_t bits, const unsigned level, struct PT_FN(made) * made)
 {
 	uint64_t *slot = PT_FN(reach)(pt, at, level, made);
 	if (PT_UNLIKELY(!slot))
@@ -178,7 +178,7 @@ static void PT_FN(prune)(struct pt *pt, uint64_t at, unsigned level, struct iomm
 /** A call of map failed at @p at: take back what it mapped and the tables it made.
  *  Those that the mapped part covers whole go with it; the others hold the first
  *  address or @p at. */
-PT_COLD int PT_FN(undo)(struct pt *pt, uint64_t at, const struct PT_FN(made) *made,
+PT_COLD int PT_FN(undo)(struct pt *pt, uint64_t at, const struct PT_FN(made) * made,
 			struct iommu_gather *gather)
 {
 	if (at > made->start)

@@ -12,14 +12,14 @@
 #ifdef PT_NAME
 
 struct PT_FN(cleared) {
-	uint64_t bytes;       /* that leaves mapped */
+	uint64_t bytes;	      /* that leaves mapped */
 	uint64_t first, last; /* hull of what changed */
 	bool tables;
 };
 
 /** Retract @p count entries of @p level from @p slot on: leaves, tables or nothing. */
 PT_INLINE void PT_FN(clear_run)(struct pt *pt, uint64_t *slot, unsigned count, uint64_t at,
-				const unsigned level, struct PT_FN(cleared) *cleared,
+				const unsigned level, struct PT_FN(cleared) * cleared,
 				struct iommu_gather *gather)
 {
 	const uint64_t all = PT_FORMAT_USUAL | pt_format_leaf_mark(level);
@@ -45,8 +45,8 @@ PT_INLINE void PT_FN(clear_run)(struct pt *pt, uint64_t *slot, unsigned count, u
 				lowest = i;
 			end = i + 1;
 			if (level > 1 && pt_format_is_table(entry)) {
-				cleared->bytes += PT_FN(table_gather)(
-					pt, pt_format_address(entry), level - 1, gather);
+				cleared->bytes += PT_FN(table_gather)(pt, pt_format_address(entry),
+								      level - 1, gather);
 				cleared->tables = true;
 			} else {
 				leaves++;
@@ -66,8 +66,9 @@ PT_INLINE void PT_FN(clear_run)(struct pt *pt, uint64_t *slot, unsigned count, u
 
 /** One run of unmap, at the highest level whose entries the range covers. Returns
  *  the last address dealt with, or ~0 when a leaf is larger than the range. */
-PT_INLINE uint64_t PT_FN(unmap_run)(struct pt *pt, uint64_t at, uint64_t last, const unsigned target,
-				    struct PT_FN(cleared) *cleared, struct iommu_gather *gather)
+PT_INLINE uint64_t PT_FN(unmap_run)(struct pt *pt, uint64_t at, uint64_t last,
+				    const unsigned target, struct PT_FN(cleared) * cleared,
+				    struct iommu_gather *gather)
 {
 	unsigned level;
 	uint64_t *slot = PT_FN(find)(pt, at, target, &level);
@@ -86,14 +87,14 @@ PT_INLINE uint64_t PT_FN(unmap_run)(struct pt *pt, uint64_t at, uint64_t last, c
 
 /** Above level 2 runs are short and rare: one copy, with the level as a variable. */
 PT_COLD uint64_t PT_FN(unmap_run_high)(struct pt *pt, uint64_t at, uint64_t last, unsigned target,
-				       struct PT_FN(cleared) *cleared, struct iommu_gather *gather)
+				       struct PT_FN(cleared) * cleared, struct iommu_gather *gather)
 {
 	return PT_FN(unmap_run)(pt, at, last, target, cleared, gather);
 }
 
 /** Unmap [at, last], page-aligned and within the width. */
-static __attribute__((noinline)) uint64_t
-PT_FN(clear)(struct pt *pt, uint64_t at, uint64_t last, struct iommu_gather *gather)
+static __attribute__((noinline)) uint64_t PT_FN(clear)(struct pt *pt, uint64_t at, uint64_t last,
+						       struct iommu_gather *gather)
 {
 	struct PT_FN(cleared) cleared;
 

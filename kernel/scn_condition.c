@@ -81,13 +81,22 @@ static bool page_size_works(struct iommu_device *device, uint64_t bytes)
 	return works;
 }
 
+static bool identity_works(struct iommu_device *device)
+{
+	struct iommu_domain *domain;
+
+	return device && iommu_domain_alloc_identity(device, &domain) == 0 &&
+	       iommu_domain_free(domain) == 0;
+}
+
 static bool memory_can_be_had(struct scn *scn, uint64_t bytes)
 {
 	struct user_buffer *probe;
 
 	if (user_buffer_create(scn->platform->memory, ".probe", bytes, 0, 0, &probe) != 0)
 		return false;
-	return user_buffer_destroy(scn->platform->memory, probe) == 0;
+	bool contiguous = probe->run_count == 1;
+	return user_buffer_destroy(scn->platform->memory, probe) == 0 && contiguous;
 }
 
 static bool engine_is_there(struct scn *scn, uint64_t abilities)
@@ -156,6 +165,10 @@ bool scn_condition_holds(struct scn *scn, const struct scn_condition *condition,
 	case SCN_IF_MEMORY:
 		holds = memory_can_be_had(scn, condition->number);
 		WHAT("%s of contiguous memory", scn_size_text(condition->number, size));
+		break;
+	case SCN_IF_PASSTHROUGH:
+		holds = identity_works(device);
+		WHAT("pass-through");
 		break;
 	case SCN_IF_HAVE:
 		holds = scn_object_find(scn, condition->name);

@@ -24,7 +24,7 @@ static const struct fault_class {
 	{"no-write", MAPPED_YES, IOMMU_WRITE, "LGN.2 SGN.6 SSS.2 MOCK.5"},
 	{"no-read", MAPPED_YES, IOMMU_READ, "LGN.3 SGN.7 SSS.2 MOCK.4"},
 	{"blocked", MAPPED_ANY, 0,
-	 "LRT.2 LCT.2 RTA.4 SRT.2 SCT.2 SPD.2 SPT.2 SPT.4 LGN.2 LGN.3 SSS.2 MOCK.0"},
+	 "LRT.2 LCT.2 RTA.4 SRT.2 SCT.2 SPD.2 SPT.2 SPT.4 LGN.2 LGN.3 SSS.2 MOCK.6"},
 	{"too-wide", MAPPED_ANY, 0, "LGN.1 SGN.1 SGN.4 SGN.5 MOCK.1"},
 };
 

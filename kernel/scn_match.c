@@ -137,8 +137,8 @@ static void name_check(struct match *match, const char *kind_text, size_t kind_l
 	bool again = symbol && symbol->kind == kind &&
 		     (kind == SCN_NUMBER || match->line->condition_count);
 	if (symbol && !again)
-		scn_error_at(parser, match->at, "\"%s\" is already the name of a %s", name,
-			     scn_kind_name(symbol->kind));
+		scn_error_at(parser, match->at, "\"%s\" is already the name of %s", name,
+			     scn_kind_a(symbol->kind));
 }
 
 /* Does one alternative (no '|' in it) of an element accept the token? */
@@ -229,8 +229,8 @@ static void element_missing(struct match *match, const char *span, size_t length
 	const char *word = parser->tokens[match->at].text;
 	const struct scn_symbol *symbol = symbol_of(match, word);
 	if (meta && symbol)
-		scn_error_at(parser, match->at, "\"%s\" is a %s, and %s is wanted", word,
-			     scn_kind_name(symbol->kind), what);
+		scn_error_at(parser, match->at, "\"%s\" is %s, and %s is wanted", word,
+			     scn_kind_a(symbol->kind), what);
 	else if (meta && meta->kinds)
 		scn_error_at(parser, match->at, "there is no \"%s\" here; %s is wanted", word, what);
 	else

@@ -34,9 +34,16 @@ void scn_error(struct scn_parser *parser, unsigned column, unsigned width, const
 	va_start(args, format);
 	iommu_vprintf(parser->errors, format, args);
 	va_end(args);
+	if (!parser->raw[0]) {
+		iommu_printf(parser->errors, "\n");
+		return;
+	}
 	/* the caret's line has the tabs of the line above it, so that both line up */
-	for (unsigned i = 0; i + 1 < column && i < SCN_LINE_BYTES; i++)
-		caret[at++] = parser->raw[i] == '\t' ? '\t' : ' ';
+	bool inside = true;
+	for (unsigned i = 0; i + 1 < column && i < SCN_LINE_BYTES; i++) {
+		inside = inside && parser->raw[i];
+		caret[at++] = inside && parser->raw[i] == '\t' ? '\t' : ' ';
+	}
 	caret[at++] = '^';
 	for (unsigned i = 1; i < width && at < SCN_LINE_BYTES; i++)
 		caret[at++] = '~';
@@ -280,6 +287,7 @@ void scn_match_conditions(struct scn_parser *parser, struct scn_line *line, unsi
 		[SCN_IF_PAGE] = "page",
 		[SCN_IF_MEMORY] = "memory",
 		[SCN_IF_HAVE] = "have",
+		[SCN_IF_PASSTHROUGH] = "passthrough",
 	};
 
 	for (unsigned at = from;;) {
@@ -294,7 +302,8 @@ void scn_match_conditions(struct scn_parser *parser, struct scn_line *line, unsi
 			at++;
 		}
 		if (at >= to) {
-			scn_error_at(parser, at, "a condition is missing");
+			scn_error_at(parser, at - 1, "a condition is missing behind \"%s\"",
+				     parser->tokens[at - 1].text);
 			return;
 		}
 		unsigned what = 0;
@@ -303,8 +312,8 @@ void scn_match_conditions(struct scn_parser *parser, struct scn_line *line, unsi
 		if (what == ARRAY_SIZE(words)) {
 			scn_error_at(parser, at,
 				     "\"%s\" is no condition: legacy, scalable, first-stage, "
-				     "second-stage, nests, mock, hardware, engine ABILITY, page SIZE, "
-				     "memory SIZE, have NAME",
+				     "second-stage, nests, passthrough, mock, hardware, engine ABILITY, "
+				     "page SIZE, memory SIZE, have NAME",
 				     parser->tokens[at].text);
 			return;
 		}
@@ -324,9 +333,10 @@ void scn_match_conditions(struct scn_parser *parser, struct scn_line *line, unsi
 			else if (scn_number_parse(word, scn_length(word), &condition->number) != 0)
 				condition->number = 0;
 			if (condition->number == 0) {
-				scn_error_at(parser, at, what == SCN_IF_ENGINE
-								 ? "engine what? copy, fetch, store, fast"
-								 : "a size is wanted, as 2M");
+				scn_error_at(parser, at < to ? at : at - 1, "%s",
+					     what == SCN_IF_ENGINE
+						     ? "engine what? copy, fetch, store, fast"
+						     : "a size is wanted, as 2M");
 				return;
 			}
 			at++;
@@ -480,12 +490,20 @@ static struct scn_line *line_add(struct scn_program *program)
 }
 
 /* The line without blanks at its ends and without comment, for people. Cuts @p raw. */
-static const char *line_display(const struct scn_parser *parser, char *raw)
+static void line_display(const struct scn_parser *parser, struct scn_line *line, char *raw)
 {
+	const struct scn_token *first = &parser->tokens[0];
 	const struct scn_token *last = &parser->tokens[parser->count - 1];
 
 	raw[last->column - 1 + last->length] = 0;
-	return raw + parser->tokens[0].column - 1;
+	line->text = raw + first->column - 1;
+	line->length = scn_length(line->text);
+	if (!line->expect.count)
+		return;
+	while (!scn_same(last->text, "=>"))
+		last--;
+	last--; /* the word in front of it; there is a command at least */
+	line->length = last->column + last->length - first->column;
 }
 
 static int program_parse(struct scn_parser *parser)
@@ -515,7 +533,7 @@ static int program_parse(struct scn_parser *parser)
 			line->number = parser->number;
 			line_parse(parser, line);
 			if (!parser->failed) {
-				line->text = line_display(parser, text);
+				line_display(parser, line, text);
 				program->line_count++;
 			} else {
 				memset(line, 0, sizeof(*line));

@@ -63,6 +63,7 @@ enum scn_what {
 	SCN_IF_PAGE,   /* page size in number */
 	SCN_IF_MEMORY, /* bytes in number */
 	SCN_IF_HAVE,   /* an object of this name exists now */
+	SCN_IF_PASSTHROUGH,
 };
 
 struct scn_condition {
@@ -76,6 +77,7 @@ struct scn_line {
 	const struct scn_command *command;
 	unsigned number;  /* in the file, from 1 */
 	const char *text; /* as written, blanks and comment removed at both ends */
+	size_t length;    /* of the text without what it promises */
 	struct scn_arg args[SCN_ARGS];
 	struct scn_expectation expect;
 	/** Of `if` in front of the command, and of `need` itself; all must hold. */
@@ -154,6 +156,8 @@ const char *scn_size_text(uint64_t bytes, char out[24]);
 bool scn_same(const char *a, const char *b);
 size_t scn_length(const char *text);
 const char *scn_kind_name(enum scn_kind kind);
+/** With its article: "an IOAS". */
+const char *scn_kind_a(enum scn_kind kind);
 /** A word of a fault expectation: a class, a mnemonic's shape, "any". */
 bool scn_fault_word_known(const char *word);
 /** Class number @p index, from 0; NULL: no more. */

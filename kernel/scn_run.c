@@ -10,14 +10,14 @@
 #include "iommu/string.h"
 #include "kernel/scn_state.h"
 
-enum { TEXT_WIDTH = 58 };
+enum { TEXT_WIDTH = 50 };
 
 /* ---- one line ------------------------------------------------------------------------ */
 
 void scn_listing(struct scn *scn)
 {
 	if (!scn->shell)
-		iommu_printf(&scn->out.print, "%s\n", scn->line->text);
+		iommu_printf(&scn->out.print, "%.*s\n", (int)scn->line->length, scn->line->text);
 	scn->listed = true;
 	scn->out.indent += scn->shell ? 0 : 2;
 }
@@ -181,9 +181,11 @@ static void outcome_print(struct scn *scn, const struct scn_line *line,
 	}
 	if (scn->listed && held && !result->has_value && !result->error)
 		return;
-	if (held) {
-		iommu_printf(to, "%-*s  %s\n", scn->listed ? 0 : TEXT_WIDTH,
-			     scn->listed ? "=" : line->text, text);
+	if (held && scn->listed) {
+		iommu_printf(to, "=> %s\n", text);
+	} else if (held) {
+		iommu_printf(to, "%-*.*s %s %s\n", TEXT_WIDTH, (int)line->length, line->text,
+			     line->expect.count ? "=>" : "  ", text);
 	} else {
 		iommu_printf(to, "%s\n", line->text);
 		iommu_printf(to, "  ^ FAILED, line %u: %s; %s\n", line->number, text, promise);
@@ -200,8 +202,11 @@ bool scn_line_run(struct scn *scn, const struct scn_line *line)
 	scn->listed = false;
 	for (unsigned i = 0; i < line->condition_count; i++) {
 		if (!scn_condition_holds(scn, &line->conditions[i], why, sizeof(why))) {
-			iommu_printf(&scn->out.print, "%-*s  -: %s\n", scn->shell ? 0 : TEXT_WIDTH,
-				     scn->shell ? "" : line->text, why);
+			if (scn->shell)
+				iommu_printf(&scn->out.print, "left out: %s\n", why);
+			else
+				iommu_printf(&scn->out.print, "%-*.*s    left out\n", TEXT_WIDTH,
+					     (int)line->length, line->text);
 			return true;
 		}
 	}

@@ -29,6 +29,15 @@ const char *scn_kind_name(enum scn_kind kind)
 	return names[kind];
 }
 
+const char *scn_kind_a(enum scn_kind kind)
+{
+	static const char *const names[SCN_KINDS] = {
+		[SCN_IOAS] = "an IOAS",    [SCN_HWPT] = "a HWPT",     [SCN_DEVICE] = "a device",
+		[SCN_BUFFER] = "a buffer", [SCN_NUMBER] = "a number",
+	};
+	return names[kind];
+}
+
 /* ---- numbers ------------------------------------------------------------------------ */
 
 static int digit_of(char c)

@@ -42,19 +42,19 @@ const char *vtd_dmar_type_name(uint32_t type)
 	return type < VTD_DMAR_TYPES ? types[type].name : "unknown";
 }
 
-uint16_t dmar_get16(const uint8_t *at)
+uint16_t vtd_dmar_get16(const uint8_t *at)
 {
 	return (uint16_t)(at[0] | at[1] << 8);
 }
 
-uint32_t dmar_get32(const uint8_t *at)
+uint32_t vtd_dmar_get32(const uint8_t *at)
 {
-	return dmar_get16(at) | (uint32_t)dmar_get16(at + 2) << 16;
+	return vtd_dmar_get16(at) | (uint32_t)vtd_dmar_get16(at + 2) << 16;
 }
 
-uint64_t dmar_get64(const uint8_t *at)
+uint64_t vtd_dmar_get64(const uint8_t *at)
 {
-	return dmar_get32(at) | (uint64_t)dmar_get32(at + 4) << 32;
+	return vtd_dmar_get32(at) | (uint64_t)vtd_dmar_get32(at + 4) << 32;
 }
 
 /** Refuse the table: empty @p out but for the reason. */
@@ -116,8 +116,8 @@ static int check_structures(struct vtd_dmar *out)
 				"%u bytes after the last structure, a structure has 4 or more",
 				(unsigned)left);
 		const uint8_t *structure = out->table + offset;
-		uint16_t type = dmar_get16(structure);
-		uint32_t length = dmar_get16(structure + 2);
+		uint16_t type = vtd_dmar_get16(structure);
+		uint32_t length = vtd_dmar_get16(structure + 2);
 		bool known = type < VTD_DMAR_TYPES;
 		uint32_t least = known ? types[type].fixed_bytes : STRUCTURE_HEADER_BYTES;
 		const char *name = vtd_dmar_type_name(type);
@@ -159,7 +159,7 @@ static int check_header(struct vtd_dmar *out, const uint8_t *table, size_t bytes
 		return refuse(out, 0,
 			      "signature %02x %02x %02x %02x, right is 44 4d 41 52 (\"DMAR\")",
 			      table[0], table[1], table[2], table[3]);
-	uint32_t length = dmar_get32(table + LENGTH_OFFSET);
+	uint32_t length = vtd_dmar_get32(table + LENGTH_OFFSET);
 	if (length < HEADER_BYTES)
 		return refuse(out, LENGTH_OFFSET, "table length %u, the header alone has %u",
 			      (unsigned)length, (unsigned)HEADER_BYTES);
@@ -192,8 +192,8 @@ int vtd_dmar_parse(const void *table, size_t bytes, const struct vtd_dmar_option
 	if (error)
 		return error;
 
-	struct dmar_check check = {.dmar = out, .options = options};
-	dmar_check_all(&check);
+	struct vtd_dmar_check check = {.dmar = out, .options = options};
+	vtd_dmar_check_all(&check);
 	if (check.refused)
 		return refuse(out, check.refused_offset, "%s", check.text);
 	return 0;
@@ -205,8 +205,8 @@ static bool overlaps_earlier(const struct vtd_dmar *dmar, uint32_t offset, uint6
 {
 	for (uint32_t at = HEADER_BYTES; at < offset;) {
 		const uint8_t *structure = dmar->table + at;
-		if (dmar_get16(structure) == VTD_DMAR_DRHD) {
-			uint64_t first = dmar_get64(structure + 8);
+		if (vtd_dmar_get16(structure) == VTD_DMAR_DRHD) {
+			uint64_t first = vtd_dmar_get64(structure + 8);
 			uint64_t length = PAGE_SIZE_4K << (structure[5] & 15);
 			uint64_t end = first + length - 1;
 			if (first && end >= first && first <= last && base <= end) {
@@ -214,13 +214,13 @@ static bool overlaps_earlier(const struct vtd_dmar *dmar, uint32_t offset, uint6
 				return true;
 			}
 		}
-		at += dmar_get16(structure + 2);
+		at += vtd_dmar_get16(structure + 2);
 	}
 	return false;
 }
 
-bool dmar_unit_overlap(const struct vtd_dmar *dmar, const struct vtd_dmar_entry *drhd,
-		       uint32_t *other)
+bool vtd_dmar_unit_overlap(const struct vtd_dmar *dmar, const struct vtd_dmar_entry *drhd,
+			   uint32_t *other)
 {
 	uint64_t last = drhd->base + drhd->bytes - 1;
 	return drhd->base && last >= drhd->base &&
@@ -235,8 +235,8 @@ static bool is_page_aligned(uint64_t address)
 static void decode_drhd(const uint8_t *structure, struct vtd_dmar_entry *out)
 {
 	out->flags = structure[4];
-	out->segment = dmar_get16(structure + 6);
-	out->base = dmar_get64(structure + 8);
+	out->segment = vtd_dmar_get16(structure + 6);
+	out->base = vtd_dmar_get64(structure + 8);
 	out->bytes = PAGE_SIZE_4K << (structure[5] & 15);
 	out->usable =
 		out->base && is_page_aligned(out->base) && out->base + out->bytes - 1 >= out->base;
@@ -260,8 +260,8 @@ static void decode(const struct vtd_dmar *dmar, uint32_t offset, struct vtd_dmar
 
 	*out = (struct vtd_dmar_entry){
 		.offset = offset,
-		.type = dmar_get16(structure),
-		.length = dmar_get16(structure + 2),
+		.type = vtd_dmar_get16(structure),
+		.length = vtd_dmar_get16(structure + 2),
 		.usable = true,
 	};
 	if (out->type < VTD_DMAR_TYPES && types[out->type].has_scopes)
@@ -272,15 +272,15 @@ static void decode(const struct vtd_dmar *dmar, uint32_t offset, struct vtd_dmar
 		decode_drhd(structure, out);
 		break;
 	case VTD_DMAR_RMRR:
-		out->segment = dmar_get16(structure + 6);
-		out->base = dmar_get64(structure + 8);
-		out->limit = dmar_get64(structure + 16);
+		out->segment = vtd_dmar_get16(structure + 6);
+		out->base = vtd_dmar_get64(structure + 8);
+		out->limit = vtd_dmar_get64(structure + 16);
 		out->usable = out->limit > out->base && is_page_aligned(out->base) &&
 			      is_page_aligned(out->limit + 1);
 		break;
 	case VTD_DMAR_RHSA:
-		out->base = dmar_get64(structure + 8);
-		out->proximity = dmar_get32(structure + 16);
+		out->base = vtd_dmar_get64(structure + 8);
+		out->proximity = vtd_dmar_get32(structure + 16);
 		break;
 	case VTD_DMAR_ANDD:
 		decode_andd(structure, out);
@@ -288,27 +288,28 @@ static void decode(const struct vtd_dmar *dmar, uint32_t offset, struct vtd_dmar
 	case VTD_DMAR_ATSR:
 	case VTD_DMAR_SATC:
 		out->flags = structure[4];
-		out->segment = dmar_get16(structure + 6);
+		out->segment = vtd_dmar_get16(structure + 6);
 		break;
 	case VTD_DMAR_SIDP:
-		out->segment = dmar_get16(structure + 6);
+		out->segment = vtd_dmar_get16(structure + 6);
 		break;
 	default:
 		break;
 	}
 }
 
-bool dmar_next(const struct vtd_dmar *dmar, uint32_t type, uint32_t *at, struct vtd_dmar_entry *out)
+bool vtd_dmar_next_fast(const struct vtd_dmar *dmar, uint32_t type, uint32_t *at,
+			struct vtd_dmar_entry *out)
 {
 	uint32_t offset = *at ? *at : HEADER_BYTES;
 
 	while (offset < dmar->bytes && dmar->bytes - offset >= STRUCTURE_HEADER_BYTES) {
 		const uint8_t *structure = dmar->table + offset;
-		uint32_t length = dmar_get16(structure + 2);
+		uint32_t length = vtd_dmar_get16(structure + 2);
 		if (length < STRUCTURE_HEADER_BYTES || length > dmar->bytes - offset)
 			return false;
 		*at = offset + length;
-		if (type == VTD_DMAR_ANY || type == dmar_get16(structure)) {
+		if (type == VTD_DMAR_ANY || type == vtd_dmar_get16(structure)) {
 			decode(dmar, offset, out);
 			return true;
 		}
@@ -322,9 +323,9 @@ bool vtd_dmar_next(const struct vtd_dmar *dmar, uint32_t type, uint32_t *at,
 {
 	uint32_t other;
 
-	if (!dmar_next(dmar, type, at, out))
+	if (!vtd_dmar_next_fast(dmar, type, at, out))
 		return false;
-	if (out->type == VTD_DMAR_DRHD && dmar_unit_overlap(dmar, out, &other))
+	if (out->type == VTD_DMAR_DRHD && vtd_dmar_unit_overlap(dmar, out, &other))
 		out->usable = false;
 	return true;
 }

@@ -22,7 +22,7 @@ enum {
 	RHSA_BYTES = 20,
 };
 
-static void printf_like(4, 5) find(struct dmar_check *check, enum vtd_dmar_finding_kind kind,
+static void printf_like(4, 5) find(struct vtd_dmar_check *check, enum vtd_dmar_finding_kind kind,
 				   uint32_t offset, const char *format, ...)
 {
 	const struct vtd_dmar_options *options = check->options;
@@ -62,7 +62,7 @@ static bool is_set(const uint8_t *from, unsigned bytes)
 }
 
 /** Note reserved bytes of @p entry that are not 0. */
-static void check_reserved(struct dmar_check *check, const struct vtd_dmar_entry *entry,
+static void check_reserved(struct vtd_dmar_check *check, const struct vtd_dmar_entry *entry,
 			   unsigned from, unsigned bytes)
 {
 	uint32_t offset = entry->offset + from;
@@ -72,7 +72,7 @@ static void check_reserved(struct dmar_check *check, const struct vtd_dmar_entry
 }
 
 /** Note reserved bits of the byte at @p from. */
-static void check_reserved_bits(struct dmar_check *check, const struct vtd_dmar_entry *entry,
+static void check_reserved_bits(struct vtd_dmar_check *check, const struct vtd_dmar_entry *entry,
 				unsigned from, unsigned known)
 {
 	uint32_t offset = entry->offset + from;
@@ -82,7 +82,7 @@ static void check_reserved_bits(struct dmar_check *check, const struct vtd_dmar_
 		     vtd_dmar_type_name(entry->type), value, known);
 }
 
-static void check_header(struct dmar_check *check)
+static void check_header(struct vtd_dmar_check *check)
 {
 	const struct vtd_dmar *dmar = check->dmar;
 	const uint8_t *table = dmar->table;
@@ -110,7 +110,7 @@ static void check_header(struct dmar_check *check)
 		     "no DRHD: the table has no remapping unit");
 }
 
-static void check_segment(struct dmar_check *check, const struct vtd_dmar_entry *entry)
+static void check_segment(struct vtd_dmar_check *check, const struct vtd_dmar_entry *entry)
 {
 	const struct vtd_dmar_options *options = check->options;
 	if (options && options->has_segment && !options->has_segment(options->ctx, entry->segment))
@@ -120,12 +120,12 @@ static void check_segment(struct dmar_check *check, const struct vtd_dmar_entry 
 }
 
 /** One INCLUDE_PCI_ALL a segment, and last among the segment's units. */
-static void check_include_all(struct dmar_check *check, const struct vtd_dmar_entry *drhd)
+static void check_include_all(struct vtd_dmar_check *check, const struct vtd_dmar_entry *drhd)
 {
 	uint32_t at = 0;
 	struct vtd_dmar_entry earlier;
 
-	while (dmar_next(check->dmar, VTD_DMAR_DRHD, &at, &earlier) &&
+	while (vtd_dmar_next_fast(check->dmar, VTD_DMAR_DRHD, &at, &earlier) &&
 	       earlier.offset < drhd->offset) {
 		if (earlier.segment != drhd->segment || !(earlier.flags & VTD_DRHD_INCLUDE_PCI_ALL))
 			continue;
@@ -144,7 +144,7 @@ static void check_include_all(struct dmar_check *check, const struct vtd_dmar_en
 }
 
 /** Several scopes for one HPET: noted once a unit, at the second. */
-static void check_hpets(struct dmar_check *check, const struct vtd_dmar_entry *drhd)
+static void check_hpets(struct vtd_dmar_check *check, const struct vtd_dmar_entry *drhd)
 {
 	uint32_t at = 0, second_offset = 0;
 	struct vtd_dmar_scope scope;
@@ -162,7 +162,7 @@ static void check_hpets(struct dmar_check *check, const struct vtd_dmar_entry *d
 		     "%u scopes for HPET %u: one source id for each timer", count, first_id);
 }
 
-static void check_drhd(struct dmar_check *check, const struct vtd_dmar_entry *drhd)
+static void check_drhd(struct vtd_dmar_check *check, const struct vtd_dmar_entry *drhd)
 {
 	unsigned long long base = drhd->base, last = drhd->base + drhd->bytes - 1;
 	unsigned size = check->dmar->table[drhd->offset + 5];
@@ -188,7 +188,7 @@ static void check_drhd(struct dmar_check *check, const struct vtd_dmar_entry *dr
 		find(check, VTD_DMAR_DEFECT_UNIT_SIZE, drhd->offset + 8,
 		     "DRHD register base %#llx, right is a multiple of its size %#llx", base,
 		     (unsigned long long)drhd->bytes);
-	if (dmar_unit_overlap(check->dmar, drhd, &other))
+	if (vtd_dmar_unit_overlap(check->dmar, drhd, &other))
 		find(check, VTD_DMAR_DEFECT_UNIT_OVERLAP, drhd->offset + 8,
 		     "DRHD registers %#llx-%#llx overlap those of the DRHD at %#x", base, last,
 		     (unsigned)other);
@@ -199,7 +199,7 @@ static void check_drhd(struct dmar_check *check, const struct vtd_dmar_entry *dr
 	check_hpets(check, drhd);
 }
 
-static void check_rmrr(struct dmar_check *check, const struct vtd_dmar_entry *rmrr)
+static void check_rmrr(struct vtd_dmar_check *check, const struct vtd_dmar_entry *rmrr)
 {
 	unsigned long long base = rmrr->base, limit = rmrr->limit;
 	unsigned width = check->dmar->host_address_width;
@@ -220,7 +220,7 @@ static void check_rmrr(struct dmar_check *check, const struct vtd_dmar_entry *rm
 		     width);
 }
 
-static void check_rhsa(struct dmar_check *check, const struct vtd_dmar_entry *rhsa)
+static void check_rhsa(struct vtd_dmar_check *check, const struct vtd_dmar_entry *rhsa)
 {
 	uint32_t at = 0;
 	struct vtd_dmar_entry other;
@@ -230,14 +230,15 @@ static void check_rhsa(struct dmar_check *check, const struct vtd_dmar_entry *rh
 	if (rhsa->length > RHSA_BYTES)
 		find(check, VTD_DMAR_NOTE_TRAILING, rhsa->offset + RHSA_BYTES,
 		     "RHSA of %u bytes, its fields have %u", rhsa->length, (unsigned)RHSA_BYTES);
-	while (!found && dmar_next(check->dmar, VTD_DMAR_DRHD, &at, &other))
+	while (!found && vtd_dmar_next_fast(check->dmar, VTD_DMAR_DRHD, &at, &other))
 		found = other.base == rhsa->base;
 	if (!found)
 		find(check, VTD_DMAR_DEFECT_RHSA_UNIT, rhsa->offset + 8,
 		     "RHSA for registers at %#llx, where no DRHD has a unit",
 		     (unsigned long long)rhsa->base);
 	at = 0;
-	while (dmar_next(check->dmar, VTD_DMAR_RHSA, &at, &other) && other.offset < rhsa->offset)
+	while (vtd_dmar_next_fast(check->dmar, VTD_DMAR_RHSA, &at, &other) &&
+	       other.offset < rhsa->offset)
 		if (other.base == rhsa->base) {
 			find(check, VTD_DMAR_DEFECT_RHSA_UNIT, rhsa->offset + 8,
 			     "second RHSA for registers at %#llx, the first is at %#x",
@@ -246,7 +247,7 @@ static void check_rhsa(struct dmar_check *check, const struct vtd_dmar_entry *rh
 		}
 }
 
-static void check_andd(struct dmar_check *check, const struct vtd_dmar_entry *andd)
+static void check_andd(struct vtd_dmar_check *check, const struct vtd_dmar_entry *andd)
 {
 	uint32_t at = 0;
 	struct vtd_dmar_entry earlier;
@@ -268,7 +269,7 @@ static void check_andd(struct dmar_check *check, const struct vtd_dmar_entry *an
 	if (andd->length % 4)
 		find(check, VTD_DMAR_NOTE_ANDD_LENGTH, andd->offset + 2,
 		     "ANDD %u: length %u not a multiple of 4", andd->device, andd->length);
-	while (dmar_next(check->dmar, VTD_DMAR_ANDD, &at, &earlier) &&
+	while (vtd_dmar_next_fast(check->dmar, VTD_DMAR_ANDD, &at, &earlier) &&
 	       earlier.offset < andd->offset)
 		if (earlier.device == andd->device) {
 			find(check, VTD_DMAR_DEFECT_ANDD_NUMBER, andd->offset + 7,
@@ -283,7 +284,7 @@ static bool has_andd(const struct vtd_dmar *dmar, unsigned number)
 	uint32_t at = 0;
 	struct vtd_dmar_entry andd;
 
-	while (dmar_next(dmar, VTD_DMAR_ANDD, &at, &andd))
+	while (vtd_dmar_next_fast(dmar, VTD_DMAR_ANDD, &at, &andd))
 		if (andd.device == number)
 			return true;
 	return false;
@@ -317,13 +318,14 @@ static bool is_same_device(const struct vtd_dmar_scope *a, const struct vtd_dmar
 }
 
 /** A device belongs to one unit. */
-static void check_scope_twice(struct dmar_check *check, const struct vtd_dmar_entry *drhd,
+static void check_scope_twice(struct vtd_dmar_check *check, const struct vtd_dmar_entry *drhd,
 			      const struct vtd_dmar_scope *scope)
 {
 	uint32_t at = 0;
 	struct vtd_dmar_entry unit;
 
-	while (dmar_next(check->dmar, VTD_DMAR_DRHD, &at, &unit) && unit.offset <= drhd->offset) {
+	while (vtd_dmar_next_fast(check->dmar, VTD_DMAR_DRHD, &at, &unit) &&
+	       unit.offset <= drhd->offset) {
 		uint32_t scope_at = 0;
 		struct vtd_dmar_scope earlier;
 		if (unit.segment != drhd->segment)
@@ -340,7 +342,7 @@ static void check_scope_twice(struct dmar_check *check, const struct vtd_dmar_en
 	}
 }
 
-static void check_scope(struct dmar_check *check, const struct vtd_dmar_entry *entry,
+static void check_scope(struct vtd_dmar_check *check, const struct vtd_dmar_entry *entry,
 			const struct vtd_dmar_scope *scope)
 {
 	const char *in = vtd_dmar_type_name(entry->type);
@@ -376,7 +378,7 @@ static void check_scope(struct dmar_check *check, const struct vtd_dmar_entry *e
 		check_scope_twice(check, entry, scope);
 }
 
-static void check_scopes(struct dmar_check *check, const struct vtd_dmar_entry *entry,
+static void check_scopes(struct vtd_dmar_check *check, const struct vtd_dmar_entry *entry,
 			 bool *io_apic_noted)
 {
 	uint32_t at = 0;
@@ -397,7 +399,7 @@ static void check_scopes(struct dmar_check *check, const struct vtd_dmar_entry *
 	}
 }
 
-static void check_entry(struct dmar_check *check, const struct vtd_dmar_entry *entry)
+static void check_entry(struct vtd_dmar_check *check, const struct vtd_dmar_entry *entry)
 {
 	switch (entry->type) {
 	case VTD_DMAR_DRHD:
@@ -430,7 +432,7 @@ static void check_entry(struct dmar_check *check, const struct vtd_dmar_entry *e
 	}
 }
 
-void dmar_check_all(struct dmar_check *check)
+void vtd_dmar_check_all(struct vtd_dmar_check *check)
 {
 	const struct vtd_dmar *dmar = check->dmar;
 	uint32_t at = 0;
@@ -439,7 +441,7 @@ void dmar_check_all(struct dmar_check *check)
 	bool io_apic_noted = false, rhsa_noted = false;
 
 	check_header(check);
-	while (!check->refused && dmar_next(dmar, VTD_DMAR_ANY, &at, &entry)) {
+	while (!check->refused && vtd_dmar_next_fast(dmar, VTD_DMAR_ANY, &at, &entry)) {
 		if (entry.type < last_type)
 			find(check, VTD_DMAR_DEFECT_STRUCTURE_ORDER, entry.offset,
 			     "structure of type %u (%s) after one of type %u, types must ascend",

@@ -118,8 +118,8 @@ static void test_bios_area(void)
 	m.source.rsdp = 0;
 	m.source.map = map_with_bios;
 	memset(bios_area, 0, sizeof(bios_area));
-	memcpy(bios_area + 0x100, "RSD PTR ", 8);
-	bios_area[0x10f] = 1; /* a wrong checksum */
+	memcpy(bios_area + 0x100, m.regions[0].bytes, 8); /* the signature alone */
+	bios_area[0x10f] = 1;				  /* a wrong checksum */
 	memcpy(bios_area + sizeof(bios_area) - 48, m.regions[0].bytes, 36);
 	KTAP_EQUAL(read_machine(), 0);
 	check_good();
@@ -407,6 +407,10 @@ static void test_s5(void)
 		{{0x08, '_', 'S', '5', '_', 0x12, 0xcc, 0, 0, 0, 2, 0x0c, 4, 0, 0, 0, 0x0a, 1},
 		 18,
 		 4,
+		 1},
+		{{0x08, '_', 'S', '5', '_', 0x12, 0x0d, 2, 0x0e, 3, 0, 0, 0, 0, 0, 0, 0, 0x01, 0},
+		 19,
+		 3,
 		 1},
 		{{0x08, '_', 'S', '5', '_', 0x12, 0x05, 0x01, 0x0b, 0x05, 0x06}, 11, 5, 6},
 		{{0x08, '_', 'S', '5', '_', 0x12, 0x06, 2, 0x0a, 8, 0x0a, 0}, 12, -1, 0},

@@ -165,6 +165,20 @@ static void test_limits(void)
 	KTAP_EQUAL(parse(table, length, NULL, &dmar), 0);
 	KTAP_EQUAL(dmar.unknown, VTD_DMAR_MAX_STRUCTURES);
 	free(table);
+
+	/* one DRHD with more scopes than the limit */
+	length = 48 + 16 + 8 * (VTD_DMAR_MAX_SCOPES + 1);
+	table = calloc(1, length);
+	memcpy(table, head.bytes, 48);
+	table[48 + 2] = (uint8_t)(length - 48), table[48 + 3] = (uint8_t)((length - 48) >> 8);
+	for (uint32_t at = 64; at < length; at += 8)
+		table[at] = VTD_SCOPE_ENDPOINT, table[at + 1] = 8;
+	for (unsigned i = 0; i < 4; i++)
+		table[4 + i] = (uint8_t)(length >> 8 * i);
+	fix_checksum(table, length);
+	KTAP_EQUAL(parse(table, length, NULL, &dmar), -EINVAL);
+	KTAP_CHECK(strstr(dmar.error, "scopes") != NULL);
+	free(table);
 }
 
 /* ---- what is odd ------------------------------------------------------------------------- */
@@ -241,11 +255,27 @@ static void test_unit_defects(void)
 	KTAP_CHECK(vtd_dmar_next(&dmar, VTD_DMAR_DRHD, &cursor, &entry) && entry.usable);
 	KTAP_CHECK(vtd_dmar_next(&dmar, VTD_DMAR_DRHD, &cursor, &entry) && !entry.usable);
 
+	blob_start(&blob, 39, 0);
+	add_drhd(&blob, 1, 0, 0xfffffffffffff000);
+	blob.bytes[48 + 5] = 1; /* 8 KiB: beyond */
+	KTAP_EQUAL(parse_seen(&blob, &seen, &dmar), 0);
+	KTAP_EQUAL(seen.count[VTD_DMAR_DEFECT_UNIT_BASE], 1);
+	KTAP_EQUAL(seen.count[VTD_DMAR_NOTE_WINDOW_SIZE], 1);
+	KTAP_EQUAL(seen.total, 2);
+	/* two defects: strict mode ends at the first */
+	blob_start(&blob, 31, 0);
+	add_drhd(&blob, 1, 0, 0);
+	struct vtd_dmar_options strict = {.strict = true};
+	KTAP_EQUAL(parse_seen(&blob, &seen, &dmar), 0);
+	KTAP_EQUAL(seen.total, 2);
+	KTAP_EQUAL(parse(blob.bytes, blob.length, &strict, &dmar), -EINVAL);
+	KTAP_EQUAL(dmar.error_offset, 36);
+
 	/* 16 KiB at a multiple of 4 KiB that reaches into the next unit */
 	blob_start(&blob, 39, 0);
 	add_drhd(&blob, 1, 0, 0xfed91000);
 	blob.bytes[48 + 5] = 2;
-	at = add_drhd(&blob, 1, 1, 0xfed94000);
+	add_drhd(&blob, 1, 1, 0xfed94000);
 	KTAP_EQUAL(parse_seen(&blob, &seen, &dmar), 0);
 	KTAP_EQUAL(seen.count[VTD_DMAR_NOTE_WINDOW_SIZE], 1);
 	KTAP_EQUAL(seen.count[VTD_DMAR_DEFECT_UNIT_SIZE], 1);
@@ -282,6 +312,12 @@ static void test_structure_defects(void)
 	add_drhd(&blob, 1, 0, 0xfed90000);
 	at = add_rhsa(&blob, 0xfed91000, 0);
 	expect_only(&blob, VTD_DMAR_DEFECT_RHSA_UNIT, at + 8);
+	blob_start(&blob, 39, 0);
+	add_drhd(&blob, 1, 0, 0xfed90000);
+	at = add_rhsa(&blob, 0xfed90000, 0);
+	put(&blob, 4, 0);
+	structure_end(&blob, at);
+	expect_only(&blob, VTD_DMAR_NOTE_TRAILING, at + 20);
 	blob_start(&blob, 39, 0);
 	add_drhd(&blob, 1, 1, 0xfed90000);
 	add_drhd(&blob, 1, 0, 0xfed91000);

@@ -9,7 +9,9 @@
 #include "tests/ktap.h"
 #include "tests/test_os.h"
 
-enum { PAGES = 1024 };
+enum {
+	PAGES = 1024
+};
 
 struct universe {
 	struct iova_space space;
@@ -177,9 +179,9 @@ static void check_gap(struct universe *universe)
 		exists = room >= bytes;
 		wanted = start;
 	}
-	int result = iova_space_find_gap(&universe->space, bytes, alignment,
-					 page_first(universe, from), page_last(universe, last),
-					 &got);
+	int result =
+		iova_space_find_gap(&universe->space, bytes, alignment, page_first(universe, from),
+				    page_last(universe, last), &got);
 	KTAP_EQUAL(result, exists ? 0 : -ENOSPC);
 	if (exists)
 		KTAP_EQUAL(got, wanted);
@@ -257,7 +259,10 @@ static void whole_space(void)
  *  would take minutes here. */
 static void fragmented(void)
 {
-	enum { NODES = 100000, SEARCHES = 20000 };
+	enum {
+		NODES = 100000,
+		SEARCHES = 20000
+	};
 	struct iova_node *nodes = calloc(NODES, sizeof(*nodes));
 	struct iova_space space;
 	uint64_t out, sum = 0;
@@ -280,9 +285,9 @@ static void fragmented(void)
 		KTAP_EQUAL(iova_space_find_gap(&space, 0x2000, 0x1000, from, UINT64_MAX, &out), 0);
 		KTAP_EQUAL(out, nodes[i].last + 1);
 		/* nothing but the end will do: too large, or aligned too strictly */
-		KTAP_EQUAL(iova_space_find_gap(&space, 4 * PAGE_SIZE_2M, 0x1000, 0, UINT64_MAX,
-					       &out),
-			   0);
+		KTAP_EQUAL(
+			iova_space_find_gap(&space, 4 * PAGE_SIZE_2M, 0x1000, 0, UINT64_MAX, &out),
+			0);
 		KTAP_EQUAL(out, end);
 		KTAP_EQUAL(iova_space_find_gap(&space, 2 * PAGE_SIZE_2M, 2 * PAGE_SIZE_2M,
 					       PAGE_SIZE_2M, UINT64_MAX, &out),
@@ -315,7 +320,9 @@ static void fragmented(void)
  *  found all the same. */
 static void over_budget(void)
 {
-	enum { NODES = 5000 };
+	enum {
+		NODES = 5000
+	};
 	struct iova_node *nodes = calloc(NODES + 1, sizeof(*nodes));
 	struct iova_space space;
 	uint64_t out = 0;
@@ -340,7 +347,10 @@ static void over_budget(void)
 
 /* ---- reserved and allowed ranges --------------------------------------------------- */
 
-enum { OWNERS = 4, RESERVATIONS = 64 };
+enum {
+	OWNERS = 4,
+	RESERVATIONS = 64
+};
 
 struct ranges_bench {
 	struct test_os test;
@@ -454,7 +464,9 @@ static void check_ranges(struct ranges_bench *bench)
 	}
 	KTAP_EQUAL(iova_ranges_check(&bench->ranges, page_first(universe, first),
 				     page_last(universe, last)),
-		   reserved ? -EINVAL : taken ? -EEXIST : 0);
+		   reserved ? -EINVAL
+		   : taken  ? -EEXIST
+			    : 0);
 
 	/* what is usable, range by range */
 	uint64_t from = universe->base;

@@ -10,12 +10,12 @@
 #include "tests/unit/pt_test_body.h"
 
 #define ALL_SIZES (PAGE_SIZE_4K | PAGE_SIZE_2M | PAGE_SIZE_1G)
-#define GIB       (UINT64_C(1) << 30)
+#define GIB	  (UINT64_C(1) << 30)
 
 static const struct pt_config four = {"FS, 4 levels", 4, ALL_SIZES, 511 * GIB, true};
 static const struct pt_config five = {"FS, 5 levels", 5, ALL_SIZES, (256 * 1024 - 1) * GIB, true};
-static const struct pt_config no_1g = {
-	"FS, no 1 GiB pages", 4, PAGE_SIZE_4K | PAGE_SIZE_2M, 511 * GIB, false};
+static const struct pt_config no_1g = {"FS, no 1 GiB pages", 4, PAGE_SIZE_4K | PAGE_SIZE_2M,
+				       511 * GIB, false};
 
 static void random_four(void)
 {
@@ -91,9 +91,9 @@ static void bits(void)
 		   0);
 	KTAP_CHECK(fmt_lookup(&bench->pt, iova(0x80000000), &leaf));
 	KTAP_EQUAL(leaf.entry, 0x80000000 | 0x87);
-	KTAP_EQUAL(fmt_map(&bench->pt, iova(0x1000), pa(0x1000), 0x1000, IOMMU_WRITE,
-			   &bench->gather),
-		   -EOPNOTSUPP);
+	KTAP_EQUAL(
+		fmt_map(&bench->pt, iova(0x1000), pa(0x1000), 0x1000, IOMMU_WRITE, &bench->gather),
+		-EOPNOTSUPP);
 
 	/* a table's entry: P, R/W, U/S, A; hardware that sets flags of leaves is no matter */
 	struct iommu_walk walk = {0};

@@ -7,7 +7,7 @@
 #include "tests/unit/pt_test_body.h"
 
 #define ALL_SIZES (PAGE_SIZE_4K | PAGE_SIZE_2M | PAGE_SIZE_1G)
-#define GIB       (UINT64_C(1) << 30)
+#define GIB	  (UINT64_C(1) << 30)
 
 static const struct pt_config four = {"mock", 4, ALL_SIZES, 511 * GIB, true};
 static const struct pt_config no_flush = {"mock, no flush", 4, ALL_SIZES, 511 * GIB, false};

@@ -10,15 +10,15 @@
 #include "tests/unit/pt_test_body.h"
 
 #define ALL_SIZES (PAGE_SIZE_4K | PAGE_SIZE_2M | PAGE_SIZE_1G)
-#define GIB       (UINT64_C(1) << 30)
+#define GIB	  (UINT64_C(1) << 30)
 
 static const struct pt_config four = {"SS, 4 levels", 4, ALL_SIZES, 511 * GIB, true};
 static const struct pt_config three = {"SS, 3 levels", 3, ALL_SIZES, 509 * GIB, true};
 static const struct pt_config five = {"SS, 5 levels", 5, ALL_SIZES, (256 * 1024 - 1) * GIB, true};
 static const struct pt_config small = {"SS, 4 KiB only", 4, PAGE_SIZE_4K, 511 * GIB, false};
 static const struct pt_config no_flush = {"SS, no flush", 4, ALL_SIZES, 511 * GIB, false};
-static const struct pt_config no_2m = {
-	"SS, 4 KiB and 1 GiB", 4, PAGE_SIZE_4K | PAGE_SIZE_1G, 511 * GIB, true};
+static const struct pt_config no_2m = {"SS, 4 KiB and 1 GiB", 4, PAGE_SIZE_4K | PAGE_SIZE_1G,
+				       511 * GIB, true};
 
 static void random_four(void)
 {
@@ -100,9 +100,9 @@ static void bits(void)
 	bench_init(bench, &four, true);
 	fmt_destroy(&bench->pt);
 	KTAP_EQUAL(fmt_init(&bench->pt, &bench->test.os, 4, ALL_SIZES, UINT64_C(1) << 11, true), 0);
-	KTAP_EQUAL(fmt_map(&bench->pt, iova(at), pa(0x123456000), 0x1000, IOMMU_READ,
-			   &bench->gather),
-		   0);
+	KTAP_EQUAL(
+		fmt_map(&bench->pt, iova(at), pa(0x123456000), 0x1000, IOMMU_READ, &bench->gather),
+		0);
 	KTAP_CHECK(fmt_lookup(&bench->pt, iova(at), &leaf));
 	KTAP_EQUAL(leaf.entry, 0x123456000 | 0x801);
 	KTAP_EQUAL(fmt_map(&bench->pt, iova(at + 0x1000), pa(0x5000), 0x1000, IOMMU_WRITE,

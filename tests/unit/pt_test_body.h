@@ -26,7 +26,7 @@ struct pt_config {
 };
 
 enum {
-	UNIVERSE = 3 << 18,     /* pages: 3 GiB */
+	UNIVERSE = 3 << 18, /* pages: 3 GiB */
 	MAX_TABLES = 4096,
 };
 
@@ -187,8 +187,9 @@ static void ref_map(struct bench *bench, uint64_t page, uint64_t memory, uint64_
 			shift = (unsigned)__builtin_ctzll(leaf.bytes);
 		}
 		for (uint64_t i = 0; i < UINT64_C(1) << (shift - PAGE_SHIFT_4K); i++)
-			bench->ref[page + i] = (struct ref_page){
-				.memory = memory + i + 1, .rights = rights & 15, .shift = shift & 63};
+			bench->ref[page + i] = (struct ref_page){.memory = memory + i + 1,
+								 .rights = rights & 15,
+								 .shift = shift & 63};
 		uint64_t pages = UINT64_C(1) << (shift - PAGE_SHIFT_4K);
 		page += pages;
 		memory += pages;
@@ -297,8 +298,8 @@ static void random_unmap(struct bench *bench)
 
 	random_run(bench, &page, &count);
 	bench_settle(bench);
-	uint64_t bytes = fmt_unmap(&bench->pt, page_iova(bench, page), count * PAGE_SIZE_4K,
-				   &bench->gather);
+	uint64_t bytes =
+		fmt_unmap(&bench->pt, page_iova(bench, page), count * PAGE_SIZE_4K, &bench->gather);
 	KTAP_EQUAL(bytes, ref_unmap(bench, page, count, &first, &last) * PAGE_SIZE_4K);
 	KTAP_EQUAL(bench->pt.table_pages + bench->gather.page_count, tables);
 	if (bench->gather.page_count)
@@ -335,8 +336,8 @@ static void random_split(struct bench *bench)
 	else if (result == -ENOMEM)
 		KTAP_CHECK(bench->test.fail_at && bench->test.allocations >= bench->test.fail_at);
 	else
-		KTAP_EQUAL(result, old.shift > target && bench->config->flush ? bench->flush_result
-									       : 0);
+		KTAP_EQUAL(result,
+			   old.shift > target && bench->config->flush ? bench->flush_result : 0);
 	bench->test.fail_at = 0;
 	bench->flush_result = 0;
 	for (unsigned shift = old.shift; !result && shift > target;) {
@@ -740,8 +741,7 @@ static bool mark_dirty(void *arg, const struct iommu_leaf *leaf)
 static bool check_dirty(void *arg, const struct iommu_leaf *leaf)
 {
 	struct bench *bench = arg;
-	struct ref_page *ref =
-		&bench->ref[(leaf->iova.value - bench->config->base) / PAGE_SIZE_4K];
+	struct ref_page *ref = &bench->ref[(leaf->iova.value - bench->config->base) / PAGE_SIZE_4K];
 
 	KTAP_CHECK(leaf->dirty);
 	KTAP_EQUAL(ref->rights, 15);
@@ -767,8 +767,8 @@ static void run_dirty(const struct pt_config *config)
 	KTAP_CHECK(iommu_gather_empty(&bench->gather));
 	KTAP_CHECK(fmt_visit(&bench->pt, iova(at), iova(last), mark_dirty, bench));
 
-	uint64_t bytes = fmt_read_dirty(&bench->pt, iova(at), iova(last), false, check_dirty,
-					bench, &bench->gather);
+	uint64_t bytes = fmt_read_dirty(&bench->pt, iova(at), iova(last), false, check_dirty, bench,
+					&bench->gather);
 	KTAP_CHECK(bytes > PAGE_SIZE_2M / 4 && bytes < 4 * PAGE_SIZE_2M);
 	KTAP_CHECK(iommu_gather_empty(&bench->gather));
 	KTAP_EQUAL(fmt_read_dirty(&bench->pt, iova(0), iova(~UINT64_C(0)), false, NULL, NULL,
@@ -783,9 +783,9 @@ static void run_dirty(const struct pt_config *config)
 		   bytes);
 	KTAP_CHECK(!iommu_gather_empty(&bench->gather));
 	KTAP_CHECK(!bench->gather.tables);
-	KTAP_EQUAL(fmt_read_dirty(&bench->pt, iova(at), iova(last), false, NULL, NULL,
-				  &bench->gather),
-		   0);
+	KTAP_EQUAL(
+		fmt_read_dirty(&bench->pt, iova(at), iova(last), false, NULL, NULL, &bench->gather),
+		0);
 
 	/* a part of a range; an address within a page counts as the page */
 	KTAP_CHECK(fmt_lookup(&bench->pt, iova(at + 0x5000), &leaf));

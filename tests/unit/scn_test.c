@@ -32,9 +32,9 @@ static void test_scenarios(void)
 			break;
 		KTAP_CHECK(bench_start());
 		int verdict = bench_run(text);
-		if (verdict != SCN_PASSED)
+		if (verdict == SCN_FAILED)
 			printf("# %s:\n%s\n", found.gl_pathv[i], bench.output);
-		KTAP_EQUAL(verdict, SCN_PASSED);
+		KTAP_EQUAL(verdict, strstr(found.gl_pathv[i], "passthrough") ? SCN_SKIPPED : SCN_PASSED);
 		/* the plan stands in front and holds; every line is KTAP or a comment */
 		KTAP_EQUAL(sscanf(bench.output, "KTAP version 1\n1..%u\n", &plan), 1);
 		KTAP_EQUAL(lines_with("ok "), plan);
@@ -81,7 +81,7 @@ static void test_promises(void)
 		{"buffer a 4K\nbuffer b 4K\nfill b 4095 1 1\ncompare a 0 b 0 4K",
 		 "different: 0x00 and 0x01, 0xfff bytes in"},
 		{"buffer a 4K\nbuffer b 4K\ncompare a 0 b 0 4K => different", "FAILED, line 3: same"},
-		{"buffer b 4K\nremember b\nfill b 7 1 1\nunchanged b", "FAILED, line 3: no"},
+		{"buffer b 4K\nremember b\nfill b 7 1 1\nunchanged b", "FAILED, line 4: no"},
 		{"buffer b 4K\nunchanged b", "remember b comes first"},
 		{"buffer b 32M\nfree b\nbuffer c 4K align 32M", "EINVAL"},
 		{"device dev named nothing", "no free DMA engine named nothing"},
@@ -95,7 +95,7 @@ static void test_promises(void)
 		{READY "dma dev store 0x200000 4K => EFAULT", "blocked: MOCK.2 0x2"},
 		{READY "dma dev store 0x100000 65K", "mock moves 64K at a time at most"},
 		{READY "dma dev store 0x100000 0", "mock moves multiples of 1 bytes"},
-		{READY "page-size space 0x100000", "object 1 is a "},
+		{READY "page-size 2 0x100000", "object 2 is a "},
 		{READY "page-size dev 0x100000 => 2M", "FAILED, line 6: 4K"},
 		{READY "page-size dev 0x100000 => none", "FAILED, line 6: 4K"},
 		{READY "page-size dev 0x900000 => 4K", "FAILED, line 6: none"},
@@ -127,7 +127,7 @@ static void test_promises(void)
 static void test_steps(void)
 {
 	KTAP_CHECK(bench_start());
-	KTAP_EQUAL(bench_run("say hello\nstep A\nioas s\nioas t => EBUSY\ndestroy t\ndestroy s\n"
+	KTAP_EQUAL(bench_run("say hello\nstep A\nioas s\nioas t => EBUSY\nioas u\ndestroy s\n"
 			     "step B\nbuffer b 4K\n"),
 		   SCN_FAILED);
 	KTAP_CHECK(said("1..2\n") && said("not ok 1 - A\n") && said("ok 2 - B\n"));
@@ -158,7 +158,7 @@ static void test_skips(void)
 	KTAP_EQUAL(bench_run("step A\nioas s => EBUSY\nneed legacy\n"), SCN_FAILED);
 	/* a line that does not apply is not run, and says why */
 	KTAP_EQUAL(bench_run("step A\nif legacy: ioas s => EBUSY\n"), SCN_PASSED);
-	KTAP_CHECK(said("-: a unit in legacy mode is not here"));
+	KTAP_CHECK(said("    left out\n"));
 	KTAP_EQUAL(bench_run("need mock and nests and second-stage and first-stage\nsay x\n"),
 		   SCN_PASSED);
 	KTAP_EQUAL(bench_run("need engine copy and engine fast and engine fetch\nsay x\n"),
@@ -329,7 +329,7 @@ static void test_shell(void)
 	KTAP_EQUAL(type("ioas space\rioas space\rdev\tdev any\r\x03objects\rdestroy sp\t\rexit\rx\r"),
 		   SHELL_EXIT);
 	KTAP_CHECK(said("ok: IOAS with id 1\n"));
-	KTAP_CHECK(said("error: \"space\" is already the name of a IOAS\n"));
+	KTAP_CHECK(said("error: \"space\" is already the name of an IOAS\n"));
 	KTAP_CHECK(*bench.keys == 'x'); /* nothing after exit is read */
 	KTAP_EQUAL(type("device dev any\rioas s\rattach dev s\rdma dev store 0x1000 4K\r"
 			"dma dev store 0x1000 4K => ok\rdma dev store 0x1000 4K => fault any\r"
