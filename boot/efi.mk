@@ -24,10 +24,10 @@ efi: ## the EFI application (GNU-EFI) with the kernel in it: build/efi/BOOTX64.E
 build/efi/nestor.elf: $(KERNEL)
 	@mkdir -p $(@D)
 	$(call quiet,STRIP,$(OBJCOPY) --strip-debug $< $@)
-build/efi/boot/efi/kernel.o: EFI_FLAGS += -DEFI_KERNEL='"build/efi/nestor.elf"'
 build/efi/boot/efi/kernel.o: boot/efi/kernel.S build/efi/nestor.elf build/efi/.flags
 	@mkdir -p $(@D)
-	$(call quiet,AS,$(CC) $(EFI_FLAGS) -D__ASSEMBLER__ -c $< -o $@)
+	$(call quiet,AS,$(CC) $(EFI_FLAGS) -D__ASSEMBLER__ -DEFI_KERNEL='"build/efi/nestor.elf"' \
+		-c $< -o $@)
 build/efi/loader.so: $(EFI_OBJECTS)
 	$(call quiet,LD,$(LD) -nostdlib -shared -Bsymbolic -znocombreloc -z noexecstack --build-id=none \
 		--no-undefined -T $(call EFI_PART,elf_x86_64_efi.lds) $(call EFI_PART,crt0-efi-x86_64.o) \

@@ -409,7 +409,7 @@ int host_platform_init(struct host_platform *host)
 			.iommu = &host->core,
 			.ufd = &host->ufd,
 			.memory = &host->memory,
-			.engines = &host->mocks[0].engine,
+			.mock_engines = &host->mocks[0].engine,
 			.out = &host->out,
 			.machine = "this process (no hardware: mock)",
 			.ctx = host,

@@ -264,8 +264,10 @@ static void complete(struct line_edit *edit)
 			insert(edit, " ", 1);
 		return;
 	}
-	if (common > typed)
+	if (common > typed) {
+		edit->after_tab = true;
 		return;
+	}
 	if (!edit->after_tab) {
 		edit->after_tab = true;
 		bell(edit);

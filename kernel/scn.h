@@ -31,6 +31,9 @@ struct scn_platform {
 	struct ufd *ufd;            /* over `memory` */
 	struct user_memory *memory;
 	struct dma_engine *engines; /* list; the pci->iommu of each is set. May change */
+	/** Engines behind the mock unit (kernel/scn_mock.h). A scenario gets one if it asks
+	 *  for it by name, or if no engine above is behind a unit. */
+	struct dma_engine *mock_engines;
 	struct iommu_print *out;
 	const char *machine;        /* "QEMU q35", "mock": one line says where a run was */
 	void *ctx;                  /* handed to all below */

@@ -137,28 +137,12 @@ const struct scn_command scn_commands[] = {
 
 /* ---- help --------------------------------------------------------------------------------- */
 
-/* The usage as people read it: a new name is NAME whatever it is for. */
-static void usage_print(struct iommu_print *to, const struct scn_command *command)
-{
-	const char *usage = command->usage, *span;
-	size_t length;
-	bool blank = true;
-
-	iommu_printf(to, "%s", command->name);
-	while ((span = scn_usage_next(&usage, &length))) {
-		bool close = *span == ']';
-		if (length > 5 && memcmp(span, "NAME:", 5) == 0)
-			length = 4;
-		iommu_printf(to, "%s%.*s", blank && !close ? " " : "", (int)length, span);
-		blank = *span != '[';
-	}
-}
-
 static void command_help(struct iommu_print *to, const struct scn_command *command)
 {
 	const char *text = command->help;
+	char usage[SCN_USAGE_BYTES];
 
-	usage_print(to, command);
+	iommu_printf(to, "%s", scn_usage_text(command, usage));
 	if (command->flags & SCN_TAKES_FAULT)
 		iommu_printf(to, " [=> ok|fault REASON]");
 	if (command->values)

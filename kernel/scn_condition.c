@@ -29,10 +29,8 @@ static struct iommu_device *device_of(struct scn *scn)
 	for (struct scn_object *object = scn->objects; object; object = object->next)
 		if (object->kind == SCN_DEVICE)
 			return object->device; /* the youngest is first */
-	for (struct dma_engine *engine = scn->platform->engines; engine; engine = engine->next)
-		if (engine->pci->iommu && engine->pci->iommu->unit)
-			return engine->pci->iommu;
-	return NULL;
+	struct dma_engine *engine = scn_engine_next(scn->platform, NULL, false);
+	return engine ? engine->pci->iommu : NULL;
 }
 
 static bool is_scalable(const struct iommu_unit *unit, uint64_t ecap)
@@ -91,21 +89,23 @@ static bool identity_works(struct iommu_device *device)
 
 static bool memory_can_be_had(struct scn *scn, uint64_t bytes)
 {
+	struct user_memory *memory = scn->platform->memory;
 	struct user_buffer *probe;
 
-	if (user_buffer_create(scn->platform->memory, ".probe", bytes, 0, 0, &probe) != 0)
+	if (bytes > PAGE_SIZE_4K << memory->backing->max_order ||
+	    user_buffer_create(memory, ".probe", bytes, 0, 0, &probe) != 0)
 		return false;
-	bool contiguous = probe->run_count == 1;
-	return user_buffer_destroy(scn->platform->memory, probe) == 0 && contiguous;
+	return user_buffer_destroy(memory, probe) == 0;
 }
 
 static bool engine_is_there(struct scn *scn, uint64_t abilities)
 {
-	for (struct dma_engine *engine = scn->platform->engines; engine; engine = engine->next)
-		if ((engine->ops->abilities & abilities) == abilities && engine->pci->iommu &&
-		    engine->pci->iommu->unit)
-			return true;
-	return false;
+	struct dma_engine *engine = NULL;
+
+	while ((engine = scn_engine_next(scn->platform, engine, false)))
+		if ((engine->ops->abilities & abilities) == abilities)
+			break;
+	return engine;
 }
 
 static const char *ability_name(uint64_t ability)

@@ -23,12 +23,13 @@ static bool engine_in_use(struct scn *scn, const struct dma_engine *engine)
 
 static struct dma_engine *engine_find(struct scn *scn, unsigned abilities, const char *name)
 {
-	for (struct dma_engine *engine = scn->platform->engines; engine; engine = engine->next)
-		if (engine->pci->iommu && engine->pci->iommu->unit && !engine_in_use(scn, engine) &&
-		    (engine->ops->abilities & abilities) == abilities &&
+	struct dma_engine *engine = NULL;
+
+	while ((engine = scn_engine_next(scn->platform, engine, name)))
+		if (!engine_in_use(scn, engine) && (engine->ops->abilities & abilities) == abilities &&
 		    (!name || scn_same(engine->ops->name, name)))
-			return engine;
-	return NULL;
+			break;
+	return engine;
 }
 
 /* Open the device's descriptor and bind it: fd and id. */

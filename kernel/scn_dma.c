@@ -128,34 +128,33 @@ static bool fault_is_promised(const struct scn_line *line)
 	return false;
 }
 
-/* Is the length one that the engine can make at a time? */
-static bool length_check(const struct scn_object *device, uint64_t bytes, bool pieces,
-			 struct scn_result *result)
+/* Can the engine move this length, in as many pieces as it takes? */
+static bool length_check(const struct scn_object *device, uint64_t bytes, struct scn_result *result)
 {
 	const struct dma_engine_ops *ops = device->engine->ops;
-	char size[24];
 
 	if (bytes == 0 || bytes % ops->granule)
 		scn_broken(result, "%s moves multiples of %u bytes", ops->name, ops->granule);
-	else if (!pieces && bytes > ops->max_bytes)
-		scn_broken(result, "%s moves %s at a time at most", ops->name,
-			   scn_size_text(ops->max_bytes, size));
 	return !result->broken;
 }
 
-/* dma DEV fetch|store IOVA LEN */
+/* dma DEV fetch|store IOVA LEN: in pieces of the engine's largest transfer. A device that
+ * fetched several holds the last; it stores the same from there in every piece. */
 SCN_HANDLER(dma)
 {
 	struct scn_object *device = scn_arg_object(scn, line, 0, result);
-	bool fetch = line->args[1].choice == 0;
+	uint32_t access = line->args[1].choice == 0 ? IOMMU_READ : IOMMU_WRITE;
 	uint64_t at = scn_arg_number(scn, line, 2, 0, result);
 	uint64_t bytes = scn_arg_number(scn, line, 3, 0, result);
 
-	if (result->broken || !length_check(device, bytes, false, result))
+	if (result->broken || !length_check(device, bytes, result))
 		return;
+	uint32_t most = device->engine->ops->max_bytes;
 	result->device = device;
-	transfer(scn, result, fetch ? IOMMU_READ : IOMMU_WRITE, at, (uint32_t)bytes,
-		 fault_is_promised(line));
+	for (uint64_t done = 0; done < bytes && !result->faults && !result->broken; done += most)
+		transfer(scn, result, access, at + done,
+			 (uint32_t)(bytes - done < most ? bytes - done : most),
+			 fault_is_promised(line));
 }
 
 /* move DEV from FROM to TO LEN */
@@ -168,7 +167,7 @@ SCN_HANDLER(move)
 	bool promised = fault_is_promised(line);
 	char size[24];
 
-	if (result->broken || !length_check(device, bytes, true, result))
+	if (result->broken || !length_check(device, bytes, result))
 		return;
 	const struct dma_engine_ops *ops = device->engine->ops;
 	result->device = device;

@@ -300,19 +300,18 @@ SCN_HANDLER(groups)
 /* engines */
 SCN_HANDLER(engines)
 {
+	struct dma_engine *engine = NULL;
 	char size[24];
 
 	(void)line, (void)result;
 	scn_listing(scn);
-	if (!scn->platform->engines)
-		iommu_printf(&scn->out.print, "no device here can be told to make DMA\n");
-	for (struct dma_engine *engine = scn->platform->engines; engine; engine = engine->next) {
+	if (!scn_engine_next(scn->platform, NULL, true))
+		iommu_printf(&scn->out.print, "no device behind a unit can be told to make DMA\n");
+	while ((engine = scn_engine_next(scn->platform, engine, true))) {
 		const struct dma_engine_ops *ops = engine->ops;
 		const struct iommu_device *device = engine->pci->iommu;
-		iommu_printf(&scn->out.print, "%-12s %-10s %-8s %s at a time:%s%s%s%s\n", ops->name,
-			     device ? device->desc.name : "?",
-			     device && device->unit ? device->unit->name : "no unit",
-			     scn_size_text(ops->max_bytes, size),
+		iommu_printf(&scn->out.print, "%-12s %-12s %-8s %s at a time:%s%s%s%s\n", ops->name,
+			     device->desc.name, device->unit->name, scn_size_text(ops->max_bytes, size),
 			     ops->abilities & DMA_CAN_COPY ? " copy" : "",
 			     ops->abilities & DMA_CAN_FETCH ? " fetch" : "",
 			     ops->abilities & DMA_CAN_STORE ? " store" : "",

@@ -219,11 +219,12 @@ static void element_missing(struct match *match, const char *span, size_t length
 	const char *what = meta ? meta->means : is_name ? "a new name" : span;
 	int what_length = literal ? (int)length : (int)scn_length(what);
 	const char *quote = literal ? "\"" : "";
+	char usage[SCN_USAGE_BYTES];
 
 	if (match->at == match->to) {
-		scn_error_at(parser, match->at, "%s needs %s%.*s%s here: %s %s",
+		scn_error_at(parser, match->at, "%s needs %s%.*s%s here: %s",
 			     match->line->command->name, quote, what_length, what, quote,
-			     match->line->command->name, match->line->command->usage);
+			     scn_usage_text(match->line->command, usage));
 		return;
 	}
 	const char *word = parser->tokens[match->at].text;
@@ -300,6 +301,7 @@ void scn_match(struct scn_parser *parser, struct scn_line *line, unsigned from, 
 {
 	struct match match = {parser, line, from, to};
 	const char *usage = line->command->usage, *span;
+	char text[SCN_USAGE_BYTES];
 	size_t length;
 	unsigned slot = 0;
 
@@ -310,8 +312,7 @@ void scn_match(struct scn_parser *parser, struct scn_line *line, unsigned from, 
 			element_take(&match, span, length, slot++);
 	}
 	if (!parser->failed && match.at < match.to) {
-		const char *name = line->command->name;
-		scn_error_at(parser, match.at, "\"%s\" is not understood here: %s %s",
-			     parser->tokens[match.at].text, name, line->command->usage);
+		scn_error_at(parser, match.at, "\"%s\" is not understood here: %s",
+			     parser->tokens[match.at].text, scn_usage_text(line->command, text));
 	}
 }

@@ -5,7 +5,6 @@
  */
 #include "kernel/scn_parse.h"
 
-#include "dev/engine.h"
 #include "iommu/string.h"
 #include "kernel/scn.h"
 #include "kernel/scn_parser.h"
@@ -80,10 +79,10 @@ const struct scn_symbol *scn_symbol_find(const struct scn_program *program, cons
 	return NULL;
 }
 
-static void symbol_add(struct scn_parser *parser, unsigned token, const char *name,
-		       enum scn_kind kind)
+static void symbol_add(struct scn_parser *parser, const char *name, enum scn_kind kind)
 {
 	struct scn_program *program = parser->program;
+	unsigned token = 0;
 
 	if (scn_symbol_find(program, name))
 		return; /* a conditional line has made it too */
@@ -95,6 +94,8 @@ static void symbol_add(struct scn_parser *parser, unsigned token, const char *na
 		}
 	}
 	if (program->symbol_count == SCN_SYMBOLS) {
+		while (token < parser->count && parser->tokens[token].text != name)
+			token++;
 		scn_error_at(parser, token, "more than %d names", SCN_SYMBOLS);
 		return;
 	}
@@ -131,7 +132,7 @@ static void names_update(struct scn_parser *parser, const struct scn_line *line)
 			       (scn_length(scn_kind_name(kind)) != length - 5 ||
 				memcmp(scn_kind_name(kind), span + 5, length - 5) != 0))
 				kind++;
-			symbol_add(parser, 0, line->args[slot].text, kind);
+			symbol_add(parser, line->args[slot].text, kind);
 		}
 		slot++;
 	}
@@ -145,211 +146,6 @@ static void names_update(struct scn_parser *parser, const struct scn_line *line)
 			    !(device && scn_same(line->command->name, "destroy")))
 				symbol->name[0] = 0;
 		}
-	}
-}
-
-/* ---- promises ------------------------------------------------------------------------ */
-
-static int errno_by_name(const char *name)
-{
-	for (int number = 1; number < 200; number++) {
-		const char *known = iommu_errno_name(number);
-		if (known && scn_same(known, name))
-			return number;
-	}
-	return 0;
-}
-
-/* Is @p word in the blank-separated @p list? */
-static bool list_has(const char *list, const char *word)
-{
-	const char *span;
-	size_t length;
-
-	while (list && (span = scn_usage_next(&list, &length)))
-		if (scn_length(word) == length && memcmp(span, word, length) == 0)
-			return true;
-	return false;
-}
-
-static void alternative_read(struct scn_parser *parser, const struct scn_line *line,
-			     unsigned token, const char *word, bool fault,
-			     struct scn_alternative *out)
-{
-	const struct scn_command *command = line->command;
-	bool number = word[0] >= '0' && word[0] <= '9';
-
-	out->text = word;
-	if (number) {
-		int error = scn_number_parse(word, scn_length(word), &out->number);
-		out->is_number = true;
-		out->what = fault ? SCN_EXPECT_FAULT : SCN_EXPECT_VALUE;
-		if (error)
-			scn_error_at(parser, token, "\"%s\" %s", word,
-				     error == -ERANGE ? "does not fit in 64 bits" : "is no number");
-		else if (!fault && !list_has(command->values, "NUM"))
-			scn_error_at(parser, token, "%s has no number as its outcome",
-				     command->name);
-	} else if (fault) {
-		out->what = SCN_EXPECT_FAULT;
-		if (!scn_fault_word_known(word))
-			scn_error_at(parser, token,
-				     "\"%s\" is no fault: a reason's number or mnemonic, "
-				     "\"any\", or a class (see help faults)",
-				     word);
-	} else if (scn_same(word, "ok")) {
-		out->what = SCN_EXPECT_OK;
-	} else if ((out->error = errno_by_name(word)) != 0) {
-		out->what = SCN_EXPECT_ERRNO;
-	} else if (list_has(command->values, word)) {
-		out->what = SCN_EXPECT_VALUE;
-	} else {
-		scn_error_at(parser, token,
-			     "\"%s\" is no outcome of %s: ok, an error as EINVAL%s%s%s", word,
-			     command->name, command->flags & SCN_TAKES_FAULT ? ", fault ..." : "",
-			     command->values ? ", or one of " : "",
-			     command->values ? command->values : "");
-	}
-}
-
-void scn_match_expectation(struct scn_parser *parser, struct scn_line *line, unsigned from,
-			   unsigned to)
-{
-	struct scn_expectation *expect = &line->expect;
-	bool fault = false;
-
-	if (line->command->flags & (SCN_NO_EXPECT | SCN_IS_STEP | SCN_IS_NEED | SCN_IS_SAY)) {
-		scn_error_at(parser, from - 1, "%s has no outcome to promise", line->command->name);
-		return;
-	}
-	if (from < to && scn_same(parser->tokens[from].text, "fault")) {
-		fault = true;
-		from++;
-		if (!(line->command->flags & SCN_TAKES_FAULT)) {
-			scn_error_at(parser, from - 1, "%s makes no DMA: it cannot fault",
-				     line->command->name);
-			return;
-		}
-	}
-	if (from == to) {
-		scn_error_at(parser, from, "%s", fault
-						  ? "which fault? A reason, a class, or \"any\""
-						  : "an outcome is missing after =>");
-		return;
-	}
-	if (to - from > 1) {
-		scn_error_at(parser, from + 1, "one outcome is the most; join alternatives by |");
-		return;
-	}
-	/* cut a|b|c: the words' memory is the program's own */
-	char *word = parser->program->words + (parser->tokens[from].text - parser->program->words);
-	while (!parser->failed) {
-		char *end = word;
-		while (*end && *end != '|')
-			end++;
-		bool more = *end == '|';
-		*end = 0;
-		if (expect->count == SCN_ALTERNATIVES) {
-			scn_error_at(parser, from, "%d alternatives are the most",
-				     SCN_ALTERNATIVES);
-			return;
-		}
-		alternative_read(parser, line, from, word, fault, &expect->any[expect->count++]);
-		if (!more)
-			break;
-		word = end + 1;
-	}
-}
-
-/* ---- conditions ---------------------------------------------------------------------- */
-
-static unsigned ability_by_name(const char *name)
-{
-	return scn_same(name, "copy")    ? DMA_CAN_COPY
-	       : scn_same(name, "fetch") ? DMA_CAN_FETCH
-	       : scn_same(name, "store") ? DMA_CAN_STORE
-	       : scn_same(name, "fast")  ? DMA_IS_FAST
-					 : 0;
-}
-
-void scn_match_conditions(struct scn_parser *parser, struct scn_line *line, unsigned from,
-			  unsigned to)
-{
-	static const char *const words[] = {
-		[SCN_IF_LEGACY] = "legacy",
-		[SCN_IF_SCALABLE] = "scalable",
-		[SCN_IF_FIRST_STAGE] = "first-stage",
-		[SCN_IF_SECOND_STAGE] = "second-stage",
-		[SCN_IF_NESTS] = "nests",
-		[SCN_IF_MOCK] = "mock",
-		[SCN_IF_HARDWARE] = "hardware",
-		[SCN_IF_ENGINE] = "engine",
-		[SCN_IF_PAGE] = "page",
-		[SCN_IF_MEMORY] = "memory",
-		[SCN_IF_HAVE] = "have",
-		[SCN_IF_PASSTHROUGH] = "passthrough",
-	};
-
-	for (unsigned at = from;;) {
-		struct scn_condition *condition = &line->conditions[line->condition_count];
-		if (line->condition_count == SCN_CONDITIONS) {
-			scn_error_at(parser, at, "%d conditions are the most", SCN_CONDITIONS);
-			return;
-		}
-		*condition = (struct scn_condition){0};
-		if (at < to && scn_same(parser->tokens[at].text, "not")) {
-			condition->negated = true;
-			at++;
-		}
-		if (at >= to) {
-			scn_error_at(parser, at - 1, "a condition is missing behind \"%s\"",
-				     parser->tokens[at - 1].text);
-			return;
-		}
-		unsigned what = 0;
-		while (what < ARRAY_SIZE(words) && !scn_same(words[what], parser->tokens[at].text))
-			what++;
-		if (what == ARRAY_SIZE(words)) {
-			scn_error_at(parser, at,
-				     "\"%s\" is no condition: legacy, scalable, first-stage, "
-				     "second-stage, nests, passthrough, mock, hardware, engine ABILITY, "
-				     "page SIZE, memory SIZE, have NAME",
-				     parser->tokens[at].text);
-			return;
-		}
-		condition->what = (enum scn_what)what;
-		at++;
-		const char *word = at < to ? parser->tokens[at].text : "";
-		if (what == SCN_IF_HAVE) {
-			condition->name = word;
-			if (!scn_symbol_find(parser->program, word)) {
-				scn_error_at(parser, at, "no line before makes a \"%s\"", word);
-				return;
-			}
-			at++;
-		} else if (what == SCN_IF_ENGINE || what == SCN_IF_PAGE || what == SCN_IF_MEMORY) {
-			if (what == SCN_IF_ENGINE)
-				condition->number = ability_by_name(word);
-			else if (scn_number_parse(word, scn_length(word), &condition->number) != 0)
-				condition->number = 0;
-			if (condition->number == 0) {
-				scn_error_at(parser, at < to ? at : at - 1, "%s",
-					     what == SCN_IF_ENGINE
-						     ? "engine what? copy, fetch, store, fast"
-						     : "a size is wanted, as 2M");
-				return;
-			}
-			at++;
-		}
-		line->condition_count++;
-		if (at == to)
-			return;
-		if (!scn_same(parser->tokens[at].text, "and")) {
-			scn_error_at(parser, at, "\"%s\": conditions are joined by \"and\"",
-				     parser->tokens[at].text);
-			return;
-		}
-		at++;
 	}
 }
 
@@ -388,7 +184,7 @@ static void tokenize(struct scn_parser *parser, char *words)
 		token->text = words + at;
 		token->column = (unsigned)at + 1;
 		if (text_follows(parser)) {
-			size_t end = scn_length(words);
+			size_t end = at + scn_length(words + at);
 			while (end > at && (words[end - 1] == ' ' || words[end - 1] == '\t' ||
 					    words[end - 1] == '\r'))
 				end--;
@@ -436,6 +232,7 @@ static void line_parse(struct scn_parser *parser, struct scn_line *line)
 
 	if (parser->failed)
 		return;
+	parser->command = at;
 	line->command = scn_command_find(parser->tokens[at].text);
 	if (!line->command) {
 		scn_error_at(parser, at, "there is no command \"%s\"", parser->tokens[at].text);
@@ -497,7 +294,9 @@ static void line_display(const struct scn_parser *parser, struct scn_line *line,
 
 	raw[last->column - 1 + last->length] = 0;
 	line->text = raw + first->column - 1;
-	line->length = scn_length(line->text);
+	first = &parser->tokens[parser->command];
+	line->shown = raw + first->column - 1;
+	line->length = scn_length(line->shown);
 	if (!line->expect.count)
 		return;
 	while (!scn_same(last->text, "=>"))

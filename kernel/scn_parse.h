@@ -75,9 +75,10 @@ struct scn_condition {
 
 struct scn_line {
 	const struct scn_command *command;
-	unsigned number;  /* in the file, from 1 */
-	const char *text; /* as written, blanks and comment removed at both ends */
-	size_t length;    /* of the text without what it promises */
+	unsigned number;   /* in the file, from 1 */
+	const char *text;  /* as written, blanks and comment removed at both ends */
+	const char *shown; /* the command in it: without `if ...:`, */
+	size_t length;     /* and without what it promises */
 	struct scn_arg args[SCN_ARGS];
 	struct scn_expectation expect;
 	/** Of `if` in front of the command, and of `need` itself; all must hold. */
@@ -150,6 +151,9 @@ extern const struct scn_metavariable scn_metavariables[];
 
 /** Read a number: decimal or 0x..., decimal with K, M, G, T. 0, -EINVAL, -ERANGE. */
 int must_check scn_number_parse(const char *text, size_t length, uint64_t *out);
+/** The command and its usage as people read it: NAME for NAME:kind. @return @p out. */
+enum { SCN_USAGE_BYTES = 128 };
+const char *scn_usage_text(const struct scn_command *command, char out[SCN_USAGE_BYTES]);
 /** Write a number as people would: "4K", "2M", "0x12345". @return @p out. */
 const char *scn_size_text(uint64_t bytes, char out[24]);
 

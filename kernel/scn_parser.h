@@ -24,6 +24,7 @@ struct scn_parser {
 	const char *raw; /* as written, NUL-terminated */
 	struct scn_token tokens[SCN_TOKENS];
 	unsigned count;
+	unsigned command; /* the token that names it */
 	bool failed; /* an error was reported for this line */
 };
 

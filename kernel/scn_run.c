@@ -17,7 +17,7 @@ enum { TEXT_WIDTH = 50 };
 void scn_listing(struct scn *scn)
 {
 	if (!scn->shell)
-		iommu_printf(&scn->out.print, "%.*s\n", (int)scn->line->length, scn->line->text);
+		iommu_printf(&scn->out.print, "%.*s\n", (int)scn->line->length, scn->line->shown);
 	scn->listed = true;
 	scn->out.indent += scn->shell ? 0 : 2;
 }
@@ -176,7 +176,7 @@ static void outcome_print(struct scn *scn, const struct scn_line *line,
 		else if (line->expect.count)
 			iommu_printf(to, "NOT AS PROMISED: %s; %s\n", text, promise);
 		else
-			iommu_printf(to, "%s%s\n", result->broken ? "" : "refused: ", text);
+			iommu_printf(to, "%s%s\n", result->error && !result->broken ? "refused: " : "", text);
 		return;
 	}
 	if (scn->listed && held && !result->has_value && !result->error)
@@ -184,7 +184,7 @@ static void outcome_print(struct scn *scn, const struct scn_line *line,
 	if (held && scn->listed) {
 		iommu_printf(to, "=> %s\n", text);
 	} else if (held) {
-		iommu_printf(to, "%-*.*s %s %s\n", TEXT_WIDTH, (int)line->length, line->text,
+		iommu_printf(to, "%-*.*s %s %s\n", TEXT_WIDTH, (int)line->length, line->shown,
 			     line->expect.count ? "=>" : "  ", text);
 	} else {
 		iommu_printf(to, "%s\n", line->text);
@@ -204,9 +204,7 @@ bool scn_line_run(struct scn *scn, const struct scn_line *line)
 		if (!scn_condition_holds(scn, &line->conditions[i], why, sizeof(why))) {
 			if (scn->shell)
 				iommu_printf(&scn->out.print, "left out: %s\n", why);
-			else
-				iommu_printf(&scn->out.print, "%-*.*s    left out\n", TEXT_WIDTH,
-					     (int)line->length, line->text);
+			scn->left_out++;
 			return true;
 		}
 	}
@@ -216,7 +214,7 @@ bool scn_line_run(struct scn *scn, const struct scn_line *line)
 		outcome_print(scn, line, &result, held);
 	scn->out.indent = indent;
 	if (result.fault_to > result.fault_from) {
-		scn->out.indent += 4;
+		scn->out.indent += 2;
 		scn_faults_show(scn, &result);
 		scn->out.indent = indent;
 	}
@@ -313,6 +311,10 @@ static enum step_outcome step_run(struct run *run, size_t from, size_t to)
 			outcome = STEP_FAILED;
 		}
 	}
+	if (scn->left_out)
+		iommu_printf(&scn->out.print, "(%u line%s left out: not for this machine)\n",
+			     scn->left_out, scn->left_out == 1 ? "" : "s");
+	scn->left_out = 0;
 	if (left_out)
 		iommu_printf(&scn->out.print, "%llu further line%s of this step left out\n",
 			     (unsigned long long)left_out, left_out == 1 ? "" : "s");

@@ -212,6 +212,29 @@ void scn_arg_store(struct scn *scn, const struct scn_line *line, unsigned slot, 
 		object->number = value;
 }
 
+/* ---- engines ---------------------------------------------------------------------------- */
+
+static struct dma_engine *engine_usable(struct dma_engine *engine)
+{
+	while (engine && !(engine->pci->iommu && engine->pci->iommu->unit))
+		engine = engine->next;
+	return engine;
+}
+
+struct dma_engine *scn_engine_next(const struct scn_platform *platform, struct dma_engine *engine,
+				   bool mocks)
+{
+	struct dma_engine *real = engine_usable(platform->engines);
+	struct dma_engine *mock = mocks || !real ? engine_usable(platform->mock_engines) : NULL;
+
+	if (!engine)
+		return real ? real : mock;
+	struct dma_engine *next = engine_usable(engine->next);
+	if (next || engine->pci->iommu->unit->segment == UFD_MOCK_SEGMENT)
+		return next;
+	return mock; /* the real ones are over */
+}
+
 /* ---- life ---------------------------------------------------------------------------------- */
 
 int scn_start(const struct scn_platform *platform, bool shell, struct scn **out)

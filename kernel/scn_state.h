@@ -84,6 +84,7 @@ struct scn {
 	unsigned devices_opened;
 	bool nest_any_before;
 	const struct scn_line *line; /* being run */
+	unsigned left_out; /* lines of the step whose `if` does not hold */
 	bool listed; /* the line itself was printed, before its listing */
 };
 
@@ -127,6 +128,11 @@ int must_check scn_call(struct scn *scn, int fd, unsigned long command, void *st
  *  SCN_ABI_DATA bytes. */
 enum { SCN_ABI_DATA = 2048 };
 uint64_t scn_call_data(const struct scn *scn);
+
+/** The engine after @p engine (NULL: the first) among those that are behind a unit: the
+ *  real ones; the mocks too, if @p mocks or if there is no real one. NULL: no more. */
+struct dma_engine *scn_engine_next(const struct scn_platform *platform, struct dma_engine *engine,
+				   bool mocks);
 
 void *scn_alloc(struct scn *scn, size_t bytes);
 void scn_free(struct scn *scn, void *object, size_t bytes);

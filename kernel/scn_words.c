@@ -135,6 +135,23 @@ const char *scn_usage_next(const char **at, size_t *length)
 	return start;
 }
 
+const char *scn_usage_text(const struct scn_command *command, char out[SCN_USAGE_BYTES])
+{
+	const char *usage = command->usage, *span;
+	size_t length, at;
+	bool blank = true;
+
+	at = (size_t)iommu_snprintf(out, SCN_USAGE_BYTES, "%s", command->name);
+	while (at < SCN_USAGE_BYTES && (span = scn_usage_next(&usage, &length))) {
+		if (length > 5 && memcmp(span, "NAME:", 5) == 0)
+			length = 4;
+		at += (size_t)iommu_snprintf(out + at, SCN_USAGE_BYTES - at, "%s%.*s",
+					     blank && *span != ']' ? " " : "", (int)length, span);
+		blank = *span != '[';
+	}
+	return out;
+}
+
 #define OBJECT(kind) (1u << (kind))
 
 const struct scn_metavariable scn_metavariables[] = {

@@ -56,7 +56,7 @@ static void do_help(struct shell *shell, const char *argument)
 		     "A line may promise its outcome: => ok, => EBUSY, => fault any. # is a comment.\n");
 }
 
-static void do_list(struct shell *shell, const char *argument)
+static void do_scenarios(struct shell *shell, const char *argument)
 {
 	const struct scn_platform *platform = shell->platform;
 	const char *name;
@@ -76,14 +76,14 @@ static void do_run(struct shell *shell, const char *argument)
 	char name[24];
 
 	if (!*argument || !platform->file) {
-		iommu_printf(platform->out, "run NAME: list shows the names\n");
+		iommu_printf(platform->out, "run NAME: scenarios lists the names\n");
 		return;
 	}
 	int error = platform->file(platform->ctx, argument, &text, &bytes);
 	if (error) {
 		const char *known = iommu_errno_name(error);
 		iommu_snprintf(name, sizeof(name), "error %d", error);
-		iommu_printf(platform->out, "there is no scenario \"%s\" (%s); list shows them\n",
+		iommu_printf(platform->out, "there is no scenario \"%s\" (%s); scenarios lists them\n",
 			     argument, known ? known : name);
 		return;
 	}
@@ -140,7 +140,7 @@ static void do_reset(struct shell *shell, const char *argument)
 static const struct shell_command shell_commands[] = {
 	{"help", "[COMMAND]", "List all commands, or explain one.", do_help},
 	{"run", "NAME", "Run a scenario. What was made by hand is given back first.", do_run},
-	{"list", "", "List the scenarios at hand.", do_list},
+	{"scenarios", "", "List the scenarios at hand.", do_scenarios},
 	{"history", "", "Show the last lines.", do_history},
 	{"exit", "", "Leave the shell.", do_exit},
 	{"poweroff", "", "Hand the IOMMU back and switch the machine off.", do_poweroff},

@@ -252,7 +252,7 @@ usb)
 		-device usb-storage,bus=xhci.0,drive=boot,bootindex=0)
 	;;
 esp)
-	arguments+=(-drive "if=none,id=boot,format=raw,snapshot=on,file=fat:rw:$file"
+	arguments+=(-drive "if=none,id=boot,format=raw,snapshot=on,file=fat:$file"
 		-device ide-hd,drive=boot,bus=ide.0,bootindex=0)
 	;;
 esac

@@ -118,15 +118,11 @@ static int cdev_attach(struct ufd_cdev *cdev, uint64_t user)
 				  arguments.flags);
 	if (arguments.flags)
 		return -EOPNOTSUPP; /* a PASID */
-	/* find a bad address before anything changes */
-	error = write_field(ufd, user, id_offset, arguments.pt_id);
-	if (!error)
-		error = ufd_device_attach(cdev->bound, &arguments.pt_id);
-	if (!error) {
-		error = write_field(ufd, user, id_offset, arguments.pt_id);
-		if (error) /* it went bad meanwhile */
-			ufd_device_detach(cdev->bound);
-	}
+	if (user + id_offset < user)
+		return -EFAULT;
+	error = ufd_device_attach(cdev->bound, arguments.pt_id, user + id_offset);
+	if (error) /* a failed call leaves the structure as it was */
+		(void)!write_field(ufd, user, id_offset, arguments.pt_id);
 	return error;
 }
 
@@ -158,7 +154,8 @@ int ufd_cdev_ioctl(struct ufd_cdev *cdev, uint32_t command, uint64_t user)
 	if (command == VFIO_DEVICE_BIND_IOMMUFD)
 		error = cdev_bind(cdev, user);
 	else if (!cdev->bound)
-		error = ufd_refuse(ufd, -EINVAL, "device %s is not bound to a /dev/iommu descriptor",
+		error = ufd_refuse(ufd, -EINVAL,
+				   "device %s is not bound to a /dev/iommu descriptor",
 				   cdev->device->desc.name);
 	else if (command == VFIO_DEVICE_ATTACH_IOMMUFD_PT)
 		error = cdev_attach(cdev, user);

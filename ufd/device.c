@@ -16,7 +16,9 @@
 #include "iommu/string.h"
 
 /** Hardware information of any driver fits in here. */
-enum { HW_INFO_MAX = 256 };
+enum {
+	HW_INFO_MAX = 256
+};
 
 static void lock_devices(struct ufd_context *context)
 {
@@ -145,16 +147,19 @@ static void hwpt_end(struct ufd_hwpt *hwpt)
 		return;
 }
 
-/** Attach @p device to @p hwpt, or move its group there. *idle: see hwpt_drop(). */
-static int attach_hwpt(struct ufd_device *device, struct ufd_hwpt *hwpt, struct ufd_hwpt **idle)
+/** Attach @p device to @p hwpt, or move its group there. The id is written to @p user
+ *  first, for that may fail. *idle: see hwpt_drop(). */
+static int attach_hwpt(struct ufd_device *device, struct ufd_hwpt *hwpt, uint64_t user,
+		       struct ufd_hwpt **idle)
 {
 	struct ufd_group *group = device->group;
 	struct ufd_hwpt *old = group->hwpt;
-	int error = 0;
 
 	if (!device->attached && group->attached && old != hwpt)
 		return -EINVAL; /* it would move its neighbours */
-	if (old != hwpt)
+	int error = ufd_copy_out(hwpt->object.context->file.ufd, user, &hwpt->object.id,
+				 sizeof(hwpt->object.id));
+	if (!error && old != hwpt)
 		error = group_set(group, hwpt);
 	if (error)
 		return error;
@@ -169,7 +174,7 @@ static int attach_hwpt(struct ufd_device *device, struct ufd_hwpt *hwpt, struct 
 }
 
 /** Attach to the first automatic HWPT of @p ioas that fits the device, or a new one. */
-static int attach_ioas(struct ufd_device *device, struct ufd_ioas *ioas, struct ufd_hwpt **out,
+static int attach_ioas(struct ufd_device *device, struct ufd_ioas *ioas, uint64_t user,
 		       struct ufd_hwpt **idle)
 {
 	struct ufd_hwpt *hwpt = ioas->hwpts;
@@ -178,53 +183,49 @@ static int attach_ioas(struct ufd_device *device, struct ufd_ioas *ioas, struct 
 	for (; hwpt; hwpt = hwpt->next) {
 		if (!hwpt->automatic || !ufd_object_try_hold(&hwpt->object))
 			continue;
-		error = attach_hwpt(device, hwpt, idle);
+		error = attach_hwpt(device, hwpt, user, idle);
 		ufd_object_release(&hwpt->object);
 		if (error == -EINVAL) /* made for hardware that is different */
 			continue;
-		*out = hwpt;
 		return error;
 	}
 	error = ufd_hwpt_new(ioas, device->device, 0, NULL, &hwpt);
 	if (error)
 		return error;
 	hwpt->automatic = true;
-	error = attach_hwpt(device, hwpt, idle);
+	error = attach_hwpt(device, hwpt, user, idle);
 	if (error) {
 		ufd_hwpt_free(hwpt);
 		return error;
 	}
 	ufd_object_publish(&hwpt->object);
-	*out = hwpt;
 	return 0;
 }
 
-int ufd_device_attach(struct ufd_device *device, uint32_t *pt_id)
+int ufd_device_attach(struct ufd_device *device, uint32_t pt_id, uint64_t user)
 {
 	struct ufd_context *context = device->object.context;
-	struct ufd_hwpt *hwpt = NULL, *idle = NULL;
+	struct ufd_hwpt *idle = NULL;
 	struct ufd_object *target = NULL;
 
-	int error = ufd_object_hold(context, *pt_id, UFD_NONE, &target);
+	int error = ufd_object_hold(context, pt_id, UFD_NONE, &target);
 	if (error)
 		return error;
 	lock_devices(context);
 	switch (target->kind) {
 	case UFD_HWPT_PAGING:
 	case UFD_HWPT_NESTED:
-		hwpt = container_of(target, struct ufd_hwpt, object);
-		error = attach_hwpt(device, hwpt, &idle);
+		error = attach_hwpt(device, container_of(target, struct ufd_hwpt, object), user,
+				    &idle);
 		break;
 	case UFD_IOAS:
-		error = attach_ioas(device, container_of(target, struct ufd_ioas, object), &hwpt,
+		error = attach_ioas(device, container_of(target, struct ufd_ioas, object), user,
 				    &idle);
 		break;
 	default:
 		error = ufd_refuse(context->file.ufd, -EINVAL,
-				   "attach: object %u is neither an IOAS nor a HWPT", *pt_id);
+				   "attach: object %u is neither an IOAS nor a HWPT", pt_id);
 	}
-	if (!error)
-		*pt_id = hwpt->object.id;
 	unlock_devices(context);
 	ufd_object_release(target);
 	hwpt_end(idle);
@@ -290,7 +291,7 @@ static int hw_info(struct iommu_device *device, uint32_t *type, void *out, uint3
 	}
 	if (result > HW_INFO_MAX) {
 		iommu_log(iommu->os, IOMMU_LOG_ERROR,
-			  "ufd: device %s: hardware information of %d bytes, at most %d", 
+			  "ufd: device %s: hardware information of %d bytes, at most %d",
 			  device->desc.name, result, HW_INFO_MAX);
 		return -EIO;
 	}

@@ -7,7 +7,9 @@
 #include "ufd/private.h"
 
 /** Stage-1 descriptions are a few words; more than this is -E2BIG. */
-enum { USER_DATA_MAX = 256 };
+enum {
+	USER_DATA_MAX = 256
+};
 
 int ufd_hwpt_new(struct ufd_ioas *ioas, struct iommu_device *device, uint32_t flags,
 		 const struct iommu_user_data *data, struct ufd_hwpt **out)
@@ -43,14 +45,16 @@ static int hwpt_new_nested(struct ufd_hwpt *parent, struct iommu_device *device,
 	struct ufd_hwpt *hwpt = NULL;
 
 	if (flags || !data->bytes)
-		return ufd_refuse(ufd, -EOPNOTSUPP,
-				  "HWPT_ALLOC on a HWPT: flags %#x and %u bytes of data; it takes no "
-				  "flags, and data that describes a stage-1 table",
-				  flags, data->bytes);
+		return ufd_refuse(
+			ufd, -EOPNOTSUPP,
+			"HWPT_ALLOC on a HWPT: flags %#x and %u bytes of data; it takes no "
+			"flags, and data that describes a stage-1 table",
+			flags, data->bytes);
 	if (parent->automatic || !(parent->domain->flags & IOMMU_ALLOC_NEST_PARENT))
-		return ufd_refuse(ufd, -EINVAL,
-				  "HWPT %u was not allocated with NEST_PARENT and cannot be a parent",
-				  parent->object.id);
+		return ufd_refuse(
+			ufd, -EINVAL,
+			"HWPT %u was not allocated with NEST_PARENT and cannot be a parent",
+			parent->object.id);
 
 	int error = ufd_object_new(context, UFD_HWPT_NESTED, sizeof(*hwpt), &hwpt);
 	if (error)
@@ -83,8 +87,8 @@ void ufd_hwpt_free(struct ufd_hwpt *hwpt)
 
 /** Make the HWPT that @p arguments asks for on object @p target. */
 static int hwpt_new_on(struct ufd_object *target, struct iommu_device *device,
-		       const struct iommu_hwpt_alloc *arguments,
-		       const struct iommu_user_data *data, struct ufd_hwpt **out)
+		       const struct iommu_hwpt_alloc *arguments, const struct iommu_user_data *data,
+		       struct ufd_hwpt **out)
 {
 	switch (target->kind) {
 	case UFD_IOAS:
@@ -114,9 +118,10 @@ int ufd_call_hwpt_alloc(struct ufd_call *call)
 	if (arguments->__reserved || arguments->__reserved2)
 		return -EOPNOTSUPP;
 	if ((data.type == IOMMU_HWPT_DATA_NONE) != (data.bytes == 0))
-		return ufd_refuse(call->ufd, -EINVAL,
-				  "HWPT_ALLOC: data of type %u with %u bytes; type 0 has none, others some",
-				  data.type, data.bytes);
+		return ufd_refuse(
+			call->ufd, -EINVAL,
+			"HWPT_ALLOC: data of type %u with %u bytes; type 0 has none, others some",
+			data.type, data.bytes);
 	if (data.bytes > sizeof(bytes))
 		return -E2BIG;
 

@@ -171,7 +171,7 @@ struct iommu_option {
 /* ---- hardware page tables --------------------------------------------------------- */
 
 enum iommufd_hwpt_alloc_flags {
-	IOMMU_HWPT_ALLOC_NEST_PARENT = 1 << 0,    /* can be the parent of a nested HWPT */
+	IOMMU_HWPT_ALLOC_NEST_PARENT = 1 << 0,	  /* can be the parent of a nested HWPT */
 	IOMMU_HWPT_ALLOC_DIRTY_TRACKING = 1 << 1, /* refuse devices that cannot track */
 	IOMMU_HWPT_FAULT_ID_VALID = 1 << 2,
 	IOMMU_HWPT_ALLOC_PASID = 1 << 3,
@@ -328,8 +328,7 @@ struct iommu_hwpt_set_dirty_tracking {
 	uint32_t hwpt_id;
 	uint32_t __reserved;
 };
-#define IOMMU_HWPT_SET_DIRTY_TRACKING                                                              \
-	UFD_COMMAND(IOMMUFD_TYPE, IOMMUFD_CMD_HWPT_SET_DIRTY_TRACKING)
+#define IOMMU_HWPT_SET_DIRTY_TRACKING UFD_COMMAND(IOMMUFD_TYPE, IOMMUFD_CMD_HWPT_SET_DIRTY_TRACKING)
 
 enum iommufd_hwpt_get_dirty_bitmap_flags {
 	IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR = 1,

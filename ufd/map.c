@@ -128,8 +128,7 @@ static void unpin_until(struct ufd_ioas *ioas, struct ufd_area *area, const stru
 /** Pin and map the areas from @p first to @p last, which are in the space. */
 static int map_everywhere(struct ufd_ioas *ioas, struct ufd_area *first, struct ufd_area *last)
 {
-	const struct ufd_area *end =
-		(struct ufd_area *)iova_space_next(&ioas->areas, &last->node);
+	const struct ufd_area *end = (struct ufd_area *)iova_space_next(&ioas->areas, &last->node);
 	struct ufd_area *area = first;
 	bool safe = true;
 	int error = 0;
@@ -265,8 +264,8 @@ static int place(struct ufd_call *call, struct ufd_ioas *ioas, struct chain *cha
 				bool safe = unmap_everywhere(ioas, chain->first->node.first,
 							     chain->last->node.last);
 				unpin_until(ioas, chain->first,
-					    (struct ufd_area *)iova_space_next(
-						    &ioas->areas, &chain->last->node),
+					    (struct ufd_area *)iova_space_next(&ioas->areas,
+									       &chain->last->node),
 					    safe);
 			}
 		}

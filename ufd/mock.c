@@ -41,8 +41,8 @@ struct mock_tlb_entry {
 
 struct mock_domain {
 	struct iommu_domain domain;
-	struct pt pt;                /* not of a nested domain */
-	struct mock_domain *parent;  /* of a nested domain */
+	struct pt pt;		    /* not of a nested domain */
+	struct mock_domain *parent; /* of a nested domain */
 	struct mock_domain *children, *next_child;
 	struct iova_space tlb;
 	uint32_t iotlb; /* of a nested domain: the user's word */
@@ -417,8 +417,9 @@ static void unit_describe_stats(struct iommu_unit *unit, struct iommu_print *to)
 	struct ufd_mock_stats stats;
 
 	ufd_mock_stats(unit, &stats);
-	iommu_printf(to, "%s: %llu translations, %llu from the TLB; %llu flushes dropped %llu of its "
-			 "entries, %llu remain\n",
+	iommu_printf(to,
+		     "%s: %llu translations, %llu from the TLB; %llu flushes dropped %llu of its "
+		     "entries, %llu remain\n",
 		     unit->name, (unsigned long long)stats.translations,
 		     (unsigned long long)stats.hits, (unsigned long long)stats.flushes,
 		     (unsigned long long)stats.flushed, (unsigned long long)stats.cached);

@@ -9,10 +9,10 @@
 #include "iommu/ops.h"
 
 /** Type and content of the mock's GET_HW_INFO. */
-#define IOMMU_HW_INFO_TYPE_SELFTEST    0xfeedbeefu
-#define IOMMU_HW_INFO_SELFTEST_REGVAL  0xdeadbeefu
+#define IOMMU_HW_INFO_TYPE_SELFTEST   0xfeedbeefu
+#define IOMMU_HW_INFO_SELFTEST_REGVAL 0xdeadbeefu
 /** Type of the mock's stage-1 description. */
-#define IOMMU_HWPT_DATA_SELFTEST       0xdeadu
+#define IOMMU_HWPT_DATA_SELFTEST 0xdeadu
 
 struct iommu_test_hw_info {
 	uint32_t flags;
@@ -27,7 +27,7 @@ struct iommu_hwpt_selftest {
 struct ufd_mock_stats {
 	uint64_t translations, hits; /* asked for; answered from the TLB */
 	uint64_t flushes, flushed;   /* calls; TLB entries dropped by them */
-	uint64_t cached;             /* TLB entries now */
+	uint64_t cached;	     /* TLB entries now */
 };
 
 /** What the unit, which is the mock's, has done so far. */

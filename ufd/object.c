@@ -11,7 +11,10 @@
 
 #include "iommu/string.h"
 
-enum { FIRST_CAPACITY = 32, MAX_OBJECTS = 1 << 22 };
+enum {
+	FIRST_CAPACITY = 32,
+	MAX_OBJECTS = 1 << 22
+};
 
 /** How long destroying waits for calls that use the object. */
 #define HOLD_DEADLINE_NS (UINT64_C(10) * 1000 * 1000 * 1000)
@@ -26,7 +29,7 @@ static void unlock_table(const struct ufd_context *context, struct iommu_lock *l
 	ufd_unlock(context->file.ufd, lock);
 }
 
-#define LOCK(context)   lock_table(context, &(context)->table_lock)
+#define LOCK(context)	lock_table(context, &(context)->table_lock)
 #define UNLOCK(context) unlock_table(context, &(context)->table_lock)
 
 /** Double the table. 0 or -ENOMEM. */

@@ -33,10 +33,10 @@ enum {
 };
 
 struct ufd_pages {
-	uint64_t user;  /* 63:12 the first page, 11:0 PAGES_... */
+	uint64_t user;	/* 63:12 the first page, 11:0 PAGES_... */
 	uint64_t count; /* of pages */
-	uint32_t refs;  /* atomic */
-	uint32_t pins;  /* areas that need the pins */
+	uint32_t refs;	/* atomic */
+	uint32_t pins;	/* areas that need the pins */
 	union {
 		uint64_t start; /* physical, of the only run */
 		struct ufd_runs *runs;
@@ -45,7 +45,9 @@ struct ufd_pages {
 
 _Static_assert(sizeof(struct ufd_pages) == 32, "with its area a mapping costs 96 bytes");
 
-enum { FIRST_RUNS = 32 };
+enum {
+	FIRST_RUNS = 32
+};
 
 static size_t runs_bytes(size_t count)
 {
@@ -227,7 +229,8 @@ static void pages_unpin_all(const struct ufd *ufd, struct ufd_pages *pages)
 
 	if (pages->user & PAGES_STUCK) {
 		iommu_log(ufd->os, IOMMU_LOG_ERROR,
-			  "ufd: user memory %#llx, %#llx bytes: stays pinned for good, for an IOMMU did "
+			  "ufd: user memory %#llx, %#llx bytes: stays pinned for good, for an "
+			  "IOMMU did "
 			  "not confirm that no device can reach it",
 			  (unsigned long long)pages_user(pages),
 			  (unsigned long long)pages_bytes(pages));

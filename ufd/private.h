@@ -28,7 +28,10 @@
 
 /* ---- descriptors ------------------------------------------------------------- */
 
-enum ufd_file_kind { UFD_FILE_CONTEXT, UFD_FILE_DEVICE };
+enum ufd_file_kind {
+	UFD_FILE_CONTEXT,
+	UFD_FILE_DEVICE
+};
 
 struct ufd_file {
 	struct ufd *ufd;
@@ -43,8 +46,8 @@ struct ufd_context {
 	struct ufd_file file;
 	struct iommu_lock device_lock, pages_lock, table_lock;
 	struct ufd_object **objects; /* by id - 1 */
-	uint32_t capacity;           /* of objects */
-	uint32_t lowest_free;        /* no id below this is free */
+	uint32_t capacity;	     /* of objects */
+	uint32_t lowest_free;	     /* no id below this is free */
 	struct ufd_group *groups;
 	bool rlimit_by_process;
 };
@@ -108,7 +111,7 @@ struct ufd_call {
 	struct ufd_context *context;
 	uint64_t user;
 	uint32_t user_bytes; /* as the caller says */
-	uint32_t bytes;      /* as this code knows the structure */
+	uint32_t bytes;	     /* as this code knows the structure */
 	void *arguments;
 };
 
@@ -120,7 +123,7 @@ int must_check ufd_cdev_ioctl(struct ufd_cdev *cdev, uint32_t command, uint64_t 
 /* ---- objects -------------------------------------------------------------------------- */
 
 enum ufd_state {
-	UFD_NEW,   /* has an id, and cannot be found yet */
+	UFD_NEW, /* has an id, and cannot be found yet */
 	UFD_LIVE,
 	UFD_DYING, /* cannot be found any more */
 };
@@ -128,9 +131,9 @@ enum ufd_state {
 /** The head of every object. */
 struct ufd_object {
 	struct ufd_context *context;
-	uint32_t id;    /* 1, 2, ...: the lowest that is free */
-	uint8_t kind;   /* enum ufd_kind */
-	uint8_t state;  /* enum ufd_state */
+	uint32_t id;	/* 1, 2, ...: the lowest that is free */
+	uint8_t kind;	/* enum ufd_kind */
+	uint8_t state;	/* enum ufd_state */
 	uint32_t users; /* what must go before it may: under table_lock */
 	uint32_t holds; /* calls that are using it now: under table_lock */
 };
@@ -167,7 +170,7 @@ struct ufd_pages;
 struct ufd_area {
 	struct iova_node node; /* first */
 	uintptr_t pages;       /* struct ufd_pages *; bits 1:0 are the rights */
-	uint64_t start;        /* byte of the pages that node.first maps */
+	uint64_t start;	       /* byte of the pages that node.first maps */
 };
 
 _Static_assert(sizeof(struct ufd_area) == 64, "with its pages an area costs 96 bytes");
@@ -215,13 +218,13 @@ struct ufd_hwpt;
 
 struct ufd_ioas {
 	struct ufd_object object; /* first; users: its HWPTs */
-	struct iommu_lock lock;   /* all below */
+	struct iommu_lock lock;	  /* all below */
 	struct iova_space areas;
 	struct iova_ranges ranges;
-	struct ufd_hwpt *hwpts;   /* changed under device_lock and lock */
-	uint64_t alignment;       /* of IOVAs and lengths: 1 without a HWPT */
+	struct ufd_hwpt *hwpts; /* changed under device_lock and lock */
+	uint64_t alignment;	/* of IOVAs and lengths: 1 without a HWPT */
 	uint64_t mapped_bytes;
-	bool small_pages;         /* IOMMU_OPTION_HUGE_PAGES is 0 */
+	bool small_pages; /* IOMMU_OPTION_HUGE_PAGES is 0 */
 };
 
 /** Map every area in @p hwpt, which is attached nowhere, and let it follow. 0,
@@ -253,9 +256,9 @@ int must_check ufd_call_ioas_unmap(struct ufd_call *call);
 struct ufd_hwpt {
 	struct ufd_object object; /* first; users: attached devices, nested HWPTs */
 	struct iommu_domain *domain;
-	struct ufd_ioas *ioas;    /* paging: its IOAS; nested: its parent's */
-	struct ufd_hwpt *parent;  /* nested */
-	struct ufd_hwpt *next;    /* in ioas->hwpts */
+	struct ufd_ioas *ioas;	 /* paging: its IOAS; nested: its parent's */
+	struct ufd_hwpt *parent; /* nested */
+	struct ufd_hwpt *next;	 /* in ioas->hwpts */
 	bool automatic;
 };
 
@@ -289,8 +292,9 @@ int must_check ufd_device_bind(struct ufd_context *context, struct iommu_device 
 			       struct ufd_device **out);
 /** Detach, give the group back. No lock is held. */
 void ufd_device_unbind(struct ufd_device *device);
-/** Attach, or replace what is attached; *pt_id becomes the HWPT's. */
-int must_check ufd_device_attach(struct ufd_device *device, uint32_t *pt_id);
+/** Attach to IOAS or HWPT @p pt_id, or replace what is attached; the HWPT's id goes to
+ *  @p user, and may do so before a failure. */
+int must_check ufd_device_attach(struct ufd_device *device, uint32_t pt_id, uint64_t user);
 void ufd_device_detach(struct ufd_device *device);
 int must_check ufd_call_get_hw_info(struct ufd_call *call);
 

@@ -10,7 +10,9 @@
 
 #include "iommu/string.h"
 
-enum { FIRST_FD = 3 };
+enum {
+	FIRST_FD = 3
+};
 
 int ufd_init(struct ufd *ufd, struct iommu *iommu, const struct ufd_memory_ops *memory,
 	     void *memory_ctx)

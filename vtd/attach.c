@@ -187,11 +187,11 @@ int vtd_device_program(struct vtd_unit *unit, struct vtd_device *device, struct 
 
 /* ---- attach ------------------------------------------------------------------------- */
 
-int vtd_attach(struct iommu_device *base, uint32_t pasid, struct iommu_domain *domain,
+int vtd_attach(struct iommu_device *core, uint32_t pasid, struct iommu_domain *domain,
 	       struct iommu_domain *old)
 {
-	struct vtd_unit *unit = vtd_unit_of(base->unit);
-	struct vtd_device *device = base->driver_data;
+	struct vtd_unit *unit = vtd_unit_of(core->unit);
+	struct vtd_device *device = core->driver_data;
 	struct vtd_domain *from = device->domain, *to = device->firmware;
 	uint16_t did = 0;
 	int err;
@@ -223,14 +223,14 @@ int vtd_attach(struct iommu_device *base, uint32_t pasid, struct iommu_domain *d
 		vtd_tag_put(to, unit, pasid, forgotten);
 		vtd_log(unit, IOMMU_LOG_ERROR,
 			"%s keeps its old translation: the unit did not confirm the new one",
-			base->desc.name);
+			core->desc.name);
 		return err;
 	}
 	if (err)
 		vtd_log(unit, IOMMU_LOG_ERROR,
 			"%s is blocked, but the unit did not confirm that it forgot the old "
 			"translation",
-			base->desc.name);
+			core->desc.name);
 	device->domain = to;
 	if (from)
 		vtd_tag_put(from, unit, pasid, err == 0);

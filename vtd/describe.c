@@ -5,6 +5,11 @@
 #include "vtd/fault.h"
 #include "vtd/queue.h"
 
+static const char *on_off(uint32_t bit)
+{
+	return bit ? "on" : "off";
+}
+
 static void describe_status(struct vtd_unit *unit, struct iommu_print *to)
 {
 	uint32_t gsts = vtd_read(&unit->window, VTD_REG_GSTS);
@@ -22,8 +27,8 @@ static void describe_status(struct vtd_unit *unit, struct iommu_print *to)
 		any = true;
 	}
 	iommu_printf(to, "%s (translation %s, queue %s, interrupt remapping %s)\n",
-		     any ? "" : " none", gsts & VTD_GSTS_TES ? "on" : "off",
-		     gsts & VTD_GSTS_QIES ? "on" : "off", gsts & VTD_GSTS_IRES ? "on" : "off");
+		     any ? "" : " none", on_off(gsts & VTD_GSTS_TES), on_off(gsts & VTD_GSTS_QIES),
+		     on_off(gsts & VTD_GSTS_IRES));
 }
 
 static void describe_faults(struct vtd_unit *unit, struct iommu_print *to)

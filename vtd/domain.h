@@ -94,15 +94,15 @@ uint16_t vtd_tag_did(struct vtd_domain *domain, const struct vtd_unit *unit, uin
 
 /* ---- shared by the formats: as iommu_domain_ops ------------------------------- */
 
-int vtd_domain_flush(struct iommu_domain *domain, struct iommu_gather *gather);
-void vtd_domain_free(struct iommu_domain *domain);
+int vtd_domain_flush(struct iommu_domain *base, struct iommu_gather *gather);
+void vtd_domain_free(struct iommu_domain *base);
 /** May the mapping be made? 0, -EINVAL. */
 int must_check vtd_domain_may_map(const struct vtd_domain *domain, uint32_t rights);
 
 /* ---- attach.c ------------------------------------------------------------------ */
 
 /** As iommu_unit_ops.attach. */
-int vtd_attach(struct iommu_device *device, uint32_t pasid, struct iommu_domain *domain,
+int vtd_attach(struct iommu_device *core, uint32_t pasid, struct iommu_domain *domain,
 	       struct iommu_domain *old);
 /** Point the device's entries at @p domain (NULL: nothing), whose id there is @p did, and
  *  make the unit forget what they said. The entries are written even when the

@@ -20,7 +20,7 @@
 #include "vtd/domain.h"
 
 /** How a unit was found, and what was changed so far: enough to put it back. */
-struct found {
+struct found_state {
 	uint32_t gsts;
 	uint64_t rtaddr, iqa;
 	uint32_t pmen;
@@ -64,7 +64,7 @@ static int protect_off(struct vtd_unit *unit)
 
 /** Shield all memory from DMA by the protected regions. Limits are written as ones; what
  *  the hardware keeps of them is its granularity, and low limit bits count as ones. */
-static int shield(struct vtd_unit *unit, struct found *found)
+static int shield(struct vtd_unit *unit, struct found_state *found)
 {
 	int err = protect_off(unit);
 	if (err)
@@ -81,9 +81,9 @@ static int shield(struct vtd_unit *unit, struct found *found)
 	return protect(unit, true);
 }
 
-static void unshield(struct vtd_unit *unit, struct found *found)
+static void shield_off(struct vtd_unit *unit, struct found_state *found)
 {
-	if (!found->shielded || protect_off(unit))
+	if (protect_off(unit))
 		return;
 	vtd_write(&unit->window, VTD_REG_PLMBASE, found->plmbase);
 	vtd_write(&unit->window, VTD_REG_PLMLIMIT, found->plmlimit);
@@ -110,7 +110,7 @@ static const char *ttm_name(uint64_t rtaddr)
 }
 
 /** Everything up to and including SRTP; unit->lock is held. */
-static int take_over(struct vtd_unit *unit, struct found *found)
+static int take_over(struct vtd_unit *unit, struct found_state *found)
 {
 	uint64_t rtaddr =
 		unit->root.value |
@@ -153,9 +153,16 @@ static int take_over(struct vtd_unit *unit, struct found *found)
 	return vtd_command_root(unit);
 }
 
+/** Remember the first error of several steps that are all taken. */
+static void keep_first(int *first, int err)
+{
+	if (!*first)
+		*first = err;
+}
+
 /** Put a unit back into the state in which it was found, as far as it still answers.
  *  Firmware's queue was empty when it was stopped, and starts anew at slot 0. */
-static void put_back(struct vtd_unit *unit, struct found *found)
+static void put_back(struct vtd_unit *unit, struct found_state *found)
 {
 	const struct iommu_os *os = unit->os;
 	bool translated = found->gsts & VTD_GSTS_TES;
@@ -163,35 +170,36 @@ static void put_back(struct vtd_unit *unit, struct found *found)
 
 	os->lock(os->ctx, &unit->lock);
 	if (!translated && vtd_read(&unit->window, VTD_REG_GSTS) & VTD_GSTS_TES)
-		err = vtd_command_toggle(unit, VTD_GCMD_TE, false);
+		keep_first(&err, vtd_command_toggle(unit, VTD_GCMD_TE, false));
 	if (found->root_set) {
 		vtd_write(&unit->window, VTD_REG_RTADDR, found->rtaddr);
 		/* Without TE nothing is walked; the register alone is as it was. */
 		if (translated)
-			err = vtd_command_root(unit) ? -EIO : err;
+			keep_first(&err, vtd_command_root(unit));
 	}
 	os->unlock(os->ctx, &unit->lock);
-	if (found->root_set && translated && vtd_flush_all(unit))
-		err = -EIO;
+	if (found->root_set && translated)
+		keep_first(&err, vtd_flush_all(unit));
 	os->lock(os->ctx, &unit->lock);
 	if (unit->live)
 		unit->live = err != 0; /* if it did not answer, it may still walk our tables */
 	/* Ours may have come on after we stopped waiting for it. */
 	bool ours = found->queue_off || !(found->gsts & VTD_GSTS_QIES);
 	if (ours && vtd_read(&unit->window, VTD_REG_GSTS) & VTD_GSTS_QIES)
-		err = vtd_queue_stop(unit) ? -EIO : err;
+		keep_first(&err, vtd_queue_stop(unit));
 	if (found->queue_off) {
 		vtd_write(&unit->window, VTD_REG_IQT, 0);
 		vtd_write(&unit->window, VTD_REG_IQA, found->iqa);
-		err = vtd_command_toggle(unit, VTD_GCMD_QIE, true) ? -EIO : err;
+		keep_first(&err, vtd_command_toggle(unit, VTD_GCMD_QIE, true));
 	}
 	if (found->te_off)
-		err = vtd_command_toggle(unit, VTD_GCMD_TE, true) ? -EIO : err;
-	unshield(unit, found);
+		keep_first(&err, vtd_command_toggle(unit, VTD_GCMD_TE, true));
+	if (found->shielded)
+		shield_off(unit, found);
 	if (found->pmen & VTD_PMEN_EPM)
-		err = protect(unit, true) ? -EIO : err;
+		keep_first(&err, protect(unit, true));
 	if (found->irem_off)
-		err = vtd_command_toggle(unit, VTD_GCMD_IRE, true) ? -EIO : err;
+		keep_first(&err, vtd_command_toggle(unit, VTD_GCMD_IRE, true));
 	unit->broken = false; /* the next attempt finds out for itself */
 	os->unlock(os->ctx, &unit->lock);
 	if (err)
@@ -200,7 +208,7 @@ static void put_back(struct vtd_unit *unit, struct found *found)
 }
 
 /** Can the mode be reached from the state found? */
-static const char *refusal(const struct vtd_unit *unit, const struct found *found)
+static const char *refusal(const struct vtd_unit *unit, const struct found_state *found)
 {
 	if (unit->refusal)
 		return unit->refusal;
@@ -231,7 +239,7 @@ int vtd_unit_enable(struct iommu_unit *base)
 {
 	struct vtd_unit *unit = vtd_unit_of(base);
 	const struct iommu_os *os = unit->os;
-	struct found found = {
+	struct found_state found = {
 		.gsts = vtd_read(&unit->window, VTD_REG_GSTS),
 		.rtaddr = vtd_read(&unit->window, VTD_REG_RTADDR),
 		.iqa = unit->caps.qi ? vtd_read(&unit->window, VTD_REG_IQA) : 0,
@@ -280,7 +288,7 @@ int vtd_unit_enable(struct iommu_unit *base)
 		return err;
 	}
 	if (found.shielded) /* off by now: give the ranges back */
-		unshield(unit, &found);
+		shield_off(unit, &found);
 	vtd_log(unit, IOMMU_LOG_INFO, "enabled in %s mode, root table at %#llx",
 		unit->scalable ? "scalable" : "legacy", (unsigned long long)unit->root.value);
 	return 0;

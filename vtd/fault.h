@@ -23,7 +23,7 @@ static inline bool vtd_reason_is_interrupt(unsigned code)
 }
 
 /** As iommu_unit_ops.poll. */
-unsigned vtd_fault_poll(struct iommu_unit *unit);
+unsigned vtd_fault_poll(struct iommu_unit *base);
 
 /** Have a message sent at faults, if the embedder has interrupts; else the log is polled
  *  only. Not an error. */

@@ -158,8 +158,8 @@ void vtd_domain_id_free(struct vtd_unit *unit, uint16_t did);
 /* ---- enable.c ---------------------------------------------------------------- */
 
 /** As iommu_unit_ops. */
-int vtd_unit_enable(struct iommu_unit *unit);
-void vtd_unit_disable(struct iommu_unit *unit);
+int vtd_unit_enable(struct iommu_unit *base);
+void vtd_unit_disable(struct iommu_unit *base);
 
 /** Must RTADDR.TTM change though firmware left translation on, on a unit that may not
  *  change it then (CAP.ESRTPS = 0)? */

@@ -33,25 +33,21 @@ static char lower(char c)
 	return c >= 'A' && c <= 'Z' ? (char)(c + 'a' - 'A') : c;
 }
 
-static bool ends_with(const char *name, const char *end)
+/* Whether @p name, or its end if that is enough, is @p wanted, which is in small letters. */
+static bool is_named(const char *name, const char *wanted, bool end_is_enough)
 {
-	size_t length = 0, end_length = 0;
+	size_t length = 0, wanted_length = 0;
 
 	while (name[length])
 		length++;
-	while (end[end_length])
-		end_length++;
-	if (length < end_length)
+	while (wanted[wanted_length])
+		wanted_length++;
+	if (length < wanted_length || (length > wanted_length && !end_is_enough))
 		return false;
-	for (size_t i = 0; i < end_length; i++)
-		if (lower(name[length - end_length + i]) != end[i])
+	for (size_t i = 0; i < wanted_length; i++)
+		if (lower(name[length - wanted_length + i]) != wanted[i])
 			return false;
 	return true;
-}
-
-static bool is_command_file(const struct entry *entry)
-{
-	return ends_with(entry->name, "nestor.cmd") && !entry->name[10];
 }
 
 /* A name in capitals alone is how FAT shows a short one: scenarios are asked for in
@@ -236,10 +232,10 @@ bool efi_files_read(struct loader *loader)
 	while (folder && fine && (more = folder_next(loader, folder, &entry)) > 0) {
 		if (entry.is_folder)
 			continue;
-		if (is_command_file(&entry)) {
+		if (is_named(entry.name, "nestor.cmd", false)) {
 			has_command = true;
 			fine = command_read(loader, folder, &entry);
-		} else if (ends_with(entry.name, ".scn") || entry.name_cut) {
+		} else if (is_named(entry.name, ".scn", true) || entry.name_cut) {
 			fine = module_read(loader, folder, &entry);
 		}
 	}

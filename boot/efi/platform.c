@@ -88,8 +88,8 @@ void efi_platform_read(struct loader *loader)
 	if (loader->system->FirmwareVendor)
 		efi_text_narrow(vendor, sizeof(vendor),
 				(const uint8_t *)loader->system->FirmwareVendor, sizeof(vendor));
-	iommu_snprintf(loader->info->loader, sizeof(loader->info->loader), "UEFI %u.%u, %s",
-		       revision >> 16, (revision & 0xffff) / 10, vendor);
+	iommu_snprintf(loader->info->loader, sizeof(loader->info->loader), "%s, revision %u.%u",
+		       vendor, revision >> 16, (revision & 0xffff) / 10);
 	rsdp_read(loader);
 	screen_read(loader);
 }

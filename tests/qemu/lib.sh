@@ -15,6 +15,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 
 kernel=${NESTOR_KERNEL:-build/kernel/nestor.elf}
 iso=${NESTOR_ISO:-build/nestor.iso}
+efi=${NESTOR_EFI:-build/efi/BOOTX64.EFI}
 scenario=${NESTOR_SCENARIO:-nested-parent}
 # What every boot by -kernel is told. A panic ends the machine, with failure.
 words='console=serial loglevel=info panic=exit after=off'

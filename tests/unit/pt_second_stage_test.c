@@ -79,6 +79,11 @@ static void replace(void)
 	run_replace(&four);
 }
 
+static void split(void)
+{
+	run_split(&four);
+}
+
 static void dirty(void)
 {
 	run_dirty(&four);
@@ -221,6 +226,7 @@ static const struct ktap_case cases[] = {
 	{"a failure at each allocation leaves nothing behind", fail_nth},
 	{"tables that left the tree are not touched", dead_tables},
 	{"a large page in place of an empty table", replace},
+	{"a page split while the unit writes to it, and without memory", split},
 	{"dirty flags", dirty},
 	{"map gathers for a unit with caching mode", gather_on_map},
 	{"entry bits", bits},

@@ -123,7 +123,7 @@ static bool bench_start(void)
 		.iommu = &bench.core,
 		.ufd = &bench.ufd,
 		.memory = &bench.memory,
-		.engines = &bench.mocks[0].engine,
+		.mock_engines = &bench.mocks[0].engine,
 		.out = &bench.print,
 		.machine = "a test",
 		.now_ns = bench_now,

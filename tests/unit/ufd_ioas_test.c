@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * IOAS calls: structures that grow, alloc and destroy, map, copy, unmap, ranges,
- * options; every error, and the boundaries of addresses and lengths. Most run twice:
- * on an IOAS without a HWPT, and on one that a device is attached to.
+ * IOAS calls: structures that grow, alloc and destroy, map, copy, unmap; every
+ * error, and the boundaries of addresses and lengths. Most run twice: on an IOAS
+ * without a HWPT, and on one that a device is attached to. Ranges and options are in
+ * ufd_ranges_test.c.
  */
 #include "tests/unit/ufd_test_user.h"
 
@@ -35,7 +36,7 @@ static void structures(void)
 		{IOMMU_IOAS_IOVA_RANGES, 32, 32, -ENOENT},
 		{IOMMU_IOAS_MAP, 40, 40, -EINVAL},
 		{IOMMU_IOAS_UNMAP, 24, 24, -ENOENT},
-		{IOMMU_OPTION, 24, 24, 0},
+		{IOMMU_OPTION, 24, 24, -EBUSY}, /* RLIMIT_MODE, and objects exist by then */
 		{IOMMU_HWPT_ALLOC, 24, 48, -ENOENT},
 		{IOMMU_GET_HW_INFO, 32, 40, -ENOENT},
 	};
@@ -82,8 +83,9 @@ static void structures(void)
 		for (unsigned i = 0; i < ARRAY_SIZE(commands); i++)
 			known |= commands[i].command == UFD_COMMAND(IOMMUFD_TYPE, nr);
 		if (!known)
-			KTAP_EQUAL(ufd_ioctl(&world.ufd, world.fd, UFD_COMMAND(IOMMUFD_TYPE, nr), 0),
-				   -ENOTTY);
+			KTAP_EQUAL(
+				ufd_ioctl(&world.ufd, world.fd, UFD_COMMAND(IOMMUFD_TYPE, nr), 0),
+				-ENOTTY);
 		KTAP_EQUAL(ufd_ioctl(&world.ufd, world.fd, UFD_COMMAND('<', nr), 0), -ENOTTY);
 	}
 	KTAP_EQUAL(ufd_ioctl(&world.ufd, world.fd, 0xc0083b80, 0), -ENOTTY); /* _IOWR */
@@ -196,7 +198,8 @@ static void map_errors(bool with_device)
 		{{0, fixed & ~2u, ioas, 0, USER_READONLY, PAGE, 0x900000}, 0},
 		/* the mock's width, and the interrupt window */
 		{{0, fixed, ioas, 0, USER_PLAIN, PAGE, (UINT64_C(1) << 48) - PAGE}, 0},
-		{{0, fixed, ioas, 0, USER_PLAIN, PAGE, UINT64_C(1) << 48}, with_device ? -EINVAL : 0},
+		{{0, fixed, ioas, 0, USER_PLAIN, PAGE, UINT64_C(1) << 48},
+		 with_device ? -EINVAL : 0},
 		{{0, fixed, ioas, 0, USER_PLAIN, PAGE, 0xfee00000}, with_device ? -EINVAL : 0},
 		{{0, fixed, ioas, 0, USER_PLAIN, 2 * PAGE, 0xfeeff000}, with_device ? -EINVAL : 0},
 		{{0, fixed, ioas, 0, USER_PLAIN, PAGE, 0xfedff000}, 0},
@@ -375,14 +378,17 @@ static void copying(void)
 					 i < 4 ? USER_SCATTER + i * PAGE
 					       : USER_PLAIN + (i - 4) * PAGE));
 	/* rights: not more than the memory was mapped for */
-	struct iommu_ioas_map map = {.flags = 5, .ioas_id = to, .user_va = USER_READONLY,
-				     .length = PAGE, .iova = 0};
+	struct iommu_ioas_map map = {
+		.flags = 5, .ioas_id = to, .user_va = USER_READONLY, .length = PAGE, .iova = 0};
 	KTAP_EQUAL(call(&world, IOMMU_IOAS_MAP, &map), 0);
 	KTAP_EQUAL(world_copy(&world, to, 0, from, 0, PAGE, RW), -EPERM);
 	KTAP_EQUAL(world_copy(&world, to, 0, from, 0, PAGE, IOMMU_IOAS_MAP_READABLE), 0);
 	/* at a chosen address */
-	struct iommu_ioas_copy copy = {.flags = RW, .dst_ioas_id = to, .src_ioas_id = to,
-				       .length = 2 * PAGE, .src_iova = 0x10000 + 4 * PAGE};
+	struct iommu_ioas_copy copy = {.flags = RW,
+				       .dst_ioas_id = to,
+				       .src_ioas_id = to,
+				       .length = 2 * PAGE,
+				       .src_iova = 0x10000 + 4 * PAGE};
 	KTAP_EQUAL(call(&world, IOMMU_IOAS_COPY, &copy), 0);
 	KTAP_EQUAL(copy.dst_iova % (2 * PAGE), 0);
 	KTAP_CHECK(world_reaches(&world, 0, copy.dst_iova, USER_PLAIN));
@@ -393,7 +399,9 @@ static void copying(void)
 static void copy_sweep(void)
 {
 	struct world world;
-	enum { STEP = 512 };
+	enum {
+		STEP = 512
+	};
 
 	/* two neighbours and one apart, at byte granularity: all starts and lengths */
 	world_init(&world);
@@ -411,170 +419,6 @@ static void copy_sweep(void)
 			if (whole)
 				KTAP_EQUAL(world_unmap(&world, to, BASE, length, NULL), 0);
 		}
-	world_end(&world);
-}
-
-static int iova_ranges(struct world *world, uint32_t ioas, uint32_t *count, uint64_t user)
-{
-	struct iommu_ioas_iova_ranges arguments = {
-		.ioas_id = ioas, .num_iovas = *count, .allowed_iovas = user};
-	int result = call(world, IOMMU_IOAS_IOVA_RANGES, &arguments);
-
-	*count = arguments.num_iovas;
-	if (!result)
-		KTAP_CHECK(arguments.out_iova_alignment == 1 ||
-			   arguments.out_iova_alignment == PAGE);
-	return result;
-}
-
-static int allow(struct world *world, uint32_t ioas, uint32_t count, uint64_t user)
-{
-	struct iommu_ioas_allow_iovas arguments = {
-		.ioas_id = ioas, .num_iovas = count, .allowed_iovas = user};
-
-	return call(world, IOMMU_IOAS_ALLOW_IOVAS, &arguments);
-}
-
-static void ranges(void)
-{
-	struct world world;
-	uint32_t count = 4;
-
-	world_init(&world);
-	uint32_t ioas = world_ioas(&world);
-	struct iommu_iova_range *range = test_user_at(&world.user, USER_PLAIN);
-	KTAP_EQUAL(iova_ranges(&world, 99, &count, USER_PLAIN), -ENOENT);
-	KTAP_EQUAL(iova_ranges(&world, ioas, &count, USER_PLAIN), 0);
-	KTAP_EQUAL(count, 1);
-	KTAP_CHECK(range[0].start == 0 && range[0].last == MAX);
-	count = 0; /* no room: the count, and nothing is written */
-	KTAP_EQUAL(iova_ranges(&world, ioas, &count, 0), -EMSGSIZE);
-	KTAP_EQUAL(count, 1);
-	count = 1;
-	KTAP_EQUAL(iova_ranges(&world, ioas, &count, 0x1000), -EFAULT);
-	KTAP_EQUAL(iova_ranges(&world, ioas, &count, MAX - 7), -EFAULT);
-	struct iommu_ioas_iova_ranges reserved = {.ioas_id = ioas, .__reserved = 1};
-	KTAP_EQUAL(call(&world, IOMMU_IOAS_IOVA_RANGES, &reserved), -EOPNOTSUPP);
-
-	/* the mock ends at 48 bits and has the interrupt window */
-	KTAP_EQUAL(world_bind(&world, 0), 0);
-	KTAP_EQUAL(world_attach(&world, 0, ioas, NULL), 0);
-	count = 1;
-	KTAP_EQUAL(iova_ranges(&world, ioas, &count, USER_PLAIN), -EMSGSIZE);
-	KTAP_EQUAL(count, 2);
-	KTAP_EQUAL(iova_ranges(&world, ioas, &count, USER_PLAIN), 0);
-	KTAP_CHECK(range[0].start == 0 && range[0].last == 0xfedfffff);
-	KTAP_CHECK(range[1].start == 0xfef00000 && range[1].last == (UINT64_C(1) << 48) - 1);
-	KTAP_EQUAL(world_detach(&world, 0), 0);
-	KTAP_EQUAL(iova_ranges(&world, ioas, &count, USER_PLAIN), 0);
-	KTAP_EQUAL(count, 1);
-
-	/* allowed ranges: only there is chosen, and they are kept free of reservations */
-	range[0] = (struct iommu_iova_range){PAGE, 3 * PAGE - 1};
-	range[1] = (struct iommu_iova_range){0xff000000, 0xff000000 + 4 * PAGE - 1};
-	KTAP_EQUAL(allow(&world, 99, 2, USER_PLAIN), -ENOENT);
-	KTAP_EQUAL(allow(&world, ioas, 2, 0x1000), -EFAULT);
-	KTAP_EQUAL(allow(&world, ioas, 2, MAX - 8), -EFAULT);
-	KTAP_EQUAL(allow(&world, ioas, UINT32_MAX, USER_CALLS), -EINVAL);
-	KTAP_EQUAL(allow(&world, ioas, 2, USER_PLAIN), 0);
-	uint64_t at;
-	KTAP_EQUAL(world_map_any(&world, ioas, USER_PLAIN, PAGE, &at), 0);
-	KTAP_EQUAL(at, PAGE);
-	KTAP_EQUAL(world_map_any(&world, ioas, USER_PLAIN, 4 * PAGE, &at), 0);
-	KTAP_EQUAL(at, 0xff000000);
-	KTAP_EQUAL(world_map_any(&world, ioas, USER_PLAIN, 2 * PAGE, &at), -ENOSPC);
-	KTAP_EQUAL(world_map_any(&world, ioas, USER_PLAIN, PAGE, &at), 0);
-	KTAP_EQUAL(at, 2 * PAGE);
-	KTAP_EQUAL(world_map_any(&world, ioas, USER_PLAIN, PAGE, &at), -ENOSPC);
-	KTAP_EQUAL(world_map(&world, ioas, USER_PLAIN, PAGE, BASE), 0); /* fixed may lie outside */
-	static const struct iommu_iova_range bad[][2] = {
-		{{5, 4}, {10, 20}},	 /* empty */
-		{{5, 5}, {10, 20}},	 /* one address: EINVAL in Linux too */
-		{{5, 10}, {10, 20}},	 /* overlap */
-		{{10, 20}, {5, 10}},
-	};
-	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
-		memcpy(range, bad[i], sizeof(bad[i]));
-		KTAP_EQUAL(allow(&world, ioas, 2, USER_PLAIN), -EINVAL);
-	}
-	/* the window that a device reserves cannot be allowed, nor attached to */
-	range[0] = (struct iommu_iova_range){0xfee00000, 0xfee00fff};
-	KTAP_EQUAL(allow(&world, ioas, 1, USER_PLAIN), 0);
-	KTAP_EQUAL(world_attach(&world, 0, ioas, NULL), -EADDRINUSE);
-	KTAP_EQUAL(allow(&world, ioas, 0, 0), 0);
-	KTAP_EQUAL(world_attach(&world, 0, ioas, NULL), 0);
-	KTAP_EQUAL(allow(&world, ioas, 1, USER_PLAIN), -EADDRINUSE);
-	world_end(&world);
-}
-
-static int option(struct world *world, uint32_t id, uint16_t op, uint32_t object, uint64_t *value)
-{
-	struct iommu_option arguments = {
-		.option_id = id, .op = op, .object_id = object, .val64 = *value};
-	int result = call(world, IOMMU_OPTION, &arguments);
-
-	*value = arguments.val64;
-	return result;
-}
-
-static void options(void)
-{
-	struct world world;
-	uint64_t value = 7, zero = 0, one = 1, two = 2;
-	enum { SET = IOMMU_OPTION_OP_SET, GET = IOMMU_OPTION_OP_GET };
-
-	world_init(&world);
-	KTAP_EQUAL(option(&world, 0, GET, 0, &value), 0);
-	KTAP_EQUAL(value, 0);
-	KTAP_EQUAL(option(&world, 0, SET, 0, &one), 0);
-	KTAP_EQUAL(option(&world, 0, GET, 0, &value), 0);
-	KTAP_EQUAL(value, 1);
-	KTAP_EQUAL(option(&world, 0, SET, 0, &two), -EINVAL);
-	KTAP_EQUAL(option(&world, 0, SET, 0, &zero), 0);
-	KTAP_EQUAL(option(&world, 0, GET, 1, &value), -EOPNOTSUPP);
-	KTAP_EQUAL(option(&world, 0, 2, 0, &value), -EOPNOTSUPP);
-	KTAP_EQUAL(option(&world, 2, GET, 0, &value), -EOPNOTSUPP);
-	struct iommu_option reserved = {.op = GET, .__reserved = 1};
-	KTAP_EQUAL(call(&world, IOMMU_OPTION, &reserved), -EOPNOTSUPP);
-	uint32_t ioas = world_ioas(&world);
-	KTAP_EQUAL(option(&world, 0, SET, 0, &one), -EBUSY); /* objects exist */
-
-	KTAP_EQUAL(option(&world, 1, GET, 99, &value), -ENOENT);
-	KTAP_EQUAL(option(&world, 1, GET, ioas, &value), 0);
-	KTAP_EQUAL(value, 1);
-	KTAP_EQUAL(option(&world, 1, 9, ioas, &value), -EOPNOTSUPP);
-	KTAP_EQUAL(option(&world, 1, SET, ioas, &two), -EINVAL);
-	KTAP_EQUAL(option(&world, 1, SET, ioas, &zero), 0);
-	KTAP_EQUAL(option(&world, 1, GET, ioas, &value), 0);
-	KTAP_EQUAL(value, 0);
-	KTAP_EQUAL(world_map(&world, ioas, USER_PLAIN, 8, BASE), -EINVAL); /* 4 KiB from now on */
-
-	/* 4 KiB leaves only, also where 2 MiB would fit */
-	KTAP_EQUAL(world_map(&world, ioas, USER_PLAIN, PAGE_SIZE_2M, BASE), 0);
-	KTAP_EQUAL(world_bind(&world, 0), 0);
-	KTAP_EQUAL(world_attach(&world, 0, ioas, NULL), 0);
-	struct iommu_domain *domain = world.device[0]->domain;
-	struct iommu_leaf leaf;
-	KTAP_CHECK(domain->ops->lookup(domain, iova(BASE), &leaf) && leaf.bytes == PAGE);
-	KTAP_EQUAL(world_map(&world, ioas, USER_PLAIN, PAGE_SIZE_2M, 2 * BASE), 0);
-	KTAP_CHECK(domain->ops->lookup(domain, iova(2 * BASE), &leaf) && leaf.bytes == PAGE);
-	KTAP_CHECK(world_reaches(&world, 0, 2 * BASE + 511 * PAGE, USER_PLAIN + 511 * PAGE));
-	/* back on: from now on; off again: only before something is mapped */
-	KTAP_EQUAL(option(&world, 1, SET, ioas, &one), 0);
-	KTAP_EQUAL(world_map(&world, ioas, USER_PLAIN, PAGE_SIZE_2M, 3 * BASE), 0);
-	KTAP_CHECK(domain->ops->lookup(domain, iova(3 * BASE), &leaf));
-	KTAP_EQUAL(leaf.bytes, PAGE_SIZE_2M);
-	KTAP_EQUAL(option(&world, 1, SET, ioas, &zero), -EINVAL);
-	KTAP_EQUAL(world_unmap(&world, ioas, 0, MAX, NULL), 0);
-	KTAP_EQUAL(option(&world, 1, SET, ioas, &zero), 0);
-	/* an IOAS with a mapping that is not aligned cannot be turned */
-	uint32_t odd = world_ioas(&world);
-	KTAP_EQUAL(world_map(&world, odd, USER_PLAIN, 8, BASE), 0);
-	KTAP_EQUAL(option(&world, 1, SET, odd, &zero), -EADDRINUSE);
-	world.user.out_fail_at = world.user.outs + 1;
-	KTAP_EQUAL(option(&world, 1, SET, ioas, &one), -EFAULT);
-	KTAP_EQUAL(option(&world, 1, GET, ioas, &value), 0);
-	KTAP_EQUAL(value, 0);
 	world_end(&world);
 }
 
@@ -617,8 +461,6 @@ static const struct ktap_case cases[] = {
 	{"IOAS_UNMAP, with a device", unmap_attached},
 	{"IOAS_COPY", copying},
 	{"IOAS_COPY of every part", copy_sweep},
-	{"IOAS_IOVA_RANGES and IOAS_ALLOW_IOVAS", ranges},
-	{"OPTION", options},
 	{"96 bytes of object memory a mapping", object_memory},
 };
 

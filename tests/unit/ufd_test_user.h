@@ -9,6 +9,7 @@
  *                 physical neighbours
  *   USER_READONLY the first pages, that cannot be pinned or written for writing
  *   USER_CALLS    one page of its own for the structures of calls
+ * Pins are counted with atomic operations, for calls of several threads.
  * Nothing lies between. Physical addresses are host addresses.
  */
 #ifndef TESTS_UNIT_UFD_TEST_USER_H
@@ -25,7 +26,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PAGE          UINT64_C(4096)
+#define PAGE	      UINT64_C(4096)
 #define USER_PAGES    UINT64_C(1024) /* 4 MiB */
 #define USER_BYTES    (USER_PAGES * PAGE)
 #define USER_PLAIN    UINT64_C(0x10000000)
@@ -36,11 +37,11 @@
 struct test_user {
 	uint8_t *block; /* USER_PAGES, then the page of USER_CALLS */
 	uint32_t pins[1024];
-	long pinned;      /* sum of pins */
+	long pinned; /* sum of pins */
 	long pin_calls, unpin_calls;
-	long pin_fail_at; /* the pin call with this number fails with -ENOMEM; 0: none */
+	long pin_fail_at;	/* the pin call with this number fails with -ENOMEM; 0: none */
 	long outs, out_fail_at; /* the same for copy_out, with -EFAULT */
-	bool bad;         /* an unpin of what is not pinned */
+	bool bad;		/* an unpin of what is not pinned */
 };
 
 /** The page of the block behind @p user, or -1. */
@@ -105,7 +106,7 @@ static inline int test_user_copy_out(void *ctx, uint64_t user, const void *kerne
 		void *to;
 	} pointer = {.from = kernel}; /* only read */
 
-	if (++self->outs == self->out_fail_at)
+	if (__atomic_add_fetch(&self->outs, 1, __ATOMIC_RELAXED) == self->out_fail_at)
 		return -EFAULT;
 	return test_user_copy(self, user, pointer.to, bytes, true);
 }
@@ -119,7 +120,7 @@ static inline int test_user_pin(void *ctx, uint64_t user, uint64_t bytes, bool w
 
 	*count = 0;
 	*pinned = 0;
-	if (++self->pin_calls == self->pin_fail_at)
+	if (__atomic_add_fetch(&self->pin_calls, 1, __ATOMIC_RELAXED) == self->pin_fail_at)
 		return -ENOMEM;
 	while (*pinned < bytes) {
 		long page = test_user_page(user + *pinned, &writable);
@@ -135,8 +136,8 @@ static inline int test_user_pin(void *ctx, uint64_t user, uint64_t bytes, bool w
 		} else {
 			break;
 		}
-		self->pins[page]++;
-		self->pinned++;
+		__atomic_add_fetch(&self->pins[page], 1, __ATOMIC_RELAXED);
+		__atomic_add_fetch(&self->pinned, 1, __ATOMIC_RELAXED);
 		*pinned += PAGE;
 	}
 	return *pinned ? 0 : -EFAULT;
@@ -148,17 +149,17 @@ static inline void test_user_unpin(void *ctx, const struct iommu_extent *extents
 	struct test_user *self = ctx;
 
 	(void)dirty;
-	self->unpin_calls++;
+	__atomic_add_fetch(&self->unpin_calls, 1, __ATOMIC_RELAXED);
 	for (size_t i = 0; i < count; i++)
 		for (uint64_t at = 0; at < extents[i].bytes; at += PAGE) {
 			uint64_t page =
 				(extents[i].start.value + at - (uintptr_t)self->block) / PAGE;
-			if (page >= USER_PAGES || !self->pins[page]) {
+			if (page >= USER_PAGES ||
+			    !__atomic_fetch_sub(&self->pins[page], 1, __ATOMIC_RELAXED)) {
 				self->bad = true;
 				return;
 			}
-			self->pins[page]--;
-			self->pinned--;
+			__atomic_sub_fetch(&self->pinned, 1, __ATOMIC_RELAXED);
 		}
 }
 
@@ -177,8 +178,8 @@ struct world {
 	struct iommu core;
 	struct ufd ufd;
 	struct iommu_device *device[2];
-	int fd;        /* /dev/iommu */
-	int cdev[2];   /* of the devices */
+	int fd;		/* /dev/iommu */
+	int cdev[2];	/* of the devices */
 	uint32_t id[2]; /* of the devices, once bound */
 };
 
@@ -252,7 +253,9 @@ static inline int world_destroy(struct world *world, uint32_t id)
 	return call(world, IOMMU_DESTROY, &arguments);
 }
 
-enum { RW = IOMMU_IOAS_MAP_READABLE | IOMMU_IOAS_MAP_WRITEABLE };
+enum {
+	RW = IOMMU_IOAS_MAP_READABLE | IOMMU_IOAS_MAP_WRITEABLE
+};
 
 /** Map at a fixed address, read-write. */
 static inline int world_map(struct world *world, uint32_t ioas, uint64_t user, uint64_t bytes,

@@ -49,7 +49,7 @@ static inline const uint64_t *context(iommu_rid_t rid)
 static inline const uint64_t *pasid_entry(iommu_rid_t rid)
 {
 	const uint64_t *entry = context(rid);
-	KTAP_CHECK(entry && entry[0] & 1);
+	KTAP_CHECK(entry[0] & 1);
 	KTAP_EQUAL(entry[1], 0);
 	const uint64_t *directory = table(entry[0]);
 	KTAP_CHECK(directory[0] & 1);
