@@ -50,7 +50,7 @@ all: kernel lib host ## build the kernel, the library and the hosted programs
 .PHONY: help
 help: ## list what make can do
 	@echo 'Nestor: make TARGET [CC=clang] [CROSS_COMPILE=prefix-] [QEMU=path] [SCENARIO=name] [V=1]'
-	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(filter-out %.d,$(MAKEFILE_LIST))
 
 # ---- a variant: a folder, a compiler, flags, sources --------------------------------
 #

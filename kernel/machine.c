@@ -61,6 +61,23 @@ static void devices_add(struct machine *machine)
 
 /* ---- the core ------------------------------------------------------------------- */
 
+/* The mock unit and two devices behind it are always there, for scenarios that name them. */
+static void mock_init(struct machine *machine)
+{
+	bool failed = iommu_probe(&machine->iommu, &ufd_mock_driver, NULL) < 0;
+	for (unsigned i = 0; i < MACHINE_MOCK_DEVICES && !failed; i++) {
+		struct iommu_device *device;
+		failed = ufd_mock_device_add(&machine->iommu, RID(0, 1 + i, 0), &device) != 0;
+		if (failed)
+			break;
+		mock_engine_init(&machine->mocks[i], &kernel_os, device);
+		if (i)
+			machine->mocks[i - 1].engine.next = &machine->mocks[i].engine;
+	}
+	if (failed)
+		panic("no memory for the mock IOMMU");
+}
+
 static void units_find(struct machine *machine)
 {
 	const struct acpi *acpi = &machine->acpi;
@@ -68,8 +85,7 @@ static void units_find(struct machine *machine)
 
 	if (iommu_init(&machine->iommu, &kernel_os, &options))
 		panic("no memory for the IOMMU core");
-	if (iommu_probe(&machine->iommu, &ufd_mock_driver, NULL) < 0)
-		panic("no memory for the mock IOMMU");
+	mock_init(machine);
 	if (machine->options.vtd_off) {
 		klog(IOMMU_LOG_WARNING, "vtd=off: remapping units are left as firmware has them");
 		return;
@@ -248,6 +264,8 @@ void machine_init(struct machine *machine, const struct boot_info *boot,
 		.ufd = &machine->ufd,
 		.memory = &machine->memory,
 		.engines = machine->engines,
+		.mock_engines = &machine->mocks[0].engine,
+		.mock_by_name = true,
 		.out = console_print(),
 		.machine = machine->units ? "hardware" : "no IOMMU",
 		.ctx = machine,

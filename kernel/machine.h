@@ -13,8 +13,11 @@
 #include "kernel/cmdline.h"
 #include "kernel/pci.h"
 #include "kernel/scn.h"
+#include "kernel/scn_mock.h"
 #include "kernel/user_memory.h"
 #include "ufd/ufd.h"
+
+enum { MACHINE_MOCK_DEVICES = 2 };
 
 struct machine {
 	const struct boot_info *boot;
@@ -28,6 +31,7 @@ struct machine {
 	struct ufd ufd;
 	struct user_memory memory;
 	struct dma_engine *engines;
+	struct mock_engine mocks[MACHINE_MOCK_DEVICES];
 	struct scn_platform platform;
 };
 

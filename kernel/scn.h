@@ -34,6 +34,7 @@ struct scn_platform {
 	/** Engines behind the mock unit (kernel/scn_mock.h). A scenario gets one if it asks
 	 *  for it by name, or if no engine above is behind a unit. */
 	struct dma_engine *mock_engines;
+	bool mock_by_name; /* only if asked for by name: a machine's verdict is never the mock's */
 	struct iommu_print *out;
 	const char *machine;        /* "QEMU q35", "mock": one line says where a run was */
 	void *ctx;                  /* handed to all below */

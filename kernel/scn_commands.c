@@ -91,11 +91,12 @@ const struct scn_command scn_commands[] = {
 	{"passthrough", "DEV on|off", DEVICES,
 	 "Let the device use physical addresses, past iommufd; or take it back.", 0, NULL,
 	 scn_do_passthrough},
-	{"dma", "DEV fetch|store IOVA LEN", DEVICES,
+	{"dma", "DEV fetch|store IOVA [LEN]", DEVICES,
 	 "The device reads memory into itself, or writes what it holds. Memory is checked.\n"
+	 "Without a length: one transfer, of 4K or what the device can.\n"
 	 "Promises ok, or fault REASON (see help faults).",
 	 SCN_TAKES_FAULT, NULL, scn_do_dma},
-	{"move", "DEV from FROM to TO LEN", DEVICES,
+	{"move", "DEV from FROM to TO [LEN]", DEVICES,
 	 "The device reads in one place and writes in another, piece by piece; memory is\n"
 	 "compared. A device that writes data of its own only does that.",
 	 SCN_TAKES_FAULT, NULL, scn_do_move},

@@ -225,7 +225,8 @@ struct dma_engine *scn_engine_next(const struct scn_platform *platform, struct d
 				   bool mocks)
 {
 	struct dma_engine *real = engine_usable(platform->engines);
-	struct dma_engine *mock = mocks || !real ? engine_usable(platform->mock_engines) : NULL;
+	bool usable = mocks || (!real && !platform->mock_by_name);
+	struct dma_engine *mock = usable ? engine_usable(platform->mock_engines) : NULL;
 
 	if (!engine)
 		return real ? real : mock;

@@ -78,7 +78,7 @@ static void random_unreserve(struct ranges_bench *bench)
 static void random_allow(struct ranges_bench *bench)
 {
 	struct universe *universe = &bench->universe;
-	struct iova_range list[5];
+	struct iova_range list[5] = {{0, 0}};
 	bool map[PAGES] = {false}, overlap = false, in_use = false;
 	size_t count = random_below(universe, ARRAY_SIZE(list) + 1);
 
