@@ -16,9 +16,13 @@ EFI_OBJECTS := $(call objects,efi,$(EFI_SOURCES) $(EFI_ASM))
 EFI_APP := build/efi/BOOTX64.EFI
 
 .PHONY: efi
-efi: ## the EFI application (GNU-EFI) with the kernel in it: build/efi/BOOTX64.EFI
-	@tools/need.sh build efi font
-	@$(MAKE) --no-print-directory $(EFI_APP)
+efi: $(EFI_APP) ## the EFI application (GNU-EFI) with the kernel in it: build/efi/BOOTX64.EFI
+
+# Before the first object, and never a reason to build one again.
+.PHONY: need-efi
+need-efi:
+	@tools/need.sh build efi
+build/efi/.flags: | need-efi
 
 # What boots from it has no use for debug information.
 build/efi/nestor.elf: $(KERNEL)
@@ -41,12 +45,14 @@ ISO := build/nestor.iso
 CMDLINE ?= scenario=$(SCENARIO)
 
 .PHONY: iso
-iso: ## one image for CD and USB stick, BIOS and UEFI (CMDLINE=words): build/nestor.iso
-	@tools/need.sh build efi iso font
-	@$(MAKE) --no-print-directory $(ISO)
+iso: $(ISO) ## one image for CD and USB stick, BIOS and UEFI (CMDLINE=words): build/nestor.iso
+
+.PHONY: need-iso
+need-iso:
+	@tools/need.sh iso
 
 build/.iso-cmdline: FORCE
 	@mkdir -p $(@D)
 	@printf '%s\n' '$(CMDLINE)' | cmp -s - $@ || printf '%s\n' '$(CMDLINE)' > $@
-$(ISO): tools/mkiso.sh build/efi/nestor.elf $(EFI_APP) $(SCENARIO_FILES) build/.iso-cmdline
+$(ISO): tools/mkiso.sh build/efi/nestor.elf $(EFI_APP) $(SCENARIO_FILES) build/.iso-cmdline | need-iso
 	$(call quiet,ISO,tools/mkiso.sh build/efi/nestor.elf $(EFI_APP) scenarios '$(CMDLINE)' $@)

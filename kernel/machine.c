@@ -295,19 +295,20 @@ void machine_print(const struct machine *machine, struct iommu_print *to)
 {
 	unsigned groups = 0;
 	for (const struct iommu_group *group = machine->iommu.groups; group; group = group->next)
-		groups++;
+		groups += group->devices && group->devices->desc.segment != UFD_MOCK_SEGMENT;
 	iommu_printf(to, "boot     %s%s%s\n", boot_paths[machine->boot->path],
 		     machine->boot->loader[0] ? ", " : "", machine->boot->loader);
 	iommu_printf(to, "memory   %llu MiB, %llu MiB free\n",
 		     (unsigned long long)kernel_pages.usable_pages >> 8,
 		     (unsigned long long)kernel_pages.free_pages >> 8);
 	if (machine->has_acpi)
-		iommu_printf(to, "cpu      %u in the ACPI tables, 1 in use\n",
-			     machine->acpi.cpu_count);
+		iommu_printf(to, "cpu      1 of %u in use\n", machine->acpi.cpu_count);
 	iommu_printf(to, "pci      %u functions in %u groups\n", machine->pci.count, groups);
 	for (struct iommu_unit *unit = machine->iommu.units; unit; unit = unit->next)
 		if (unit->enabled && unit->segment != UFD_MOCK_SEGMENT)
-			iommu_printf(to, "%-8s taken over; every device is blocked\n", unit->name);
+			iommu_printf(to, "%-8s %s mode, taken over; every device is blocked\n",
+				     unit->name,
+				     unit->mode == IOMMU_MODE_SCALABLE ? "scalable" : "legacy");
 	for (const struct dma_engine *engine = machine->engines; engine; engine = engine->next)
 		iommu_printf(to, "engine   %s at %s, masters DMA on command\n", engine->ops->name,
 			     engine->pci->iommu ? engine->pci->iommu->desc.name : "?");

@@ -12,7 +12,7 @@
 
 enum {
 	FAULT_WAIT_MS = 200, /* for a fault that is promised */
-	CHECK_BYTES = 512,   /* compared at a time */
+	USUAL_BYTES = 4096,  /* of a transfer whose length is left out */
 };
 
 /* Copy what memory holds behind [at, at + bytes) of the device's IOAS. False if a part of
@@ -128,59 +128,71 @@ static bool fault_is_promised(const struct scn_line *line)
 	return false;
 }
 
-/* Can the engine move this length, in as many pieces as it takes? */
-static bool length_check(const struct scn_object *device, uint64_t bytes, struct scn_result *result)
+/* The length in @p slot, or one transfer's. 0 and broken if the engine cannot make it. */
+static uint64_t length_take(struct scn *scn, const struct scn_line *line, unsigned slot,
+			    const struct scn_object *device, struct scn_result *result)
 {
 	const struct dma_engine_ops *ops = device->engine->ops;
+	uint64_t usual = ops->max_bytes < USUAL_BYTES ? ops->max_bytes : USUAL_BYTES;
+	uint64_t bytes = scn_arg_number(scn, line, slot, usual, result);
 
 	if (bytes == 0 || bytes % ops->granule)
 		scn_broken(result, "%s moves multiples of %u bytes", ops->name, ops->granule);
-	return !result->broken;
+	return result->broken ? 0 : bytes;
 }
 
-/* dma DEV fetch|store IOVA LEN: in pieces of the engine's largest transfer. A device that
- * fetched several holds the last; it stores the same from there in every piece. */
+/* The part of a longer transfer that the engine makes next. */
+static uint32_t piece(const struct scn_object *device, uint64_t left)
+{
+	uint32_t most = device->engine->ops->max_bytes;
+	return left < most ? (uint32_t)left : most;
+}
+
+/* dma DEV fetch|store IOVA [LEN]: a device that fetched several pieces holds the last,
+ * and stores the same in every piece. */
 SCN_HANDLER(dma)
 {
 	struct scn_object *device = scn_arg_object(scn, line, 0, result);
 	uint32_t access = line->args[1].choice == 0 ? IOMMU_READ : IOMMU_WRITE;
 	uint64_t at = scn_arg_number(scn, line, 2, 0, result);
-	uint64_t bytes = scn_arg_number(scn, line, 3, 0, result);
+	uint64_t bytes = result->broken ? 0 : length_take(scn, line, 3, device, result);
+	char size[24];
 
-	if (result->broken || !length_check(device, bytes, result))
-		return;
-	uint32_t most = device->engine->ops->max_bytes;
 	result->device = device;
-	for (uint64_t done = 0; done < bytes && !result->faults && !result->broken; done += most)
-		transfer(scn, result, access, at + done,
-			 (uint32_t)(bytes - done < most ? bytes - done : most),
-			 fault_is_promised(line));
+	for (uint64_t done = 0; done < bytes && !result->faults && !result->broken;) {
+		uint32_t part = piece(device, bytes - done);
+		transfer(scn, result, access, at + done, part, fault_is_promised(line));
+		done += part;
+	}
+	if (!result->broken && !result->faults && bytes > device->engine->ops->max_bytes)
+		scn_note(result, "%s in pieces of %u bytes", scn_size_text(bytes, size),
+			 device->engine->ops->max_bytes);
 }
 
-/* move DEV from FROM to TO LEN */
+/* move DEV from FROM to TO [LEN] */
 SCN_HANDLER(move)
 {
 	struct scn_object *device = scn_arg_object(scn, line, 0, result);
 	uint64_t from = scn_arg_number(scn, line, 2, 0, result);
 	uint64_t to = scn_arg_number(scn, line, 4, 0, result);
-	uint64_t bytes = scn_arg_number(scn, line, 5, 0, result);
+	uint64_t bytes = result->broken ? 0 : length_take(scn, line, 5, device, result);
 	bool promised = fault_is_promised(line);
 	char size[24];
 
-	if (result->broken || !length_check(device, bytes, result))
+	if (result->broken)
 		return;
-	const struct dma_engine_ops *ops = device->engine->ops;
+	unsigned abilities = device->engine->ops->abilities;
 	result->device = device;
 	for (uint64_t done = 0; done < bytes && !result->faults && !result->broken;) {
-		uint64_t part = bytes - done < ops->max_bytes ? bytes - done : ops->max_bytes;
-		if (ops->abilities & DMA_CAN_FETCH)
-			transfer(scn, result, IOMMU_READ, from + done, (uint32_t)part,
-				 promised && !(ops->abilities & DMA_CAN_STORE));
+		uint32_t part = piece(device, bytes - done);
+		if (abilities & DMA_CAN_FETCH)
+			transfer(scn, result, IOMMU_READ, from + done, part,
+				 promised && !(abilities & DMA_CAN_STORE));
 		if (!result->faults && !result->broken)
-			transfer(scn, result, IOMMU_WRITE, to + done, (uint32_t)part, promised);
+			transfer(scn, result, IOMMU_WRITE, to + done, part, promised);
 		done += part;
 	}
-	if (!result->faults && ops->abilities & DMA_CAN_COPY && !device->identity)
+	if (!result->faults && abilities & DMA_CAN_COPY && !device->identity)
 		scn_note(result, "%s moved by the device, and compared",
 			 scn_size_text(bytes, size));
 }

@@ -391,7 +391,6 @@ SCN_HANDLER(faults)
 		if (!iommu_fault_get(iommu, at, &fault) ||
 		    (device && fault.device != device->device))
 			continue;
-		iommu_printf(&scn->out.print, "fault %llu: ", (unsigned long long)at);
 		iommu_fault_print(&fault, &scn->out.print);
 	}
 }

@@ -52,7 +52,7 @@ static void do_help(struct shell *shell, const char *argument)
 		     "\n\n\"help COMMAND\" explains one, tab completes, arrows edit and recall.\n"
 		     "Begin: device dev any / ioas space / hwpt parent on space for dev nest-parent /\n"
 		     "buffer data 2M / map space 0x100000 data / attach dev parent /\n"
-		     "dma dev store 0x100000 4K / dma dev store 0x0 4K => fault not-mapped\n"
+		     "dma dev store 0x100000 / dma dev store 0x0 => fault not-mapped\n"
 		     "A line may promise its outcome: => ok, => EBUSY, => fault any. # is a comment.\n");
 }
 

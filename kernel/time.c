@@ -244,7 +244,7 @@ static void report(const struct reference *references, unsigned count,
 		     (unsigned long long)(tsc_hz / 1000000));
 		return;
 	}
-	klog(IOMMU_LOG_INFO, "time: TSC at %llu.%03llu MHz by %s%s%s%s",
+	klog(IOMMU_LOG_DEBUG, "time: TSC at %llu.%03llu MHz by %s%s%s%s",
 	     (unsigned long long)(tsc_hz / 1000000), (unsigned long long)(tsc_hz / 1000 % 1000),
 	     chosen->name, witness ? ", confirmed by " : "", witness ? witness->name : "",
 	     cpu_features.tsc_invariant ? "" : "; the processor does not call it invariant");

@@ -13,7 +13,7 @@
  * they share memory.
  *
  * Memory that a device may still reach, because an IOMMU did not confirm an
- * invalidation, keeps its pins for good: the pages are `stuck`.
+ * invalidation, keeps its pins for good: the pages are stuck.
  */
 #include "ufd/private.h"
 
@@ -26,15 +26,19 @@ struct ufd_runs {
 };
 
 enum {
-	PAGES_WRITABLE = 1 << 0,
-	PAGES_PINNED = 1 << 1, /* the runs below are valid */
-	PAGES_MANY = 1 << 2,   /* `runs` is used, not `start` */
-	PAGES_STUCK = 1 << 3,
+	USER_WRITABLE = 1 << 0, /* in `user`; never changes, as nothing there does */
+	BYTES_PINNED = 1 << 0,	/* in `bytes`: the runs are valid */
+	BYTES_MANY = 1 << 1,	/* `runs` is used, not `start` */
 };
 
+/** In `pins`. */
+#define PINS_STUCK (UINT32_C(1) << 31)
+
+/* Who holds a pin may read `bytes` and the runs without a lock: they change only with
+ * the first pin and the last. */
 struct ufd_pages {
-	uint64_t user;	/* 63:12 the first page, 11:0 PAGES_... */
-	uint64_t count; /* of pages */
+	uint64_t user;	/* 63:12 the first page, 11:0 USER_... */
+	uint64_t bytes; /* 63:12 whole pages, 11:0 BYTES_...; 0: all 2^64, which nobody pins */
 	uint32_t refs;	/* atomic */
 	uint32_t pins;	/* areas that need the pins */
 	union {
@@ -61,14 +65,14 @@ static uint64_t pages_user(const struct ufd_pages *pages)
 
 static uint64_t pages_bytes(const struct ufd_pages *pages)
 {
-	return pages->count << PAGE_SHIFT_4K;
+	return pages->bytes & ~(PAGE_SIZE_4K - 1);
 }
 
 /** The runs of pinned pages; @p one is room for a single one. */
 static const struct iommu_extent *pages_runs(const struct ufd_pages *pages,
 					     struct iommu_extent *one, size_t *count)
 {
-	if (pages->user & PAGES_MANY) {
+	if (pages->bytes & BYTES_MANY) {
 		*count = pages->runs->count;
 		return pages->runs->run;
 	}
@@ -84,8 +88,9 @@ int ufd_pages_new(struct ufd_context *context, uint64_t user, uint64_t bytes, bo
 
 	if (!pages)
 		return -ENOMEM;
-	pages->user = (user & ~(PAGE_SIZE_4K - 1)) | (writable ? PAGES_WRITABLE : 0);
-	pages->count = ((user + (bytes - 1)) >> PAGE_SHIFT_4K) - (user >> PAGE_SHIFT_4K) + 1;
+	uint64_t first = user & ~(PAGE_SIZE_4K - 1);
+	pages->user = first | (writable ? USER_WRITABLE : 0);
+	pages->bytes = ((user + (bytes - 1)) | (PAGE_SIZE_4K - 1)) - first + 1;
 	pages->refs = 1;
 	*out = pages;
 	return 0;
@@ -98,7 +103,7 @@ void ufd_pages_get(struct ufd_pages *pages)
 
 bool ufd_pages_writable(const struct ufd_pages *pages)
 {
-	return pages->user & PAGES_WRITABLE;
+	return pages->user & USER_WRITABLE;
 }
 
 uint64_t ufd_pages_user(const struct ufd_pages *pages, uint64_t start)
@@ -112,7 +117,7 @@ void ufd_pages_put(struct ufd_context *context, struct ufd_pages *pages)
 
 	if (__atomic_sub_fetch(&pages->refs, 1, __ATOMIC_ACQ_REL))
 		return;
-	if (pages->user & PAGES_MANY)
+	if (pages->bytes & BYTES_MANY)
 		ufd_free(ufd, pages->runs, runs_bytes(pages->runs->count));
 	ufd_free(ufd, pages, sizeof(*pages));
 }
@@ -207,13 +212,13 @@ static int pages_pin_all(const struct ufd *ufd, struct ufd_pages *pages)
 			runs->count = found.count;
 			memcpy(runs->run, found.run, found.count * sizeof(*found.run));
 			pages->runs = runs;
-			pages->user |= PAGES_MANY | PAGES_PINNED;
+			pages->bytes |= BYTES_MANY | BYTES_PINNED;
 		} else {
 			error = -ENOMEM;
 		}
 	} else if (!error) {
 		pages->start = found.run[0].start.value;
-		pages->user |= PAGES_PINNED;
+		pages->bytes |= BYTES_PINNED;
 	}
 	if (error && found.count)
 		ufd->memory->unpin(ufd->memory_ctx, found.run, found.count, false);
@@ -227,7 +232,7 @@ static void pages_unpin_all(const struct ufd *ufd, struct ufd_pages *pages)
 	size_t count;
 	const struct iommu_extent *runs = pages_runs(pages, &one, &count);
 
-	if (pages->user & PAGES_STUCK) {
+	if (pages->pins & PINS_STUCK) {
 		iommu_log(ufd->os, IOMMU_LOG_ERROR,
 			  "ufd: user memory %#llx, %#llx bytes: stays pinned for good, for an "
 			  "IOMMU did "
@@ -237,9 +242,9 @@ static void pages_unpin_all(const struct ufd *ufd, struct ufd_pages *pages)
 		return; /* still pinned, and still known to be */
 	}
 	ufd->memory->unpin(ufd->memory_ctx, runs, count, ufd_pages_writable(pages));
-	if (pages->user & PAGES_MANY)
+	if (pages->bytes & BYTES_MANY)
 		ufd_free(ufd, pages->runs, runs_bytes(count));
-	pages->user &= ~(uint64_t)(PAGES_MANY | PAGES_PINNED);
+	pages->bytes &= ~(uint64_t)(BYTES_MANY | BYTES_PINNED);
 }
 
 /** Take pages_lock if other areas may share the pages. */
@@ -263,7 +268,7 @@ int ufd_pages_pin(struct ufd_context *context, struct ufd_pages *pages)
 	bool shared = pages_enter(context, pages);
 	int error = 0;
 
-	if (!(pages->user & PAGES_PINNED))
+	if (!(pages->bytes & BYTES_PINNED))
 		error = pages_pin_all(context->file.ufd, pages);
 	if (!error)
 		pages->pins++;
@@ -276,8 +281,8 @@ void ufd_pages_unpin(struct ufd_context *context, struct ufd_pages *pages, bool 
 	bool shared = pages_enter(context, pages);
 
 	if (!safe)
-		pages->user |= PAGES_STUCK;
-	if (--pages->pins == 0)
+		pages->pins |= PINS_STUCK;
+	if (!(--pages->pins & ~PINS_STUCK))
 		pages_unpin_all(context->file.ufd, pages);
 	pages_leave(context, shared);
 }
@@ -326,7 +331,5 @@ int ufd_pages_map(const struct ufd_pages *pages, uint64_t start, uint64_t bytes,
 			done += error ? 0 : part.bytes;
 		}
 	}
-	if (error && done)
-		(void)iommu_unmap(domain, at, done, gather);
 	return error;
 }

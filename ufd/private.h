@@ -207,7 +207,8 @@ int must_check ufd_pages_pin(struct ufd_context *context, struct ufd_pages *page
  *  unmapped; if not, the pins stay for good. */
 void ufd_pages_unpin(struct ufd_context *context, struct ufd_pages *pages, bool safe);
 /** Map [start, start + bytes) of pinned pages at @p at; @p small: in 4 KiB pages
- *  only. All or nothing; the caller flushes @p gather in any case. */
+ *  only. After a failure a part is mapped: the caller unmaps the range, or frees the
+ *  domain. It flushes @p gather in any case. */
 int must_check ufd_pages_map(const struct ufd_pages *pages, uint64_t start, uint64_t bytes,
 			     struct iommu_domain *domain, iova_t at, uint32_t rights, bool small,
 			     struct iommu_gather *gather);

@@ -289,7 +289,7 @@ int vtd_unit_enable(struct iommu_unit *base)
 	}
 	if (found.shielded) /* off by now: give the ranges back */
 		shield_off(unit, &found);
-	vtd_log(unit, IOMMU_LOG_INFO, "enabled in %s mode, root table at %#llx",
+	vtd_log(unit, IOMMU_LOG_DEBUG, "enabled in %s mode, root table at %#llx",
 		unit->scalable ? "scalable" : "legacy", (unsigned long long)unit->root.value);
 	return 0;
 }

@@ -33,7 +33,9 @@ struct handover {
 
 extern const uint8_t efi_kernel[], efi_kernel_end[];
 void __attribute__((noreturn)) efi_jump(uint64_t root, uint64_t entry, uint64_t info);
+/* GNU-EFI's start calls the first, from release 3.0.18 on the second. */
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system);
+EFI_STATUS _entry(EFI_HANDLE image, EFI_SYSTEM_TABLE *system) __attribute__((alias("efi_main")));
 
 /* ---- services ------------------------------------------------------------------------- */
 

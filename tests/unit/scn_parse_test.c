@@ -114,7 +114,7 @@ static void test_errors(void)
 		{"device d any\ndma d store 0 4K => fault bad\n", "2:27: error: \"bad\" is no fault"},
 		{"device d any\ndma d store 0 4K => fault LGN.\n", "error: \"LGN.\" is no fault"},
 		{"device d any\ndma d stroe 0 4K\n", "2:7: error: \"stroe\" stands where \"fetch|store\""},
-		{"device d any\ndma d store 0\n", "2:15: error: dma needs a length here"},
+		{"device d any\ndma d store\n", "2:13: error: dma needs an address (IOVA) here"},
 		{"device d any\nformat d => secondstage\n", "2:13: error: \"secondstage\" is no outcome"},
 		{"say x => ok\nstep\n", "2:6: error: step needs text here"},
 		{"if mock ioas s\n", "error: \":\" is missing"},

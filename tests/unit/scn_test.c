@@ -93,7 +93,7 @@ static void test_promises(void)
 		{READY "dma dev store 0x200000 4K => fault MOCK.3", "blocked: MOCK.2 0x2"},
 		{READY "dma dev store 0x200000 4K => fault no-write", "blocked: MOCK.2 0x2"},
 		{READY "dma dev store 0x200000 4K => EFAULT", "blocked: MOCK.2 0x2"},
-		{READY "dma dev store 0x100000 65K", "mock moves 64K at a time at most"},
+		{READY "dma dev store 0x100000 68K", "blocked: MOCK.2 0x2"}, /* its second piece */
 		{READY "dma dev store 0x100000 0", "mock moves multiples of 1 bytes"},
 		{READY "page-size 2 0x100000", "object 2 is a "},
 		{READY "page-size dev 0x100000 => 2M", "FAILED, line 6: 4K"},

@@ -298,9 +298,10 @@ static void reserved(void)
 					IOMMU_RESERVED_RELAXABLE),
 		   0);
 	KTAP_EQUAL(world_bind(&world, 0), 0);
-	uint32_t ioas = world_ioas(&world);
+	uint32_t ioas = world_ioas(&world), answer;
 	KTAP_EQUAL(world_map(&world, ioas, USER_PLAIN, 2 * PAGE, BASE - PAGE), 0);
-	KTAP_EQUAL(world_attach(&world, 0, ioas, NULL), -EADDRINUSE);
+	KTAP_EQUAL(world_attach(&world, 0, ioas, &answer), -EADDRINUSE);
+	KTAP_EQUAL(answer, ioas); /* what it was before the call */
 	KTAP_CHECK(!device->group->domain);
 	KTAP_EQUAL(world_info(&world, ioas).users, 0);
 	KTAP_EQUAL(world.user.pinned, 0);

@@ -64,7 +64,7 @@ static void scene_init(struct scene *scene)
 	KTAP_EQUAL(world_map(world, scene->ioas, USER_PLAIN, 8 * PAGE, BASE), 0);
 	KTAP_EQUAL(world_map(world, scene->ioas, USER_SCATTER, 40 * PAGE, BASE + 8 * PAGE), 0);
 	KTAP_EQUAL(world_map(world, scene->other, USER_SCATTER, 80 * PAGE, BASE), 0);
-	KTAP_EQUAL(world_map(world, scene->other, USER_PLAIN, PAGE_SIZE_2M, 4 * BASE), 0);
+	KTAP_EQUAL(world_map(world, scene->other, USER_PLAIN, PAGE_SIZE_2M, BASE + 80 * PAGE), 0);
 	KTAP_EQUAL(world_hwpt(world, world->id[0], scene->ioas, 0, &scene->hwpt), 0);
 	KTAP_EQUAL(world_hwpt(world, world->id[0], scene->ioas, 1, &scene->parent), 0);
 	KTAP_EQUAL(world_attach(world, 0, scene->hwpt, NULL), 0);
@@ -123,7 +123,7 @@ static int run_copy(struct scene *scene)
 static int run_copy_across(struct scene *scene)
 {
 	return world_copy(&scene->world, scene->other, BASE + PAGE, scene->ioas, 32 * BASE,
-			  70 * PAGE, RW);
+			  100 * PAGE, RW);
 }
 
 static int run_allow(struct scene *scene)
