@@ -156,7 +156,7 @@ bool scn_condition_holds(struct scn *scn, const struct scn_condition *condition,
 		break;
 	case SCN_IF_ENGINE:
 		holds = engine_is_there(scn, condition->number);
-		WHAT("a DMA engine that %s", ability_name(condition->number));
+		WHAT("a DMA engine behind an IOMMU that %s", ability_name(condition->number));
 		break;
 	case SCN_IF_PAGE:
 		holds = page_size_works(device, condition->number);

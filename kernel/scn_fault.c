@@ -23,8 +23,9 @@ static const struct fault_class {
 	{"not-mapped", MAPPED_NO, 0, "LGN.2 LGN.3 SSS.2 SGN.6 SGN.7 SFS.2 MOCK.2"},
 	{"no-write", MAPPED_YES, IOMMU_WRITE, "LGN.2 SGN.6 SSS.2 MOCK.5"},
 	{"no-read", MAPPED_YES, IOMMU_READ, "LGN.3 SGN.7 SSS.2 MOCK.4"},
+	/* SPT.1 and SPT.4: what QEMU says of a PASID entry that is not present */
 	{"blocked", MAPPED_ANY, 0,
-	 "LRT.2 LCT.2 RTA.4 SRT.2 SCT.2 SPD.2 SPT.2 SPT.4 LGN.2 LGN.3 SSS.2 MOCK.6"},
+	 "LRT.2 LCT.2 RTA.4 SRT.2 SCT.2 SPD.2 SPT.1 SPT.2 SPT.4 LGN.2 LGN.3 SSS.2 MOCK.6"},
 	{"too-wide", MAPPED_ANY, 0, "LGN.1 SGN.1 SGN.4 SGN.5 MOCK.1"},
 };
 
@@ -80,7 +81,8 @@ static bool class_fits(struct scn *scn, const struct scn_result *result,
 	return class->mapped == MAPPED_ANY || mapped == (class->mapped == MAPPED_YES);
 }
 
-/* The address is one that the device was told to use, or of its own queues. */
+/* The address is one that the device was told to use, or of its own queues (which may
+ * be anywhere, as far as is known here, before it was ever attached). */
 static bool address_fits(const struct scn_result *result, uint64_t address)
 {
 	uint64_t first = result->first & ~(PAGE_SIZE_4K - 1);
@@ -88,6 +90,8 @@ static bool address_fits(const struct scn_result *result, uint64_t address)
 	const struct scn_object *device = result->device;
 
 	if (address >= first && address <= last)
+		return true;
+	if (device->engine->ops->scratch_bytes && !device->attached)
 		return true;
 	return device->scratch && address >= device->scratch_iova &&
 	       address - device->scratch_iova < device->scratch->bytes;

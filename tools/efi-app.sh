@@ -15,8 +15,9 @@ set -eu
 }
 new=$2.new
 trap 'rm -f "$new"' EXIT
-${OBJCOPY:-objcopy} -j .text -j .sdata -j .data -j .dynamic -j .dynsym -j '.rel*' -j '.rela*' \
-	-j .reloc --target=efi-app-x86_64 --subsystem=10 "$1" "$new"
+# (.rodata and .areloc are there from GNU-EFI 3.0.18 on.)
+${OBJCOPY:-objcopy} -j .text -j .sdata -j .data -j .rodata -j .dynamic -j .dynsym -j '.rel*' \
+	-j '.rela*' -j .areloc -j .reloc --target=efi-app-x86_64 --subsystem=10 "$1" "$new"
 
 number() { # number OFFSET: the little-endian 32 bits there
 	od -An -v -tu4 -j "$1" -N 4 "$new" | tr -d ' '

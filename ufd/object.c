@@ -32,6 +32,11 @@ static void unlock_table(const struct ufd_context *context, struct iommu_lock *l
 #define LOCK(context)	lock_table(context, &(context)->table_lock)
 #define UNLOCK(context) unlock_table(context, &(context)->table_lock)
 
+static size_t table_bytes(uint32_t capacity)
+{
+	return capacity * sizeof(struct ufd_object *);
+}
+
 /** Double the table. 0 or -ENOMEM. */
 static int table_grow(struct ufd_context *context)
 {
@@ -40,11 +45,11 @@ static int table_grow(struct ufd_context *context)
 
 	if (capacity > MAX_OBJECTS)
 		return -ENOMEM;
-	struct ufd_object **objects = ufd_alloc(ufd, capacity * sizeof(*objects));
+	struct ufd_object **objects = ufd_alloc(ufd, table_bytes(capacity));
 	if (!objects)
 		return -ENOMEM;
-	memcpy(objects, context->objects, context->capacity * sizeof(*objects));
-	ufd_free(ufd, context->objects, context->capacity * sizeof(*objects));
+	memcpy(objects, context->objects, table_bytes(context->capacity));
+	ufd_free(ufd, context->objects, table_bytes(context->capacity));
 	context->objects = objects;
 	context->capacity = capacity;
 	return 0;
@@ -260,7 +265,7 @@ int ufd_context_new(struct ufd *ufd, struct ufd_context **out)
 	context->file = (struct ufd_file){.ufd = ufd, .kind = UFD_FILE_CONTEXT, .refs = 1};
 	context->capacity = FIRST_CAPACITY;
 	context->lowest_free = 1;
-	context->objects = ufd_alloc(ufd, FIRST_CAPACITY * sizeof(struct ufd_object *));
+	context->objects = ufd_alloc(ufd, table_bytes(FIRST_CAPACITY));
 	if (context->objects) {
 		struct iommu_lock *const locks[] = {&context->device_lock, &context->pages_lock,
 						    &context->table_lock};
@@ -270,7 +275,7 @@ int ufd_context_new(struct ufd *ufd, struct ufd_context **out)
 			return 0;
 		}
 	}
-	ufd_free(ufd, context->objects, FIRST_CAPACITY * sizeof(struct ufd_object *));
+	ufd_free(ufd, context->objects, table_bytes(FIRST_CAPACITY));
 	ufd_free(ufd, context, sizeof(*context));
 	return -ENOMEM;
 }
@@ -295,7 +300,7 @@ void ufd_context_free(struct ufd_context *context)
 	ufd->os->lock_destroy(ufd->os->ctx, &context->device_lock);
 	ufd->os->lock_destroy(ufd->os->ctx, &context->pages_lock);
 	ufd->os->lock_destroy(ufd->os->ctx, &context->table_lock);
-	ufd_free(ufd, context->objects, context->capacity * sizeof(struct ufd_object *));
+	ufd_free(ufd, context->objects, table_bytes(context->capacity));
 	ufd_free(ufd, context, sizeof(*context));
 }
 

@@ -117,7 +117,7 @@ struct ufd_call {
 
 /** Write the structure back, as much of it as the caller has. 0 or -EFAULT. */
 int must_check ufd_respond(const struct ufd_call *call);
-int must_check ufd_context_ioctl(struct ufd_context *context, uint32_t command, uint64_t user);
+int must_check ufd_context_ioctl(struct ufd_context *context, uint32_t number, uint64_t user);
 int must_check ufd_cdev_ioctl(struct ufd_cdev *cdev, uint32_t command, uint64_t user);
 
 /* ---- objects -------------------------------------------------------------------------- */

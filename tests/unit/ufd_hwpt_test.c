@@ -313,6 +313,87 @@ static void dead_hardware(void)
 	world_end_with(&world, 7);
 }
 
+/* ---- a memory provider that is wrong ------------------------------------------------- */
+
+static unsigned lie;
+
+static int lying_pin(void *ctx, uint64_t user, uint64_t bytes, bool write,
+		     struct iommu_extent *extents, size_t capacity, size_t *count, uint64_t *pinned)
+{
+	struct test_user *self = ctx;
+	uint64_t at = (uintptr_t)self->block;
+
+	(void)user;
+	(void)write;
+	*count = 1;
+	*pinned = bytes;
+	extents[0] = (struct iommu_extent){pa(at), bytes};
+	switch (lie) {
+	case 0: /* done, and nothing is pinned */
+		*pinned = 0;
+		break;
+	case 1:
+		*count = 0;
+		break;
+	case 2: /* more than was asked for */
+		*pinned = extents[0].bytes = bytes + PAGE;
+		break;
+	case 3: /* the extents hold less than it says */
+		extents[0].bytes = bytes - PAGE;
+		break;
+	case 4: /* or more */
+		extents[0].bytes = bytes + PAGE;
+		break;
+	case 5:
+		extents[0].start = pa(at + 8);
+		break;
+	case 6:
+		extents[0].bytes = bytes - 8;
+		*pinned = bytes - 8;
+		break;
+	case 7:
+		*count = capacity + 1;
+		break;
+	case 8: /* an extent of nothing */
+		extents[1] = (struct iommu_extent){pa(at), 0};
+		*count = 2;
+		break;
+	default: /* the truth */
+		break;
+	}
+	return 0;
+}
+
+static void nothing_unpinned(void *ctx, const struct iommu_extent *extents, size_t count,
+			     bool dirty)
+{
+	(void)ctx;
+	(void)extents;
+	(void)count;
+	(void)dirty;
+}
+
+static void wrong_provider(void)
+{
+	struct ufd_memory_ops liar = test_user_ops;
+	struct world world;
+
+	liar.pin = lying_pin;
+	liar.unpin = nothing_unpinned;
+	world_init(&world);
+	KTAP_EQUAL(world_bind(&world, 0), 0);
+	uint32_t ioas = world_ioas(&world);
+	KTAP_EQUAL(world_attach(&world, 0, ioas, NULL), 0);
+	world.ufd.memory = &liar;
+	for (lie = 0; lie < 9; lie++)
+		KTAP_EQUAL(world_map(&world, ioas, USER_PLAIN, 4 * PAGE, BASE), -EFAULT);
+	KTAP_EQUAL(world_info(&world, ioas).areas, 0);
+	KTAP_CHECK(world_blocked(&world, 0, BASE));
+	KTAP_EQUAL(world_map(&world, ioas, USER_PLAIN, 4 * PAGE, BASE), 0);
+	KTAP_CHECK(world_reaches(&world, 0, BASE, USER_PLAIN));
+	world_end(&world);
+}
+
 static const struct ktap_case cases[] = {
 	{"HWPT_ALLOC on an IOAS", allocation},
 	{"HWPT_ALLOC on a NEST_PARENT", nesting},
@@ -320,6 +401,7 @@ static const struct ktap_case cases[] = {
 	{"mappings that do not fit the hardware", conflicts},
 	{"GET_HW_INFO", hardware_info},
 	{"an IOMMU that does not answer: memory stays pinned", dead_hardware},
+	{"a memory provider that miscounts is not believed", wrong_provider},
 };
 
 KTAP_MAIN(cases)

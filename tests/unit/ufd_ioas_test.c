@@ -45,19 +45,19 @@ static void structures(void)
 	for (unsigned i = 0; i < ARRAY_SIZE(commands); i++) {
 		uint32_t command = commands[i].command, least = commands[i].least;
 		for (uint32_t bytes = 4; bytes <= 600; bytes++) {
-			uint8_t raw[600] = {0};
-			memcpy(raw, &bytes, 4);
+			uint32_t words[150] = {bytes};
+			uint8_t *raw = (uint8_t *)words;
 			int result = world_call(&world, world.fd, command, raw, bytes);
 			KTAP_EQUAL(result, bytes < least ? -EINVAL : commands[i].zero_result);
 			if (bytes <= commands[i].bytes)
 				continue;
 			/* a byte that is not known, first and last */
-			memset(raw, 0, sizeof(raw));
-			memcpy(raw, &bytes, 4);
+			memset(raw, 0, sizeof(words));
+			words[0] = bytes;
 			raw[commands[i].bytes] = 1;
 			KTAP_EQUAL(world_call(&world, world.fd, command, raw, bytes), -E2BIG);
-			memset(raw, 0, sizeof(raw));
-			memcpy(raw, &bytes, 4);
+			memset(raw, 0, sizeof(words));
+			words[0] = bytes;
 			raw[bytes - 1] = 0x80;
 			KTAP_EQUAL(world_call(&world, world.fd, command, raw, bytes), -E2BIG);
 		}

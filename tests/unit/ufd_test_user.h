@@ -41,7 +41,7 @@ struct test_user {
 	long pin_calls, unpin_calls;
 	long pin_fail_at;	/* the pin call with this number fails with -ENOMEM; 0: none */
 	long outs, out_fail_at; /* the same for copy_out, with -EFAULT */
-	bool bad;		/* an unpin of what is not pinned */
+	bool bad;		/* an unpin of what is not pinned, a copy that wraps around */
 };
 
 /** The page of the block behind @p user, or -1. */
@@ -70,10 +70,13 @@ static inline void *test_user_at(const struct test_user *user, uint64_t address)
 	return page < 0 ? NULL : user->block + (uint64_t)page * PAGE + address % PAGE;
 }
 
-static inline int test_user_copy(const struct test_user *user, uint64_t address, void *kernel,
+static inline int test_user_copy(struct test_user *user, uint64_t address, void *kernel,
 				 size_t bytes, bool out)
 {
 	bool writable;
+
+	if (bytes && address + (bytes - 1) < address)
+		user->bad = true; /* ufd/ promises not to ask */
 
 	for (int pass = 0; pass < 2; pass++) { /* look first: all or nothing */
 		for (size_t done = 0; done < bytes;) {
