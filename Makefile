@@ -187,4 +187,4 @@ print-machine:
 clean: ## remove build/
 	rm -rf build
 
--include $(shell find build -name '*.d' 2>/dev/null)
+-include $(shell find build -path build/qemu-newest -prune -o -type f -name '*.d' -print 2>/dev/null)

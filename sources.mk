@@ -8,10 +8,9 @@ LIB_SOURCES := $(sort $(wildcard iommu/*.c vtd/*.c ufd/*.c))
 LIB_HEADERS := $(sort $(wildcard arch/arch.h arch/x86_64/*.h arch/host/*.h iommu/*.h ufd/ufd.h \
 	ufd/iommufd.h ufd/vfio.h vtd/vtd.h vtd/dmar.h))
 
-# The kernel around the core. EFI_SOURCES is a program of its own.
-EFI_SOURCES := boot/efi_loader.c
+# The kernel around the core. (boot/efi/ is a program of its own: boot/efi.mk)
 KERNEL_SOURCES := $(LIB_SOURCES) $(sort $(wildcard kernel/*.c dev/*.c)) \
-	$(filter-out $(sort $(wildcard boot/efi_*.c)),$(sort $(wildcard boot/*.c)))
+	$(sort $(wildcard boot/*.c))
 KERNEL_ASM := $(sort $(wildcard boot/*.S kernel/*.S arch/x86_64/*.S))
 
 # Parts of the kernel that need no machine: hosted tests and programs use them.

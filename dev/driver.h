@@ -18,7 +18,7 @@ extern const struct dma_engine_ops dma_engine_nvme;
 /** One line to the embedder's log, in front of it the engine's name and address:
  *  "nvme 0000:00:03.0: ...". */
 void engine_log(const struct dma_engine *engine, enum iommu_log_level level, const char *format,
-		...) printf_like(3, 4);
+                ...) printf_like(3, 4);
 
 /** The name of errno number @p error, never NULL. */
 const char *engine_error_name(int error);
@@ -40,7 +40,7 @@ int must_check engine_check(const struct dma_engine *engine, iova_t at, uint32_t
  *  (the device is gone), -EIO at once if one of the bits in @p stop is set, -ETIMEDOUT
  *  after @p timeout_ns. */
 int must_check engine_wait32(const struct dma_engine *engine, uint32_t offset, uint32_t mask,
-			     uint32_t want, uint32_t stop, uint64_t timeout_ns, uint32_t *last);
+                             uint32_t want, uint32_t stop, uint64_t timeout_ns, uint32_t *last);
 
 /** `fetch` of an engine that only stores: -EOPNOTSUPP. */
 int engine_fetch_refuse(struct dma_engine *engine, iova_t from, uint32_t bytes);

@@ -19,7 +19,7 @@ enum {
 	EDU_VENDOR = 0x1234,
 	EDU_DEVICE = 0x11e8,
 
-	EDU_ID = 0x00,	  /* 0xRRrr00ed: major, minor version */
+	EDU_ID = 0x00,    /* 0xRRrr00ed: major, minor version */
 	EDU_CHECK = 0x04, /* reads the inverse of what was written */
 	EDU_SOURCE = 0x80,
 	EDU_TARGET = 0x88,
@@ -45,7 +45,7 @@ static int edu_wait_idle(struct dma_engine *engine)
 	int error = engine_wait32(engine, EDU_COMMAND, EDU_COMMAND_RUN, 0, 0, EDU_TIMEOUT_NS, NULL);
 	if (error == -ETIMEDOUT)
 		engine_log(engine, IOMMU_LOG_ERROR, "transfer not done after %u ms",
-			   (unsigned)(EDU_TIMEOUT_NS / NS_PER_MS));
+		           (unsigned)(EDU_TIMEOUT_NS / NS_PER_MS));
 	else if (error)
 		engine_log(engine, IOMMU_LOG_ERROR, "registers read all ones");
 	return error;
@@ -65,9 +65,9 @@ static int edu_probe(struct dma_engine *engine)
 	uint32_t check = mmio_read32(bar, EDU_CHECK);
 	if ((id & 0xffff) != 0x00ed || check != ~pattern) {
 		engine_log(engine, IOMMU_LOG_ERROR,
-			   "not an edu device: identification %#x, wanted 0x....00ed; inverted "
-			   "%#x, wanted %#x",
-			   id, check, ~pattern);
+		           "not an edu device: identification %#x, wanted 0x....00ed; inverted "
+		           "%#x, wanted %#x",
+		           id, check, ~pattern);
 		return -ENODEV;
 	}
 	/* A transfer of whoever was here before: it must not end in our memory. */
@@ -86,7 +86,7 @@ static void edu_remove(struct dma_engine *engine)
 }
 
 static int edu_transfer(struct dma_engine *engine, uint64_t source, uint64_t target, uint32_t bytes,
-			uint32_t direction)
+                        uint32_t direction)
 {
 	const struct mmio *bar = &engine->bar[0];
 	/* While the run bit is set the device ignores every write. */
@@ -113,7 +113,7 @@ static int edu_store(struct dma_engine *engine, iova_t to, uint32_t bytes)
 {
 	int error = engine_check(engine, to, bytes);
 	return error ? error
-		     : edu_transfer(engine, EDU_BUFFER, to.value, bytes, EDU_COMMAND_TO_MEMORY);
+	             : edu_transfer(engine, EDU_BUFFER, to.value, bytes, EDU_COMMAND_TO_MEMORY);
 }
 
 const struct dma_engine_ops dma_engine_edu = {

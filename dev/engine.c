@@ -23,7 +23,7 @@ enum {
 };
 
 void engine_log(const struct dma_engine *engine, enum iommu_log_level level, const char *format,
-		...)
+                ...)
 {
 	char text[160];
 	va_list args;
@@ -32,7 +32,7 @@ void engine_log(const struct dma_engine *engine, enum iommu_log_level level, con
 	va_end(args);
 	const struct pci_device *pci = engine->pci;
 	iommu_log(engine->os, level, "%s %04x:%02x:%02x.%u: %s", engine->ops->name, pci->segment,
-		  RID_BUS(pci->rid), RID_DEVICE(pci->rid), RID_FUNCTION(pci->rid), text);
+	          RID_BUS(pci->rid), RID_DEVICE(pci->rid), RID_FUNCTION(pci->rid), text);
 }
 
 const char *engine_error_name(int error)
@@ -54,7 +54,7 @@ int engine_map_bar(struct dma_engine *engine, unsigned index, uint64_t least)
 	}
 	if (bar->bytes < least) {
 		engine_log(engine, IOMMU_LOG_ERROR, "BAR %u has %#llx bytes, registers need %#llx",
-			   index, (unsigned long long)bar->bytes, (unsigned long long)least);
+		           index, (unsigned long long)bar->bytes, (unsigned long long)least);
 		return -ENODEV;
 	}
 	struct mmio *window = &engine->bar[index];
@@ -62,7 +62,7 @@ int engine_map_bar(struct dma_engine *engine, unsigned index, uint64_t least)
 	if (error) {
 		*window = (struct mmio){0};
 		engine_log(engine, IOMMU_LOG_ERROR, "BAR %u at %#llx cannot be mapped: %s", index,
-			   (unsigned long long)bar->base, engine_error_name(error));
+		           (unsigned long long)bar->base, engine_error_name(error));
 	}
 	return error;
 }
@@ -84,7 +84,7 @@ int engine_check(const struct dma_engine *engine, iova_t at, uint32_t bytes)
 }
 
 int engine_wait32(const struct dma_engine *engine, uint32_t offset, uint32_t mask, uint32_t want,
-		  uint32_t stop, uint64_t timeout_ns, uint32_t *last)
+                  uint32_t stop, uint64_t timeout_ns, uint32_t *last)
 {
 	const struct iommu_os *os = engine->os;
 	uint64_t start = os->now_ns(os->ctx);
@@ -134,7 +134,7 @@ static const struct dma_engine_ops *ops_find(const struct pci_device *pci)
 }
 
 struct dma_engine *dma_engines_probe(struct pci_bus *bus, const struct iommu_os *os,
-				     struct iommu_print *log)
+                                     struct iommu_print *log)
 {
 	struct dma_engine *first = NULL, **tail = &first;
 	for (struct pci_device *pci = bus->devices; pci; pci = pci->next) {
@@ -154,8 +154,8 @@ struct dma_engine *dma_engines_probe(struct pci_bus *bus, const struct iommu_os 
 		}
 		if (error) {
 			iommu_printf(log, "%s %04x:%02x:%02x.%u: not used: %s\n", ops->name,
-				     pci->segment, RID_BUS(pci->rid), RID_DEVICE(pci->rid),
-				     RID_FUNCTION(pci->rid), engine_error_name(error));
+			             pci->segment, RID_BUS(pci->rid), RID_DEVICE(pci->rid),
+			             RID_FUNCTION(pci->rid), engine_error_name(error));
 			continue;
 		}
 		*tail = engine;

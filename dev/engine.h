@@ -28,8 +28,8 @@ enum {
 struct dma_engine_ops {
 	const char *name; /* "edu" */
 	unsigned abilities;
-	uint32_t max_bytes;      /* of one transfer */
-	uint32_t granule;        /* length and address are multiples of it */
+	uint32_t max_bytes; /* of one transfer */
+	uint32_t granule;   /* length and address are multiples of it */
 	bool (*match)(const struct pci_device *pci);
 	/** Bring the device up: reset, map BARs, bus mastering on. Needs no DMA of its
 	 *  own, or only to memory that @p engine->scratch maps (see setup). */
@@ -64,7 +64,7 @@ extern const struct dma_engine_ops *const dma_engine_table[];
 /** Find and probe engines among @p bus's devices; returns the list (possibly NULL).
  *  An engine whose probe fails is reported to @p log and left out. */
 struct dma_engine *dma_engines_probe(struct pci_bus *bus, const struct iommu_os *os,
-				     struct iommu_print *log);
+                                     struct iommu_print *log);
 void dma_engines_remove(struct dma_engine *engines);
 
 #endif

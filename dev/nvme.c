@@ -36,20 +36,20 @@ enum {
 	NVME_MAX_DOORBELLS = 2 * (4 << 15),
 };
 
-#define CAP_TO	   FIELD(31, 24)
+#define CAP_TO     FIELD(31, 24)
 #define CAP_DSTRD  FIELD(35, 32)
-#define CAP_CSS	   FIELD(44, 37)
+#define CAP_CSS    FIELD(44, 37)
 #define CAP_MPSMIN FIELD(51, 48)
 #define CAP_CRWMS  BIT64(59)
 #define CRTO_CRWMT FIELD(15, 0)
 
-#define CSS_NVM	   BIT64(0)
+#define CSS_NVM    BIT64(0)
 #define CSS_MANY   BIT64(6)
 #define CSS_ADMIN  BIT64(7)
 
-#define CC_EN	   BIT64(0)
-#define CC_CSS	   FIELD(6, 4)
-#define CC_SHN	   FIELD(15, 14)
+#define CC_EN      BIT64(0)
+#define CC_CSS     FIELD(6, 4)
+#define CC_SHN     FIELD(15, 14)
 #define CC_IOSQES  FIELD(19, 16)
 #define CC_IOCQES  FIELD(23, 20)
 
@@ -57,7 +57,7 @@ enum {
 #define CSTS_CFS   BIT64(1)
 #define CSTS_SHST  FIELD(3, 2)
 
-#define CQE_CID	   FIELD(15, 0)
+#define CQE_CID    FIELD(15, 0)
 #define CQE_PHASE  BIT64(16)
 #define CQE_STATUS FIELD(31, 17)
 
@@ -73,15 +73,15 @@ enum {
 	COMMAND_INTERRUPT_OFF = 1 << 10,
 };
 
-#define TIMEOUT_UNIT_NS	    (500 * NS_PER_MS)
+#define TIMEOUT_UNIT_NS     (500 * NS_PER_MS)
 #define COMMAND_TIMEOUT_NS  (5000 * NS_PER_MS)
 #define SHUTDOWN_TIMEOUT_NS (10000 * NS_PER_MS)
 
 struct nvme {
 	uint32_t stride;     /* bytes between doorbells */
-	uint32_t css;	     /* value for CC.CSS */
+	uint32_t css;        /* value for CC.CSS */
 	uint64_t timeout_ns; /* for CSTS.RDY to follow CC.EN */
-	bool ready;	     /* queues are set up and the controller runs */
+	bool ready;          /* queues are set up and the controller runs */
 	volatile uint32_t *sq, *cq;
 	uint32_t tail, head;
 	uint32_t phase; /* of the next completion: 1 in the first round */
@@ -95,17 +95,17 @@ static bool nvme_match(const struct pci_device *pci)
 }
 
 static int nvme_wait_status(struct dma_engine *engine, uint64_t mask, uint64_t want, uint64_t stop,
-			    uint64_t timeout_ns, const char *what)
+                            uint64_t timeout_ns, const char *what)
 {
 	uint32_t csts = 0;
 	int error = engine_wait32(engine, NVME_CSTS, (uint32_t)mask, (uint32_t)want, (uint32_t)stop,
-				  timeout_ns, &csts);
+	                          timeout_ns, &csts);
 	if (error == -EIO)
 		engine_log(engine, IOMMU_LOG_ERROR, "%s: the controller stopped: CSTS is %#x", what,
-			   csts);
+		           csts);
 	else if (error == -ETIMEDOUT)
 		engine_log(engine, IOMMU_LOG_ERROR, "%s: CSTS is %#x after %u ms", what, csts,
-			   (unsigned)(timeout_ns / NS_PER_MS));
+		           (unsigned)(timeout_ns / NS_PER_MS));
 	else if (error)
 		engine_log(engine, IOMMU_LOG_ERROR, "%s: registers read all ones", what);
 	return error;
@@ -146,8 +146,8 @@ static int nvme_read_capabilities(struct dma_engine *engine)
 	}
 	if (field_get(CAP_MPSMIN, cap)) {
 		engine_log(engine, IOMMU_LOG_ERROR,
-			   "the smallest page is 2^%u bytes (CAP.MPSMIN), wanted 2^12",
-			   12 + (unsigned)field_get(CAP_MPSMIN, cap));
+		           "the smallest page is 2^%u bytes (CAP.MPSMIN), wanted 2^12",
+		           12 + (unsigned)field_get(CAP_MPSMIN, cap));
 		return -EOPNOTSUPP;
 	}
 	uint64_t css = field_get(CAP_CSS, cap);
@@ -159,14 +159,14 @@ static int nvme_read_capabilities(struct dma_engine *engine)
 		nvme->css = 7;
 	else {
 		engine_log(engine, IOMMU_LOG_ERROR, "no command set that is known: CAP.CSS is %#x",
-			   (unsigned)css);
+		           (unsigned)css);
 		return -EOPNOTSUPP;
 	}
 	nvme->stride = 4u << field_get(CAP_DSTRD, cap);
 	uint64_t needed = NVME_DOORBELLS + 2 * (uint64_t)nvme->stride;
 	if (engine->bar[0].bytes < needed) {
 		engine_log(engine, IOMMU_LOG_ERROR, "BAR 0 has %#llx bytes, doorbells need %#llx",
-			   (unsigned long long)engine->bar[0].bytes, (unsigned long long)needed);
+		           (unsigned long long)engine->bar[0].bytes, (unsigned long long)needed);
 		return -ENODEV;
 	}
 	/* CAP.TO tops out at 127.5 s; slower controllers say so in CRTO. */
@@ -216,7 +216,7 @@ static void nvme_remove(struct dma_engine *engine)
 		uint32_t cc = mmio_read32(bar, NVME_CC);
 		mmio_write32(bar, NVME_CC, (uint32_t)field_set(cc, CC_SHN, 1));
 		int error = nvme_wait_status(engine, CSTS_SHST, field_put(CSTS_SHST, 2), CSTS_CFS,
-					     SHUTDOWN_TIMEOUT_NS, "shutdown");
+		                             SHUTDOWN_TIMEOUT_NS, "shutdown");
 		(void)error; /* logged; the reset below happens all the same */
 	}
 	int error = nvme_disable(engine);
@@ -254,12 +254,12 @@ static int nvme_complete(struct dma_engine *engine)
 		}
 		if (csts & CSTS_CFS) {
 			engine_log(engine, IOMMU_LOG_ERROR,
-				   "controller stopped (CSTS.CFS): it cannot reach its queues?");
+			           "controller stopped (CSTS.CFS): it cannot reach its queues?");
 			return nvme_give_up(engine, -EIO);
 		}
 		if (late && (uint32_t)field_get(CQE_PHASE, entry[3]) != nvme->phase) {
 			engine_log(engine, IOMMU_LOG_ERROR, "Identify not done after %u ms",
-				   (unsigned)(COMMAND_TIMEOUT_NS / NS_PER_MS));
+			           (unsigned)(COMMAND_TIMEOUT_NS / NS_PER_MS));
 			return nvme_give_up(engine, -ETIMEDOUT);
 		}
 		os->relax(os->ctx);
@@ -273,12 +273,12 @@ static int nvme_complete(struct dma_engine *engine)
 	mmio_write32(bar, NVME_DOORBELLS + nvme->stride, nvme->head);
 	if (field_get(CQE_CID, last) != nvme->command_id) {
 		engine_log(engine, IOMMU_LOG_ERROR, "completion of command %u, wanted %u",
-			   (unsigned)field_get(CQE_CID, last), nvme->command_id);
+		           (unsigned)field_get(CQE_CID, last), nvme->command_id);
 		return nvme_give_up(engine, -EIO);
 	}
 	if (field_get(CQE_STATUS, last)) {
 		engine_log(engine, IOMMU_LOG_INFO, "Identify ended with status %#x",
-			   (unsigned)field_get(CQE_STATUS, last));
+		           (unsigned)field_get(CQE_STATUS, last));
 		return -EIO;
 	}
 	return 0;
@@ -316,7 +316,7 @@ static int nvme_start(struct dma_engine *engine, iova_t scratch_iova)
 	nvme->phase = 1;
 	arch_barrier(); /* the emptied completion queue comes before the device looks */
 	uint64_t cc = CC_EN | field_put(CC_CSS, nvme->css) | field_put(CC_IOSQES, 6) |
-		      field_put(CC_IOCQES, 4);
+	              field_put(CC_IOCQES, 4);
 	mmio_write32(bar, NVME_CC, (uint32_t)cc);
 	return nvme_wait_status(engine, CSTS_RDY, CSTS_RDY, CSTS_CFS, nvme->timeout_ns, "enable");
 }
@@ -345,8 +345,8 @@ static int nvme_setup(struct dma_engine *engine, iova_t scratch_iova, void *scra
 	unsigned vendor = nvme->reference[0] | (unsigned)nvme->reference[1] << 8;
 	if (vendor != engine->pci->vendor) {
 		engine_log(engine, IOMMU_LOG_ERROR,
-			   "Identify is done, but memory has vendor %#x, wanted %#x", vendor,
-			   engine->pci->vendor);
+		           "Identify is done, but memory has vendor %#x, wanted %#x", vendor,
+		           engine->pci->vendor);
 		return nvme_give_up(engine, -EIO);
 	}
 	nvme->ready = true;

@@ -28,12 +28,12 @@ enum {
 	TESTDEV_BYTES = 0x24,
 };
 
-#define TESTDEV_RESULT_OK	UINT32_C(0)
-#define TESTDEV_RESULT_BUSY	UINT32_C(0xfffffffe)
-#define TESTDEV_RESULT_BLOCKED	UINT32_C(0xdead0002) /* the write was refused */
-#define TESTDEV_RESULT_UNREAD	UINT32_C(0xdead0003) /* written; not read back */
+#define TESTDEV_RESULT_OK       UINT32_C(0)
+#define TESTDEV_RESULT_BUSY     UINT32_C(0xfffffffe)
+#define TESTDEV_RESULT_BLOCKED  UINT32_C(0xdead0002) /* the write was refused */
+#define TESTDEV_RESULT_UNREAD   UINT32_C(0xdead0003) /* written; not read back */
 #define TESTDEV_RESULT_MISMATCH UINT32_C(0xdead0004) /* written; read back otherwise */
-#define TESTDEV_WORD		UINT32_C(0x12345678)
+#define TESTDEV_WORD            UINT32_C(0x12345678)
 
 static bool testdev_match(const struct pci_device *pci)
 {
@@ -61,9 +61,9 @@ static int testdev_probe(struct dma_engine *engine)
 	uint32_t result = mmio_read32(bar, TESTDEV_RESULT);
 	if (low != pattern || high != ~pattern || result == TESTDEV_RESULT_BUSY) {
 		engine_log(engine, IOMMU_LOG_ERROR,
-			   "not an iommu-testdev: address reads %#x%08x, wanted %#x%08x; result "
-			   "%#x",
-			   high, low, ~pattern, pattern, result);
+		           "not an iommu-testdev: address reads %#x%08x, wanted %#x%08x; result "
+		           "%#x",
+		           high, low, ~pattern, pattern, result);
 		return -ENODEV;
 	}
 	pci_master(engine->pci, true);

@@ -20,7 +20,11 @@
 #include "host/platform.h"
 #include "kernel/shell.h"
 
-enum { STATUS_PASSED, STATUS_FAILED, STATUS_USAGE };
+enum {
+	STATUS_PASSED,
+	STATUS_FAILED,
+	STATUS_USAGE
+};
 
 static const char usage[] =
 	"usage: nestor [-v] FILE.scn...   run scenarios on the mock IOMMU, report in KTAP\n"
@@ -69,8 +73,7 @@ static int scenarios_run(struct host_platform *host, char **paths, int count)
 		if (!programs[i])
 			status = STATUS_USAGE;
 	}
-	if (status == STATUS_PASSED &&
-	    scn_run(&host->scn, programs, (size_t)count) == SCN_FAILED)
+	if (status == STATUS_PASSED && scn_run(&host->scn, programs, (size_t)count) == SCN_FAILED)
 		status = STATUS_FAILED;
 	for (int i = 0; i < count; i++)
 		scn_program_free(programs[i]);
@@ -157,7 +160,8 @@ int main(int argc, char **argv)
 		}
 	}
 	if (first == argc && !want_shell && !isatty(STDIN_FILENO)) {
-		fprintf(stderr, "nestor: no scenario, and standard input is no terminal\n%s", usage);
+		fprintf(stderr, "nestor: no scenario, and standard input is no terminal\n%s",
+			usage);
 		return STATUS_USAGE;
 	}
 	if (host_platform_init(&host) != 0)

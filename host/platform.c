@@ -131,7 +131,7 @@ static void log_hook(void *ctx, enum iommu_log_level level, const char *line)
 	const struct host_platform *host = ctx;
 	if (level <= IOMMU_LOG_WARNING || host->verbose)
 		printf("# %s%s\n",
-		       level == IOMMU_LOG_ERROR     ? "error: "
+		       level == IOMMU_LOG_ERROR	    ? "error: "
 		       : level == IOMMU_LOG_WARNING ? "warning: "
 						    : "",
 		       line);
@@ -348,7 +348,8 @@ static int mock_init(struct host_platform *host)
 	if (units < 0)
 		return units;
 	for (unsigned i = 0; i < HOST_MOCK_DEVICES; i++) {
-		int error = ufd_mock_device_add(&host->core, (iommu_rid_t)RID(0, 1 + i, 0), &device);
+		int error =
+			ufd_mock_device_add(&host->core, (iommu_rid_t)RID(0, 1 + i, 0), &device);
 		if (error)
 			return error;
 		mock_engine_init(&host->mocks[i], &host->os, device);
@@ -380,45 +381,48 @@ int host_platform_init(struct host_platform *host)
 {
 	*host = (struct host_platform){
 		.verbose = host->verbose,
-		.os = {
-			.ctx = host,
-			.page_alloc = page_alloc_hook,
-			.page_free = page_free_hook,
-			.alloc = alloc_hook,
-			.free = free_hook,
-			.lock_init = lock_init_hook,
-			.lock_destroy = lock_destroy_hook,
-			.lock = lock_hook,
-			.unlock = unlock_hook,
-			.now_ns = now_ns_hook,
-			.relax = relax_hook,
-			.mmio_map = mmio_map_hook,
-			.mmio_unmap = mmio_unmap_hook,
-			.log = log_hook,
-		},
-		.backing = {
-			.ctx = host,
-			.alloc = run_alloc,
-			.free = run_free,
-			.pin = run_pin,
-			.unpin = run_unpin,
-			.max_order = 18,
-		},
+		.os =
+			{
+				.ctx = host,
+				.page_alloc = page_alloc_hook,
+				.page_free = page_free_hook,
+				.alloc = alloc_hook,
+				.free = free_hook,
+				.lock_init = lock_init_hook,
+				.lock_destroy = lock_destroy_hook,
+				.lock = lock_hook,
+				.unlock = unlock_hook,
+				.now_ns = now_ns_hook,
+				.relax = relax_hook,
+				.mmio_map = mmio_map_hook,
+				.mmio_unmap = mmio_unmap_hook,
+				.log = log_hook,
+			},
+		.backing =
+			{
+				.ctx = host,
+				.alloc = run_alloc,
+				.free = run_free,
+				.pin = run_pin,
+				.unpin = run_unpin,
+				.max_order = 18,
+			},
 		.out = {.write = out_write},
-		.scn = {
-			.iommu = &host->core,
-			.ufd = &host->ufd,
-			.memory = &host->memory,
-			.mock_engines = &host->mocks[0].engine,
-			.out = &host->out,
-			.machine = "this process (no hardware: mock)",
-			.ctx = host,
-			.now_ns = now_ns_hook,
-			.wait = wait_hook,
-			.show_memory = show_memory,
-			.file = file_hook,
-			.file_name = file_name_hook,
-		},
+		.scn =
+			{
+				.iommu = &host->core,
+				.ufd = &host->ufd,
+				.memory = &host->memory,
+				.mock_engines = &host->mocks[0].engine,
+				.out = &host->out,
+				.machine = "this process (no hardware: mock)",
+				.ctx = host,
+				.now_ns = now_ns_hook,
+				.wait = wait_hook,
+				.show_memory = show_memory,
+				.file = file_hook,
+				.file_name = file_name_hook,
+			},
 	};
 	int error = parts_init(host);
 	if (error) {

@@ -12,7 +12,9 @@
 #include "kernel/user_memory.h"
 #include "ufd/ufd.h"
 
-enum { HOST_MOCK_DEVICES = 2 };
+enum {
+	HOST_MOCK_DEVICES = 2
+};
 
 struct host_run; /* private: a run of user memory */
 
@@ -29,10 +31,10 @@ struct host_platform {
 	long pages, objects, locks;
 	struct host_run *runs; /* sorted by address */
 	size_t run_count, run_capacity;
-	char *file;            /* the text of the last scenario that was asked for */
-	char **names;          /* of the scenarios in ./scenarios */
+	char *file;   /* the text of the last scenario that was asked for */
+	char **names; /* of the scenarios in ./scenarios */
 	size_t name_count;
-	bool verbose;          /* log lines below warnings are printed too */
+	bool verbose; /* log lines below warnings are printed too */
 };
 
 /** Bring everything up. 0, or a negative errno after a line on standard error. */

@@ -48,7 +48,7 @@ void iommu_exit(struct iommu *iommu)
 }
 
 int iommu_probe(struct iommu *iommu, const struct iommu_driver *driver,
-		const struct iommu_firmware *firmware)
+                const struct iommu_firmware *firmware)
 {
 	return driver->probe(iommu, firmware);
 }
@@ -91,7 +91,7 @@ int iommu_enable(struct iommu *iommu)
 		if (error) {
 			const char *name = iommu_errno_name(error);
 			iommu_log(iommu->os, IOMMU_LOG_ERROR, "%s: not enabled: %s", unit->name,
-				  name ? name : "unknown error");
+			          name ? name : "unknown error");
 			break;
 		}
 		unit->enabled = true;

@@ -11,7 +11,7 @@
 #define MSI_LAST  UINT64_C(0xfeefffff)
 
 int iommu_device_reserve(struct iommu_device *device, iova_t first, iova_t last,
-			 enum iommu_reserved_kind kind)
+                         enum iommu_reserved_kind kind)
 {
 	const struct iommu_os *os = device->iommu->os;
 	struct iommu_reserved **end = &device->reserved;
@@ -56,7 +56,7 @@ static struct iommu_unit *unit_of(struct iommu *iommu, const struct iommu_device
 }
 
 struct iommu_device *iommu_device_find_locked(struct iommu *iommu, uint16_t segment,
-					      iommu_rid_t rid)
+                                              iommu_rid_t rid)
 {
 	struct iommu_device *alias = NULL;
 
@@ -101,7 +101,7 @@ static int device_join(struct iommu_device *device)
 }
 
 static int device_add_locked(struct iommu *iommu, const struct iommu_device_desc *desc,
-			     struct iommu_device **out)
+                             struct iommu_device **out)
 {
 	const struct iommu_os *os = iommu->os;
 	struct iommu_device *known = iommu_device_find_locked(iommu, desc->segment, desc->rid);
@@ -138,7 +138,7 @@ static bool name_ends(const struct iommu_device_desc *desc)
 }
 
 int iommu_device_add(struct iommu *iommu, const struct iommu_device_desc *desc,
-		     struct iommu_device **out)
+                     struct iommu_device **out)
 {
 	if (desc->hop_count > IOMMU_MAX_HOPS || desc->alias_count > IOMMU_MAX_ALIASES ||
 	    desc->ats_queue_depth > 32 || !name_ends(desc))

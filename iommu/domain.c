@@ -13,13 +13,13 @@
 
 #define ALL_FLAGS                                                                                  \
 	((uint32_t)(IOMMU_ALLOC_NEST_PARENT | IOMMU_ALLOC_DIRTY_TRACKING |                         \
-		    IOMMU_ALLOC_FAULT_ID_VALID | IOMMU_ALLOC_PASID))
+	            IOMMU_ALLOC_FAULT_ID_VALID | IOMMU_ALLOC_PASID))
 /* A nested domain's parent does the dirty tracking, and nesting goes one deep. */
 #define PAGING_FLAGS ((uint32_t)(IOMMU_ALLOC_NEST_PARENT | IOMMU_ALLOC_DIRTY_TRACKING))
 
 /** Can a domain for @p device be nested on @p parent? 0, -EOPNOTSUPP, -EINVAL. */
 static int parent_fits(const struct iommu_device *device, uint32_t flags,
-		       const struct iommu_domain *parent, const struct iommu_user_data *data)
+                       const struct iommu_domain *parent, const struct iommu_user_data *data)
 {
 	if (flags & PAGING_FLAGS || !data || !data->bytes)
 		return -EOPNOTSUPP;
@@ -28,9 +28,9 @@ static int parent_fits(const struct iommu_device *device, uint32_t flags,
 		return -EINVAL;
 	if (parent->not_nestable) {
 		iommu_log(device->iommu->os, IOMMU_LOG_ERROR,
-			  "%s: no nested domain: the parent was granted for experiments, %s cannot "
-			  "nest",
-			  device->desc.name, device->unit->name);
+		          "%s: no nested domain: the parent was granted for experiments, %s cannot "
+		          "nest",
+		          device->desc.name, device->unit->name);
 		return -EOPNOTSUPP;
 	}
 	return 0;
@@ -38,7 +38,7 @@ static int parent_fits(const struct iommu_device *device, uint32_t flags,
 
 /** Did the driver make what it was asked for? */
 static bool domain_is_as_asked(const struct iommu_domain *domain, uint32_t flags,
-			       const struct iommu_domain *parent)
+                               const struct iommu_domain *parent)
 {
 	if (parent)
 		return domain->stage == IOMMU_STAGE_NESTED;
@@ -48,8 +48,8 @@ static bool domain_is_as_asked(const struct iommu_domain *domain, uint32_t flags
 }
 
 static int domain_alloc_locked(struct iommu_device *device, uint32_t flags,
-			       struct iommu_domain *parent, const struct iommu_user_data *data,
-			       struct iommu_domain **out)
+                               struct iommu_domain *parent, const struct iommu_user_data *data,
+                               struct iommu_domain **out)
 {
 	struct iommu_domain *domain = NULL;
 	int error;
@@ -71,8 +71,8 @@ static int domain_alloc_locked(struct iommu_device *device, uint32_t flags,
 	domain->attachments = 0;
 	if (!domain_is_as_asked(domain, flags, parent)) {
 		iommu_log(device->iommu->os, IOMMU_LOG_ERROR,
-			  "%s: the driver answered domain_alloc_user flags %#x with \"%s\"",
-			  device->unit->name, flags, domain->format);
+		          "%s: the driver answered domain_alloc_user flags %#x with \"%s\"",
+		          device->unit->name, flags, domain->format);
 		domain->ops->free(domain);
 		return -EOPNOTSUPP;
 	}
@@ -83,8 +83,8 @@ static int domain_alloc_locked(struct iommu_device *device, uint32_t flags,
 }
 
 int iommu_domain_alloc_user(struct iommu_device *device, uint32_t flags,
-			    struct iommu_domain *parent, const struct iommu_user_data *data,
-			    struct iommu_domain **out)
+                            struct iommu_domain *parent, const struct iommu_user_data *data,
+                            struct iommu_domain **out)
 {
 	if (flags & ~ALL_FLAGS)
 		return -EOPNOTSUPP;
@@ -132,7 +132,7 @@ int iommu_domain_free(struct iommu_domain *domain)
 }
 
 int iommu_user_data_copy(const struct iommu_user_data *data, uint32_t type, void *out, size_t known,
-			 size_t least)
+                         size_t least)
 {
 	if (!data || data->type != type || data->bytes < least)
 		return -EINVAL;
@@ -163,16 +163,16 @@ int iommu_flush(struct iommu_gather *gather)
 		iommu_gather_release(gather);
 	else if (gather->page_count)
 		iommu_log(domain->iommu->os, IOMMU_LOG_ERROR,
-			  "%s: %llu table pages are lost: the unit did not confirm their "
-			  "invalidation",
-			  domain->unit->name, (unsigned long long)gather->page_count);
+		          "%s: %llu table pages are lost: the unit did not confirm their "
+		          "invalidation",
+		          domain->unit->name, (unsigned long long)gather->page_count);
 	iommu_gather_init(gather, domain);
 	return error;
 }
 
 /** The extents' length, from @p start on, must fit @p domain. 0 or -EINVAL. */
 static int extents_fit(const struct iommu_domain *domain, iova_t start,
-		       const struct iommu_extent *extents, size_t count)
+                       const struct iommu_extent *extents, size_t count)
 {
 	uint64_t smallest = domain->page_sizes & -domain->page_sizes;
 	uint64_t bytes = 0;
@@ -189,12 +189,12 @@ static int extents_fit(const struct iommu_domain *domain, iova_t start,
 	}
 	uint64_t last = start.value + bytes - 1;
 	return last < start.value || start.value < domain->first.value || last > domain->last.value
-		       ? -EINVAL
-		       : 0;
+	               ? -EINVAL
+	               : 0;
 }
 
 int iommu_map(struct iommu_domain *domain, iova_t start, const struct iommu_extent *extents,
-	      size_t count, uint32_t rights, struct iommu_gather *gather)
+              size_t count, uint32_t rights, struct iommu_gather *gather)
 {
 	uint64_t done = 0;
 	int error = extents_fit(domain, start, extents, count);
@@ -206,7 +206,7 @@ int iommu_map(struct iommu_domain *domain, iova_t start, const struct iommu_exte
 		while (i < count && extents[i].start.value == memory.value + bytes)
 			bytes += extents[i++].bytes;
 		error = domain->ops->map(domain, iova_add(start, done), memory, bytes, rights,
-					 gather);
+		                         gather);
 		if (!error)
 			done += bytes;
 	}
@@ -216,7 +216,7 @@ int iommu_map(struct iommu_domain *domain, iova_t start, const struct iommu_exte
 }
 
 uint64_t iommu_unmap(struct iommu_domain *domain, iova_t start, uint64_t bytes,
-		     struct iommu_gather *gather)
+                     struct iommu_gather *gather)
 {
 	if (!domain->ops->unmap || !bytes || start.value + bytes - 1 < start.value)
 		return 0;

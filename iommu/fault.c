@@ -12,8 +12,8 @@ void iommu_report_fault(struct iommu *iommu, struct iommu_fault *fault)
 {
 	iommu_fault_lock(iommu);
 	fault->device = fault->unit
-				? iommu_device_find_locked(iommu, fault->unit->segment, fault->rid)
-				: NULL;
+	                        ? iommu_device_find_locked(iommu, fault->unit->segment, fault->rid)
+	                        : NULL;
 	fault->sequence = ++iommu->fault_count;
 	iommu->faults[(fault->sequence - 1) % IOMMU_FAULT_LOG] = *fault;
 	if (fault->device)
@@ -84,7 +84,7 @@ static void print_walk(const struct iommu_fault *fault, struct iommu_print *to)
 		return;
 	}
 	unit->ops->walk(unit, fault->rid, fault->has_pasid ? fault->pasid : IOMMU_NO_PASID,
-			fault->address, fault->access, walk);
+	                fault->address, fault->access, walk);
 	iommu_walk_print(walk, to, "  ");
 	os->free(os->ctx, walk, sizeof(*walk));
 }
@@ -95,7 +95,7 @@ void iommu_fault_print(const struct iommu_fault *fault, struct iommu_print *to)
 	if (fault->unit)
 		iommu_printf(to, "%s: %04x:", fault->unit->name, fault->unit->segment);
 	iommu_printf(to, "%02x:%02x.%x", RID_BUS(fault->rid), RID_DEVICE(fault->rid),
-		     RID_FUNCTION(fault->rid));
+	             RID_FUNCTION(fault->rid));
 	if (fault->device)
 		iommu_printf(to, " (%s)", fault->device->desc.name);
 	else
@@ -104,12 +104,12 @@ void iommu_fault_print(const struct iommu_fault *fault, struct iommu_print *to)
 		iommu_printf(to, " PASID %#x", fault->pasid);
 	if (fault->interrupt)
 		iommu_printf(to, " interrupt request, index %#llx",
-			     (unsigned long long)fault->address.value);
+		             (unsigned long long)fault->address.value);
 	else
 		iommu_printf(to, " %s%s at %#llx", fault->access & IOMMU_PRIV ? "privileged " : "",
-			     access_text(fault->access), (unsigned long long)fault->address.value);
+		             access_text(fault->access), (unsigned long long)fault->address.value);
 	iommu_printf(to, " blocked: %s (%#x), %s\n", fault->mnemonic ? fault->mnemonic : "reason",
-		     fault->reason, fault->text ? fault->text : "no explanation");
+	             fault->reason, fault->text ? fault->text : "no explanation");
 	if (!fault->interrupt && fault->unit && fault->unit->ops->walk)
 		print_walk(fault, to);
 }

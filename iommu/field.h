@@ -14,9 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define BIT64(n) (UINT64_C(1) << ((n) % 64))
-#define FIELD(high, low)                                                                           \
-	((~UINT64_C(0) >> (63 - ((high) % 64))) & (~UINT64_C(0) << ((low) % 64)))
+#define BIT64(n)         (UINT64_C(1) << ((n) % 64))
+#define FIELD(high, low) ((~UINT64_C(0) >> (63 - ((high) % 64))) & (~UINT64_C(0) << ((low) % 64)))
 
 /** The value of field mask @p field in @p word, shifted down to bit 0. */
 static inline uint64_t field_get(uint64_t field, uint64_t word)

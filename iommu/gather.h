@@ -15,10 +15,10 @@ struct iommu_domain;
  *  cannot walk them any more. */
 struct iommu_gather {
 	struct iommu_domain *domain;
-	iova_t first, last;  /* hull of what to forget; first > last: nothing */
-	bool tables;         /* a table entry changed, not leaves only */
-	bool write_buffer;   /* the unit must drain its write buffer (RWBF) */
-	pa_t pages;          /* chain of freed table pages, IOMMU_NO_PAGE ends it */
+	iova_t first, last; /* hull of what to forget; first > last: nothing */
+	bool tables;        /* a table entry changed, not leaves only */
+	bool write_buffer;  /* the unit must drain its write buffer (RWBF) */
+	pa_t pages;         /* chain of freed table pages, IOMMU_NO_PAGE ends it */
 	uint64_t page_count;
 };
 
@@ -27,7 +27,7 @@ struct iommu_gather {
 void iommu_gather_init(struct iommu_gather *gather, struct iommu_domain *domain);
 /** Add [first, last] to the hull. @p tables: a table entry in it changed. */
 static inline void iommu_gather_add(struct iommu_gather *gather, iova_t first, iova_t last,
-				    bool tables)
+                                    bool tables)
 {
 	if (first.value < gather->first.value)
 		gather->first = first;

@@ -23,13 +23,13 @@ static int domain_fits(const struct iommu_device *device, const struct iommu_dom
 
 	if (!device->unit) {
 		iommu_log(os, IOMMU_LOG_ERROR, "%s: not attached: no IOMMU translates for it",
-			  device->desc.name);
+		          device->desc.name);
 		return -ENODEV;
 	}
 	if (domain->iommu != device->iommu || domain->unit->ops != device->unit->ops) {
 		iommu_log(os, IOMMU_LOG_ERROR,
-			  "%s: not attached: the domain was made for %s, the device is behind %s",
-			  device->desc.name, domain->unit->name, device->unit->name);
+		          "%s: not attached: the domain was made for %s, the device is behind %s",
+		          device->desc.name, domain->unit->name, device->unit->name);
 		return -EINVAL;
 	}
 	if (domain->stage == IOMMU_STAGE_IDENTITY)
@@ -39,10 +39,10 @@ static int domain_fits(const struct iommu_device *device, const struct iommu_dom
 		if (region->kind != IOMMU_RESERVED_DIRECT)
 			continue;
 		iommu_log(os, IOMMU_LOG_ERROR,
-			  "%s: not attached: firmware needs [%#llx, %#llx] mapped one to one for "
-			  "this device, always",
-			  device->desc.name, (unsigned long long)region->first.value,
-			  (unsigned long long)region->last.value);
+		          "%s: not attached: firmware needs [%#llx, %#llx] mapped one to one for "
+		          "this device, always",
+		          device->desc.name, (unsigned long long)region->first.value,
+		          (unsigned long long)region->last.value);
 		return -EINVAL;
 	}
 	return 0;
@@ -61,7 +61,7 @@ static int device_switch(struct iommu_device *device, struct iommu_domain *domai
 			return error;
 		if (error)
 			iommu_log(device->iommu->os, IOMMU_LOG_ERROR, "%s: %s: not blocked: %s",
-				  device->unit->name, device->desc.name, error_text(error));
+			          device->unit->name, device->desc.name, error_text(error));
 	}
 	device->domain = domain;
 	if (domain)
@@ -79,8 +79,8 @@ static void device_switch_back(struct iommu_device *device, struct iommu_domain 
 	if (!error)
 		return;
 	iommu_log(device->iommu->os, IOMMU_LOG_ERROR,
-		  "%s: its former domain cannot be attached again (%s): blocked", device->desc.name,
-		  error_text(error));
+	          "%s: its former domain cannot be attached again (%s): blocked", device->desc.name,
+	          error_text(error));
 	error = device_switch(device, NULL);
 	(void)error; /* blocking does not fail */
 }
@@ -163,7 +163,7 @@ void iommu_group_release(struct iommu_group *group, const void *owner)
 	iommu_lock(iommu);
 	if (!group->owner_count || group->owner != owner) {
 		iommu_log(iommu->os, IOMMU_LOG_ERROR,
-			  "group %u: released by somebody who does not own it", group->id);
+		          "group %u: released by somebody who does not own it", group->id);
 	} else if (--group->owner_count == 0) {
 		group_block(group);
 		group->owner = NULL;

@@ -37,7 +37,7 @@ struct iommu_group {
 	struct iommu_device *devices; /* next_in_group */
 	const void *owner;            /* NULL: nobody */
 	uint32_t owner_count;
-	struct iommu_domain *domain;  /* NULL: blocked */
+	struct iommu_domain *domain; /* NULL: blocked */
 	struct iommu_group *next;
 };
 
@@ -57,18 +57,18 @@ struct iommu {
 /** Set up an empty core in caller's memory. @p os outlives it. @p options NULL:
  *  all zero. 0 or -ENOMEM. */
 int must_check iommu_init(struct iommu *iommu, const struct iommu_os *os,
-			  const struct iommu_options *options);
+                          const struct iommu_options *options);
 /** Disable and free all units, devices and groups. Every domain is freed already. */
 void iommu_exit(struct iommu *iommu);
 
 /** Let @p driver find its units. Returns how many, or an error. */
 int must_check iommu_probe(struct iommu *iommu, const struct iommu_driver *driver,
-			   const struct iommu_firmware *firmware);
+                           const struct iommu_firmware *firmware);
 
 /** Add a requester; finds its unit and its group. 0, -ENOMEM, -EEXIST if segment
  *  and rid are known, -EINVAL. A device without a unit is added, with unit NULL. */
 int must_check iommu_device_add(struct iommu *iommu, const struct iommu_device_desc *desc,
-				struct iommu_device **out);
+                                struct iommu_device **out);
 /** The device leaves; it is attached nowhere and its group is not owned. */
 void iommu_device_remove(struct iommu_device *device);
 /** By requester id, aliases included; NULL if unknown. */
@@ -88,9 +88,9 @@ void iommu_group_release(struct iommu_group *group, const void *owner);
  *  unknown flags or a format that cannot be had, -ENODEV without a unit, -EINVAL
  *  for a parent that is none. The domain keeps its parent busy. */
 int must_check iommu_domain_alloc_user(struct iommu_device *device, uint32_t flags,
-				       struct iommu_domain *parent,
-				       const struct iommu_user_data *data,
-				       struct iommu_domain **out);
+                                       struct iommu_domain *parent,
+                                       const struct iommu_user_data *data,
+                                       struct iommu_domain **out);
 int must_check iommu_domain_alloc_identity(struct iommu_device *device, struct iommu_domain **out);
 /** Free it. 0, or -EBUSY while it is attached or has children. */
 int must_check iommu_domain_free(struct iommu_domain *domain);
@@ -105,7 +105,7 @@ void iommu_detach(struct iommu_group *group);
  *  than @p least: -EINVAL. Longer than known: zero beyond, or -E2BIG. Wrong
  *  type: -EINVAL. What is missing is zero. */
 int must_check iommu_user_data_copy(const struct iommu_user_data *data, uint32_t type, void *out,
-				    size_t known, size_t least);
+                                    size_t known, size_t least);
 
 /* ---- mapping --------------------------------------------------------------- */
 
@@ -116,11 +116,11 @@ int must_check iommu_flush(struct iommu_gather *gather);
  *  caller flushes @p gather, also on failure. 0, -EINVAL for misaligned or empty
  *  extents or addresses outside the aperture, or as iommu_domain_ops.map. */
 int must_check iommu_map(struct iommu_domain *domain, iova_t start,
-			 const struct iommu_extent *extents, size_t count, uint32_t rights,
-			 struct iommu_gather *gather);
+                         const struct iommu_extent *extents, size_t count, uint32_t rights,
+                         struct iommu_gather *gather);
 /** Unmap; the memory may be reused only after iommu_flush() returned 0. */
 uint64_t iommu_unmap(struct iommu_domain *domain, iova_t start, uint64_t bytes,
-		     struct iommu_gather *gather);
+                     struct iommu_gather *gather);
 
 /* ---- faults ---------------------------------------------------------------- */
 

@@ -24,7 +24,7 @@ enum {
 	SEARCH_BUDGET = 1024,
 };
 
-#define TAG	 ((uintptr_t)7)
+#define TAG      ((uintptr_t)7)
 #define ROOM_TAG UINT64_C(63)
 
 /* ---- nodes ------------------------------------------------------------------- */
@@ -128,7 +128,7 @@ static inline void path_push(struct path *path, struct iova_node *node, unsigned
 
 /** Put @p node below the end of the first @p depth steps. */
 static void path_link(struct iova_space *space, struct path *path, unsigned depth,
-		      struct iova_node *node)
+                      struct iova_node *node)
 {
 	if (depth)
 		set_child(path->node[depth - 1], path->side[depth - 1], node);
@@ -139,7 +139,7 @@ static void path_link(struct iova_space *space, struct path *path, unsigned dept
 /** Restore the invariants from the end of the path up; at least up to @p changed (may
  *  be NULL), and then as far as something changes. */
 static void path_repair(struct iova_space *space, struct path *path,
-			const struct iova_node *changed)
+                        const struct iova_node *changed)
 {
 	for (unsigned depth = path->depth; depth-- > 0;) {
 		struct iova_node *node = path->node[depth];
@@ -285,16 +285,12 @@ struct iova_node *iova_space_previous(const struct iova_space *space, const stru
 
 struct request {
 	uint64_t bytes, alignment, from, last;
-	uint64_t size;	/* that a gap must have, as in room: bits 63:6 */
+	uint64_t size;  /* that a gap must have, as in room: bits 63:6 */
 	uint64_t block; /* and its aligned block */
 	unsigned budget;
 };
 
-enum outcome {
-	FOUND,
-	NONE,
-	OVER_BUDGET
-};
+enum outcome { FOUND, NONE, OVER_BUDGET };
 
 /** The place in [low, high], within the request's limits; false if it does not fit. */
 static inline bool place(const struct request *request, uint64_t low, uint64_t high, uint64_t *out)
@@ -356,7 +352,7 @@ static unsigned log2_floor(uint64_t value)
 }
 
 int iova_space_find_gap(const struct iova_space *space, uint64_t bytes, uint64_t alignment,
-			uint64_t from, uint64_t last, uint64_t *out)
+                        uint64_t from, uint64_t last, uint64_t *out)
 {
 	if (!bytes || !alignment || alignment & (alignment - 1) || from > last)
 		return -EINVAL;

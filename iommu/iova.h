@@ -29,8 +29,8 @@ struct iova_node {
 	uint64_t last; /* inclusive, >= first */
 	/* kept by the space: */
 	uintptr_t link[2]; /* children, lower and higher; bits 2:0 of both: the height */
-	uint64_t gap;	   /* free addresses between the node before and this one */
-	uint64_t room;	   /* of the subtree: 63:6 largest gap, 5:0 largest aligned block */
+	uint64_t gap;      /* free addresses between the node before and this one */
+	uint64_t room;     /* of the subtree: 63:6 largest gap, 5:0 largest aligned block */
 };
 
 _Static_assert(sizeof(struct iova_node) <= 48, "a node is at most 48 bytes");
@@ -68,7 +68,7 @@ struct iova_node *iova_space_first(const struct iova_space *space);
  *  -EINVAL for a wrong argument. In O(log n); where a great many gaps are large
  *  enough but misaligned, the place found may be one that is not the lowest. */
 int must_check iova_space_find_gap(const struct iova_space *space, uint64_t bytes,
-				   uint64_t alignment, uint64_t from, uint64_t last, uint64_t *out);
+                                   uint64_t alignment, uint64_t from, uint64_t last, uint64_t *out);
 
 /* ---- reserved and allowed ranges --------------------------------------------- */
 
@@ -81,16 +81,16 @@ struct iova_reservation;
 
 struct iova_ranges {
 	const struct iommu_os *os;
-	const struct iova_space *areas;	       /* the live areas; may be NULL */
+	const struct iova_space *areas;        /* the live areas; may be NULL */
 	struct iova_reservation *reservations; /* by first, then by age */
-	struct iova_space reserved;	       /* their union, merged */
-	struct iova_range *allowed;	       /* ascending and disjoint; NULL: everything */
+	struct iova_space reserved;            /* their union, merged */
+	struct iova_range *allowed;            /* ascending and disjoint; NULL: everything */
 	size_t allowed_count;
 };
 
 /** No reservation, everything allowed. @p areas, if not NULL, outlives it. */
 void iova_ranges_init(struct iova_ranges *ranges, const struct iommu_os *os,
-		      const struct iova_space *areas);
+                      const struct iova_space *areas);
 /** Drop everything. */
 void iova_ranges_exit(struct iova_ranges *ranges);
 
@@ -98,11 +98,11 @@ void iova_ranges_exit(struct iova_ranges *ranges);
  *  overlap other reservations, also of the same owner. 0, -ENOMEM, -EINVAL if
  *  last < first, -EADDRINUSE if a live area or an allowed range lies in it. */
 int must_check iova_ranges_reserve(struct iova_ranges *ranges, uint64_t first, uint64_t last,
-				   const void *owner);
+                                   const void *owner);
 /** Reserve all outside [first, last] for @p owner: its aperture. As
  *  iova_ranges_reserve(); on failure nothing is reserved. */
 int must_check iova_ranges_aperture(struct iova_ranges *ranges, uint64_t first, uint64_t last,
-				    const void *owner);
+                                    const void *owner);
 /** Drop all reservations of @p owner. Cannot fail. */
 void iova_ranges_unreserve(struct iova_ranges *ranges, const void *owner);
 
@@ -111,7 +111,7 @@ void iova_ranges_unreserve(struct iova_ranges *ranges, const void *owner);
  *  -EADDRINUSE if one overlaps a reserved range. Areas stay where they are: allowed
  *  ranges guide iova_ranges_find(), and keep reservations away. */
 int must_check iova_ranges_allow(struct iova_ranges *ranges, const struct iova_range *allowed,
-				 size_t count);
+                                 size_t count);
 
 /** May an area lie at [first, last]? 0, -EINVAL if last < first or a part is
  *  reserved, -EEXIST if a part is taken. */
@@ -121,7 +121,7 @@ int must_check iova_ranges_check(const struct iova_ranges *ranges, uint64_t firs
  *  taken, and starts at a multiple of @p alignment (a power of two), not below
  *  @p from. 0 and *out, -ENOSPC, or -EINVAL. */
 int must_check iova_ranges_find(const struct iova_ranges *ranges, uint64_t bytes,
-				uint64_t alignment, uint64_t from, uint64_t *out);
+                                uint64_t alignment, uint64_t from, uint64_t *out);
 
 /** The lowest range that is not reserved (IOAS_IOVA_RANGES) and ends at or above
  *  @p from; *out is cut to begin at @p from or later. False if there is none. Go on

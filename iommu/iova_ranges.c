@@ -47,7 +47,7 @@ static void union_make(struct iova_ranges *ranges)
 }
 
 void iova_ranges_init(struct iova_ranges *ranges, const struct iommu_os *os,
-		      const struct iova_space *areas)
+                      const struct iova_space *areas)
 {
 	*ranges = (struct iova_ranges){.os = os, .areas = areas};
 }
@@ -56,7 +56,7 @@ static void allowed_free(struct iova_ranges *ranges)
 {
 	if (ranges->allowed)
 		ranges->os->free(ranges->os->ctx, ranges->allowed,
-				 ranges->allowed_count * sizeof(*ranges->allowed));
+		                 ranges->allowed_count * sizeof(*ranges->allowed));
 	ranges->allowed = NULL;
 	ranges->allowed_count = 0;
 }
@@ -98,7 +98,7 @@ static int reservation_check(const struct iova_ranges *ranges, uint64_t first, u
 }
 
 static void reservation_link(struct iova_ranges *ranges, struct iova_reservation *reservation,
-			     uint64_t first, uint64_t last, const void *owner)
+                             uint64_t first, uint64_t last, const void *owner)
 {
 	struct iova_reservation **link = &ranges->reservations;
 
@@ -112,7 +112,7 @@ static void reservation_link(struct iova_ranges *ranges, struct iova_reservation
 }
 
 int iova_ranges_reserve(struct iova_ranges *ranges, uint64_t first, uint64_t last,
-			const void *owner)
+                        const void *owner)
 {
 	int error = reservation_check(ranges, first, last);
 
@@ -127,7 +127,7 @@ int iova_ranges_reserve(struct iova_ranges *ranges, uint64_t first, uint64_t las
 }
 
 int iova_ranges_aperture(struct iova_ranges *ranges, uint64_t first, uint64_t last,
-			 const void *owner)
+                         const void *owner)
 {
 	const struct iommu_os *os = ranges->os;
 	struct iova_reservation *below = NULL, *above = NULL;
@@ -266,14 +266,14 @@ bool iova_ranges_next(const struct iova_ranges *ranges, uint64_t from, struct io
 
 /** Find a place within one range that is not reserved: in the allowed parts of it. */
 static int find_in(const struct iova_ranges *ranges, const struct iova_range *usable,
-		   uint64_t bytes, uint64_t alignment, uint64_t *out)
+                   uint64_t bytes, uint64_t alignment, uint64_t *out)
 {
 	static const struct iova_space nothing;
 	const struct iova_space *areas = ranges->areas ? ranges->areas : &nothing;
 
 	if (!ranges->allowed_count)
 		return iova_space_find_gap(areas, bytes, alignment, usable->first, usable->last,
-					   out);
+		                           out);
 	for (size_t i = 0; i < ranges->allowed_count; i++) {
 		struct iova_range part = ranges->allowed[i];
 		if (part.first < usable->first)
@@ -291,7 +291,7 @@ static int find_in(const struct iova_ranges *ranges, const struct iova_range *us
 }
 
 int iova_ranges_find(const struct iova_ranges *ranges, uint64_t bytes, uint64_t alignment,
-		     uint64_t from, uint64_t *out)
+                     uint64_t from, uint64_t *out)
 {
 	struct iova_range usable;
 

@@ -7,9 +7,7 @@
 #include "iommu/print.h"
 #include "iommu/string.h"
 
-enum {
-	LOG_LINE = 384
-};
+enum { LOG_LINE = 384 };
 
 void iommu_log(const struct iommu_os *os, enum iommu_log_level level, const char *format, ...)
 {

@@ -73,21 +73,21 @@ struct iommu_domain_ops {
 	 *  0, -ENOMEM, -EEXIST if any part is mapped, -EOPNOTSUPP for rights that
 	 *  the format cannot express. What must be flushed goes into @p gather. */
 	int (*map)(struct iommu_domain *domain, iova_t start, pa_t to, uint64_t bytes,
-		   uint32_t rights, struct iommu_gather *gather);
+	           uint32_t rights, struct iommu_gather *gather);
 	/** Unmap every leaf that lies in [start, start+bytes); holes are skipped.
 	 *  Returns the bytes that were mapped. A leaf that is larger than the range
 	 *  ends it there and is left alone. Cannot fail. */
 	uint64_t (*unmap)(struct iommu_domain *domain, iova_t start, uint64_t bytes,
-			  struct iommu_gather *gather);
+	                  struct iommu_gather *gather);
 	/** The leaf that @p at translates to; false if none. */
 	bool (*lookup)(struct iommu_domain *domain, iova_t at, struct iommu_leaf *out);
 	/** Call @p visit for each leaf in [first, last], ascending. It returns false
 	 *  to stop. Returns false if stopped. */
 	bool (*visit)(struct iommu_domain *domain, iova_t first, iova_t last,
-		      bool (*visit)(void *arg, const struct iommu_leaf *leaf), void *arg);
+	              bool (*visit)(void *arg, const struct iommu_leaf *leaf), void *arg);
 	/** Append the table steps of @p at to @p walk (see iommu/walk.h). */
 	void (*walk)(struct iommu_domain *domain, iova_t at, uint32_t access,
-		     struct iommu_walk *walk);
+	             struct iommu_walk *walk);
 	/** Make the hardware forget what @p gather names, on every unit and device
 	 *  where the domain or a child of it is attached; then give the gathered
 	 *  table pages back. 0, or -ETIMEDOUT / -EIO when a unit did not answer: the
@@ -105,11 +105,11 @@ struct iommu_domain {
 	struct iommu_unit *unit; /* the unit that it was made for */
 	const struct iommu_domain_ops *ops;
 	enum iommu_stage stage;
-	const char *format;     /* for people: "VT-d second-stage, 4 levels" */
-	uint32_t flags;         /* IOMMU_ALLOC_... that it was made with */
-	uint64_t page_sizes;    /* bit n: pages of 2^n bytes */
-	iova_t first, last;     /* aperture */
-	uint32_t max_rights;    /* rights that the format can express */
+	const char *format;          /* for people: "VT-d second-stage, 4 levels" */
+	uint32_t flags;              /* IOMMU_ALLOC_... that it was made with */
+	uint64_t page_sizes;         /* bit n: pages of 2^n bytes */
+	iova_t first, last;          /* aperture */
+	uint32_t max_rights;         /* rights that the format can express */
 	struct iommu_domain *parent; /* nested: the second stage */
 	/* kept by the core, under iommu->lock */
 	uint32_t children;    /* nested domains on this one */
@@ -150,9 +150,9 @@ struct iommu_device_desc {
 	struct iommu_hop hops[IOMMU_MAX_HOPS];
 	uint8_t alias_count; /* further requester ids that its requests may carry */
 	iommu_rid_t aliases[IOMMU_MAX_ALIASES];
-	uint32_t group;         /* devices with one number cannot be told apart */
-	uint32_t class_code;    /* PCI class, 24 bits */
-	bool is_bridge;         /* forwards requests of others */
+	uint32_t group;          /* devices with one number cannot be told apart */
+	uint32_t class_code;     /* PCI class, 24 bits */
+	bool is_bridge;          /* forwards requests of others */
 	uint8_t ats_queue_depth; /* 0: no ATS; else outstanding invalidations 1..32 */
 };
 
@@ -161,9 +161,9 @@ struct iommu_device {
 	struct iommu_device_desc desc;
 	struct iommu_unit *unit; /* NULL: no unit translates for it */
 	struct iommu_group *group;
-	struct iommu_domain *domain; /* NULL: blocked (or firmware's regions only) */
+	struct iommu_domain *domain;     /* NULL: blocked (or firmware's regions only) */
 	struct iommu_reserved *reserved; /* driver and core append in device_add */
-	uint64_t faults;         /* recorded for any of its requester ids */
+	uint64_t faults;                 /* recorded for any of its requester ids */
 	void *driver_data;
 	struct iommu_device *next, *next_in_group;
 };
@@ -172,7 +172,7 @@ struct iommu_device {
 
 /** Which table layout a driver programs, where the hardware has a choice. */
 enum iommu_mode {
-	IOMMU_MODE_AUTO,     /* VT-d: scalable where it is complete, else legacy */
+	IOMMU_MODE_AUTO, /* VT-d: scalable where it is complete, else legacy */
 	IOMMU_MODE_LEGACY,
 	IOMMU_MODE_SCALABLE, /* an error where the hardware lacks it */
 };
@@ -202,8 +202,8 @@ struct iommu_unit_ops {
 	 *  second-stage table or -EOPNOTSUPP. Unknown flags: -EOPNOTSUPP. With
 	 *  @p parent, @p data describes the stage-1 table that the user owns. */
 	int (*domain_alloc_user)(struct iommu_device *device, uint32_t flags,
-				 struct iommu_domain *parent, const struct iommu_user_data *data,
-				 struct iommu_domain **out);
+	                         struct iommu_domain *parent, const struct iommu_user_data *data,
+	                         struct iommu_domain **out);
 	/** A domain that passes everything unchanged. NULL: not supported. */
 	int (*domain_alloc_identity)(struct iommu_device *device, struct iommu_domain **out);
 
@@ -212,7 +212,7 @@ struct iommu_unit_ops {
 	 *  does not fail: a unit that no longer answers is logged. -EINVAL: the
 	 *  domain's format or width does not fit this device's unit. */
 	int (*attach)(struct iommu_device *device, uint32_t pasid, struct iommu_domain *domain,
-		      struct iommu_domain *old);
+	              struct iommu_domain *old);
 
 	/** The hardware-information structure of GET_HW_INFO: its type number, and up
 	 *  to @p capacity bytes. Returns the full length, or an error. */
@@ -224,7 +224,7 @@ struct iommu_unit_ops {
 	/** The steps a request of @p rid at @p at takes through the tables in memory,
 	 *  from the root table on, as the hardware would read them now. */
 	void (*walk)(struct iommu_unit *unit, iommu_rid_t rid, uint32_t pasid, iova_t at,
-		     uint32_t access, struct iommu_walk *walk);
+	             uint32_t access, struct iommu_walk *walk);
 	/** Print for people: registers and capabilities decoded. */
 	void (*describe)(struct iommu_unit *unit, struct iommu_print *to);
 	/** Print invalidation and register-access counts. */
@@ -280,7 +280,7 @@ void iommu_unit_add(struct iommu *iommu, struct iommu_unit *unit);
 
 /** Reserve [first, last] for @p device. 0, -ENOMEM, -EINVAL if last < first. */
 int must_check iommu_device_reserve(struct iommu_device *device, iova_t first, iova_t last,
-				    enum iommu_reserved_kind kind);
+                                    enum iommu_reserved_kind kind);
 
 /** One fault, as the hardware recorded it. Strings are constants. */
 struct iommu_fault {
@@ -289,13 +289,13 @@ struct iommu_fault {
 	iommu_rid_t rid;
 	bool has_pasid;
 	uint32_t pasid;
-	iova_t address;      /* page of the request; interrupt index for interrupt faults */
-	uint32_t access;     /* IOMMU_READ, IOMMU_WRITE, ... of the request */
-	uint16_t reason;     /* the specification's number */
+	iova_t address;       /* page of the request; interrupt index for interrupt faults */
+	uint32_t access;      /* IOMMU_READ, IOMMU_WRITE, ... of the request */
+	uint16_t reason;      /* the specification's number */
 	const char *mnemonic; /* "LGN.2" */
-	const char *text;    /* "no write permission" */
-	bool interrupt;      /* an interrupt request, not DMA */
-	uint64_t sequence;   /* filled by the core: 1, 2, ... */
+	const char *text;     /* "no write permission" */
+	bool interrupt;       /* an interrupt request, not DMA */
+	uint64_t sequence;    /* filled by the core: 1, 2, ... */
 };
 
 /** Hand a fault to the core: counted, kept, and given to the embedder. Safe from

@@ -21,9 +21,7 @@ struct spec {
 };
 
 /** Widths and precisions beyond this are cut to it: an output length fits an int. */
-enum {
-	WIDTH_LIMIT = 4096
-};
+enum { WIDTH_LIMIT = 4096 };
 
 static void put(struct iommu_print *to, const char *text, size_t bytes)
 {
@@ -173,7 +171,7 @@ static uintmax_t take_unsigned(struct arguments *args, char length)
 
 /** Print @p prefix (sign or 0x), then the digits, padded as the flags say. */
 static void put_number(struct iommu_print *to, const struct spec *spec, const char *prefix,
-		       uintmax_t value, unsigned base, bool capitals)
+                       uintmax_t value, unsigned base, bool capitals)
 {
 	const char *digits = capitals ? "0123456789ABCDEF" : "0123456789abcdef";
 	char text[sizeof(uintmax_t) * 3];
@@ -207,7 +205,7 @@ static void put_number(struct iommu_print *to, const struct spec *spec, const ch
 }
 
 static void put_text(struct iommu_print *to, const struct spec *spec, const char *text,
-		     size_t bytes)
+                     size_t bytes)
 {
 	size_t padding = spec->width > bytes ? spec->width - bytes : 0;
 

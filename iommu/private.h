@@ -33,7 +33,7 @@ static inline void iommu_fault_unlock(struct iommu *iommu)
 
 /** iommu_device_find() with fault_lock, or iommu->lock, held. */
 struct iommu_device *iommu_device_find_locked(struct iommu *iommu, uint16_t segment,
-					      iommu_rid_t rid);
+                                              iommu_rid_t rid);
 /** Take a device out of the lists and free it; iommu->lock held. */
 void iommu_device_drop(struct iommu_device *device);
 

@@ -50,8 +50,8 @@
 struct pt {
 	const struct iommu_os *os;
 	pa_t root;
-	uint8_t levels;      /* of the tree: 3, 4, 5 */
-	bool coherent;       /* hardware snoops table reads: nothing is cleaned */
+	uint8_t levels; /* of the tree: 3, 4, 5 */
+	bool coherent;  /* hardware snoops table reads: nothing is cleaned */
 	/** Hardware may hold not-present entries (VT-d caching mode): map adds what
 	 *  it publishes to the gather. */
 	bool gather_on_map;
@@ -59,11 +59,11 @@ struct pt {
 	 *  empty table; called with a gather that holds only that. 0 or an error. */
 	int (*flush)(struct pt *pt, struct iommu_gather *gather);
 	struct iommu_domain *domain; /* for that gather */
-	uint64_t page_sizes; /* bit n: leaves of 2^n bytes */
-	uint64_t leaf_bits;  /* ORed into every leaf */
-	uint64_t table_pages; /* in the tree now, root included */
-	uint64_t stores;     /* entries written so far */
-	uint64_t cleans;     /* cache lines cleaned so far */
+	uint64_t page_sizes;         /* bit n: leaves of 2^n bytes */
+	uint64_t leaf_bits;          /* ORed into every leaf */
+	uint64_t table_pages;        /* in the tree now, root included */
+	uint64_t stores;             /* entries written so far */
+	uint64_t cleans;             /* cache lines cleaned so far */
 	/** Walk only: name faults by the format's second list (VT-d: scalable mode). */
 	bool scalable;
 	/** Further bits that this unit reserves in every present entry, over what the

@@ -47,10 +47,10 @@
 #ifdef PT_NAME
 
 #define PT_PASTE2(a, b) a##_##b
-#define PT_PASTE(a, b)	PT_PASTE2(a, b)
-#define PT_FN(name)	PT_PASTE(PT_NAME, name)
-#define PT_PUBLIC	static __attribute__((unused))
-#define PT_COLD		static __attribute__((noinline, cold))
+#define PT_PASTE(a, b)  PT_PASTE2(a, b)
+#define PT_FN(name)     PT_PASTE(PT_NAME, name)
+#define PT_PUBLIC       static __attribute__((unused))
+#define PT_COLD         static __attribute__((noinline, cold))
 
 /* ---- tables ------------------------------------------------------------------ */
 
@@ -104,7 +104,7 @@ static bool PT_FN(table_has_leaf)(struct pt *pt, uint64_t address, unsigned leve
 /** Chain the table at @p address and all below it, which no entry points to any
  *  more, into the gather. Returns the bytes that its leaves mapped. */
 static uint64_t PT_FN(table_gather)(struct pt *pt, uint64_t address, unsigned level,
-				    struct iommu_gather *gather)
+                                    struct iommu_gather *gather)
 {
 	uint64_t *table = pt_table(pt, address);
 	uint64_t bytes = 0;
@@ -125,7 +125,7 @@ static uint64_t PT_FN(table_gather)(struct pt *pt, uint64_t address, unsigned le
 			uint64_t entry = pt_load(&table[i]);
 			if (pt_format_is_table(entry))
 				bytes += PT_FN(table_gather)(pt, pt_format_address(entry),
-							     level - 1, gather);
+				                             level - 1, gather);
 			else if (entry & PT_FORMAT_PRESENT)
 				bytes += pt_size(level);
 		}
@@ -139,7 +139,7 @@ static uint64_t PT_FN(table_gather)(struct pt *pt, uint64_t address, unsigned le
 }
 
 PT_PUBLIC int PT_FN(init)(struct pt *pt, const struct iommu_os *os, unsigned levels,
-			  uint64_t page_sizes, uint64_t leaf_bits, bool coherent)
+                          uint64_t page_sizes, uint64_t leaf_bits, bool coherent)
 {
 	uint64_t root;
 
@@ -170,7 +170,7 @@ PT_PUBLIC void PT_FN(destroy)(struct pt *pt)
 /** Walk towards the entry of level @p target for @p at; stop there, or at the first
  *  entry on the way that points to no table. Its level goes to *level. */
 PT_INLINE uint64_t *PT_FN(find)(const struct pt *pt, uint64_t at, const unsigned target,
-				unsigned *level)
+                                unsigned *level)
 {
 	uint64_t *table = pt_table(pt, pt->root.value), *slot;
 	uint64_t entry;

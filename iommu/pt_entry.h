@@ -17,11 +17,7 @@
 #define PT_LIKELY(x)   __builtin_expect(!!(x), 1)
 #define PT_UNLIKELY(x) __builtin_expect(!!(x), 0)
 
-enum {
-	PT_ENTRIES = 512,
-	PT_GROUP = 16,
-	PT_LEVEL_LIMIT = 5
-};
+enum { PT_ENTRIES = 512, PT_GROUP = 16, PT_LEVEL_LIMIT = 5 };
 
 /** Why a request is not translated; a format names the reason. */
 enum pt_problem {
@@ -141,7 +137,7 @@ PT_INLINE bool pt_any(const uint64_t *entry, unsigned count, uint64_t mask)
  *  of @p present is set yet. Returns how many: less than @p count if one of the next
  *  PT_GROUP entries is present. Check and store in one pass: 3 instructions a leaf. */
 PT_INLINE unsigned pt_fill(uint64_t *entry, unsigned count, uint64_t value, uint64_t step,
-			   uint64_t present)
+                           uint64_t present)
 {
 	unsigned left = count;
 

@@ -13,7 +13,7 @@
 /* ---- lookup, visit, dirty ------------------------------------------------------ */
 
 PT_INLINE void PT_FN(leaf)(const struct pt *pt, uint64_t at, const uint64_t *slot, uint64_t entry,
-			   unsigned level, struct iommu_leaf *out)
+                           unsigned level, struct iommu_leaf *out)
 {
 	out->iova = iova(at & ~(pt_size(level) - 1));
 	out->pa = pa(pt_format_address(entry));
@@ -55,7 +55,7 @@ struct PT_FN(scan) {
 
 /** A leaf was found. False: stop. */
 static bool PT_FN(scan_leaf)(struct PT_FN(scan) * scan, uint64_t at, uint64_t *slot, uint64_t entry,
-			     unsigned level)
+                             unsigned level)
 {
 	struct iommu_leaf leaf;
 
@@ -69,14 +69,14 @@ static bool PT_FN(scan_leaf)(struct PT_FN(scan) * scan, uint64_t at, uint64_t *s
 	PT_FN(leaf)(scan->pt, at, slot, entry, level, &leaf);
 	if (scan->clear)
 		iommu_gather_add(scan->gather, leaf.iova, iova(leaf.iova.value + leaf.bytes - 1),
-				 false);
+		                 false);
 	scan->bytes += leaf.bytes;
 	return !scan->visit || scan->visit(scan->arg, &leaf);
 }
 
 /** Show each leaf in [first, last] that has a bit of @p mask set. False if stopped. */
 PT_INLINE bool PT_FN(scan_all)(struct PT_FN(scan) * scan, uint64_t first, uint64_t last,
-			       const uint64_t mask)
+                               const uint64_t mask)
 {
 	struct pt *pt = scan->pt;
 	uint64_t limit = (UINT64_C(1) << pt_format_width(pt->levels)) - 1;
@@ -103,7 +103,7 @@ PT_INLINE bool PT_FN(scan_all)(struct PT_FN(scan) * scan, uint64_t first, uint64
 				if (!(entry & mask))
 					continue;
 				if (!PT_FN(scan_leaf)(scan, at + ((uint64_t)i << PAGE_SHIFT_4K),
-						      &slot[i], entry, level))
+				                      &slot[i], entry, level))
 					return false;
 			}
 		}
@@ -113,7 +113,7 @@ PT_INLINE bool PT_FN(scan_all)(struct PT_FN(scan) * scan, uint64_t first, uint64
 }
 
 PT_PUBLIC bool PT_FN(visit)(struct pt *pt, iova_t first, iova_t last, PT_FN(visitor) * visit,
-			    void *arg)
+                            void *arg)
 {
 	struct PT_FN(scan) scan = {.pt = pt, .visit = visit, .arg = arg};
 
@@ -121,7 +121,7 @@ PT_PUBLIC bool PT_FN(visit)(struct pt *pt, iova_t first, iova_t last, PT_FN(visi
 }
 
 PT_PUBLIC uint64_t PT_FN(read_dirty)(struct pt *pt, iova_t first, iova_t last, bool clear,
-				     PT_FN(visitor) * visit, void *arg, struct iommu_gather *gather)
+                                     PT_FN(visitor) * visit, void *arg, struct iommu_gather *gather)
 {
 	struct PT_FN(scan)
 		scan = {.pt = pt, .clear = clear, .visit = visit, .arg = arg, .gather = gather};
@@ -136,7 +136,7 @@ PT_PUBLIC uint64_t PT_FN(read_dirty)(struct pt *pt, iova_t first, iova_t last, b
  *  is in use, but no more than level @p target around @p at. Returns the entry;
  *  0 and *error if a table cannot be had, and then nothing is left. */
 static uint64_t PT_FN(build)(struct pt *pt, uint64_t base, uint64_t memory, uint64_t bits,
-			     unsigned level, uint64_t at, unsigned target, int *error)
+                             unsigned level, uint64_t at, unsigned target, int *error)
 {
 	bool on_the_way = (at ^ base) < pt_size(level);
 	uint64_t address;
@@ -150,7 +150,7 @@ static uint64_t PT_FN(build)(struct pt *pt, uint64_t base, uint64_t memory, uint
 	for (unsigned i = 0; i < PT_ENTRIES; i++) {
 		uint64_t offset = (uint64_t)i << pt_shift(level - 1);
 		uint64_t entry = PT_FN(build)(pt, base + offset, memory + offset, bits, level - 1,
-					      at, target, error);
+		                              at, target, error);
 		if (!entry) {
 			PT_FN(table_free)(pt, address, level - 1);
 			return 0;
@@ -180,7 +180,7 @@ static void PT_FN(add_bits)(struct pt *pt, uint64_t address, unsigned level, uin
 }
 
 PT_PUBLIC int PT_FN(split)(struct pt *pt, iova_t at, unsigned page_shift,
-			   struct iommu_gather *gather)
+                           struct iommu_gather *gather)
 {
 	unsigned level, target;
 	int error = 0;
@@ -219,7 +219,7 @@ PT_PUBLIC int PT_FN(split)(struct pt *pt, iova_t at, unsigned page_shift,
 	} else {
 		uint64_t added = 0, expected = old;
 		while (!__atomic_compare_exchange_n(slot, &expected, table, false, __ATOMIC_ACQ_REL,
-						    __ATOMIC_RELAXED)) {
+		                                    __ATOMIC_RELAXED)) {
 			PT_FN(add_bits)
 			(pt, pt_format_address(table), level - 1, (expected ^ old) & ~added);
 			added |= expected ^ old;
@@ -237,7 +237,7 @@ PT_PUBLIC int PT_FN(split)(struct pt *pt, iova_t at, unsigned page_shift,
 /* ---- walk --------------------------------------------------------------------------- */
 
 static void PT_FN(walk_fault)(const struct pt *pt, struct iommu_walk *walk, enum pt_problem problem,
-			      uint32_t access)
+                              uint32_t access)
 {
 	struct pt_verdict verdict = pt_format_verdict(problem, access, pt->scalable);
 
@@ -273,10 +273,10 @@ PT_PUBLIC void PT_FN(walk)(struct pt *pt, iova_t at, uint32_t access, struct iom
 			return;
 		}
 		uint64_t wrong = entry & (pt_format_reserved(entry, level, pt->page_sizes) |
-					  pt->reserved_bits);
+		                          pt->reserved_bits);
 		if (wrong) {
 			iommu_snprintf(step->note, sizeof(step->note),
-				       "reserved bits %#llx are set", (unsigned long long)wrong);
+			               "reserved bits %#llx are set", (unsigned long long)wrong);
 			PT_FN(walk_fault)(pt, walk, PT_PROBLEM_RESERVED, access);
 			return;
 		}
@@ -285,18 +285,18 @@ PT_PUBLIC void PT_FN(walk)(struct pt *pt, iova_t at, uint32_t access, struct iom
 		privileged |= pt_format_privileged(entry);
 		if (!pt_format_is_leaf(entry, level)) {
 			iommu_snprintf(step->note, sizeof(step->note), "table at %#llx, %s%s",
-				       (unsigned long long)address,
-				       pt_rights_text(pt_format_rights(entry)),
-				       pt_format_privileged(entry) ? ", supervisor" : "");
+			               (unsigned long long)address,
+			               pt_rights_text(pt_format_rights(entry)),
+			               pt_format_privileged(entry) ? ", supervisor" : "");
 			table = pt_table(pt, address);
 			continue;
 		}
 		address &= ~(pt_size(level) - 1); /* a bit of it may be PAT */
 		iommu_snprintf(step->note, sizeof(step->note), "%s page at %#llx, %s%s%s",
-			       pt_size_text(level), (unsigned long long)address,
-			       pt_rights_text(pt_format_rights(entry)),
-			       pt_format_privileged(entry) ? ", supervisor" : "",
-			       entry & PT_FORMAT_DIRTY ? ", dirty" : "");
+		               pt_size_text(level), (unsigned long long)address,
+		               pt_rights_text(pt_format_rights(entry)),
+		               pt_format_privileged(entry) ? ", supervisor" : "",
+		               entry & PT_FORMAT_DIRTY ? ", dirty" : "");
 		walk->result = pa(address | (at.value & (pt_size(level) - 1)));
 		walk->page_bytes = pt_size(level);
 		walk->rights = rights;

@@ -15,14 +15,14 @@
 struct PT_FN(made) {
 	int error;
 	uint64_t start;
-	unsigned first, latest;		 /* bit n: a table of level n */
+	unsigned first, latest;          /* bit n: a table of level n */
 	uint64_t window[PT_LEVEL_LIMIT]; /* the latest one's, if `latest` says so */
 };
 
 /** The entry at @p slot of @p level + 1 points to no table: put a new one there.
  *  Returns the new entry, or 0 and made->error. */
 PT_COLD uint64_t PT_FN(grow)(struct pt *pt, uint64_t *slot, uint64_t at, unsigned level,
-			     struct PT_FN(made) * made)
+                             struct PT_FN(made) * made)
 {
 	uint64_t table;
 
@@ -49,7 +49,7 @@ PT_COLD uint64_t PT_FN(grow)(struct pt *pt, uint64_t *slot, uint64_t at, unsigne
 /** The entry of level @p target for @p at, with the tables that lead to it. NULL and
  *  made->error if they cannot be had. */
 PT_INLINE uint64_t *PT_FN(reach)(struct pt *pt, uint64_t at, const unsigned target,
-				 struct PT_FN(made) * made)
+                                 struct PT_FN(made) * made)
 {
 	uint64_t *table = pt_table(pt, pt->root.value), *slot;
 	uint64_t entry;
@@ -84,7 +84,7 @@ level3:
  *  present one. Returns how many entries from the first on are free now; 0: leaves
  *  of this size cannot stand here, try smaller ones; or an error. */
 PT_COLD int PT_FN(make_room)(struct pt *pt, uint64_t *slot, unsigned count, uint64_t at,
-			     unsigned level)
+                             unsigned level)
 {
 	unsigned free_entries = 0;
 
@@ -124,7 +124,7 @@ PT_COLD int PT_FN(make_room)(struct pt *pt, uint64_t *slot, unsigned count, uint
 /** Map one run, of leaves of @p level, at the start of a range. Returns the bytes
  *  mapped; 0 and no made->error: not in this size. */
 PT_INLINE uint64_t PT_FN(map_run)(struct pt *pt, uint64_t at, uint64_t to, uint64_t left,
-				  uint64_t bits, const unsigned level, struct PT_FN(made) * made)
+                                  uint64_t bits, const unsigned level, struct PT_FN(made) * made)
 {
 	uint64_t *slot = PT_FN(reach)(pt, at, level, made);
 	if (PT_UNLIKELY(!slot))
@@ -179,7 +179,7 @@ static void PT_FN(prune)(struct pt *pt, uint64_t at, unsigned level, struct iomm
  *  Those that the mapped part covers whole go with it; the others hold the first
  *  address or @p at. */
 PT_COLD int PT_FN(undo)(struct pt *pt, uint64_t at, const struct PT_FN(made) * made,
-			struct iommu_gather *gather)
+                        struct iommu_gather *gather)
 {
 	if (at > made->start)
 		PT_FN(clear)(pt, made->start, at - 1, gather);
@@ -195,8 +195,8 @@ PT_COLD int PT_FN(undo)(struct pt *pt, uint64_t at, const struct PT_FN(made) * m
 /** Map [at, last], of a range that began at @p start: run by run, each in the
  *  largest size that address, memory and length allow and that the table uses. */
 static __attribute__((noinline)) int PT_FN(map_runs)(struct pt *pt, uint64_t start, uint64_t at,
-						     uint64_t last, uint64_t memory, uint64_t bits,
-						     struct iommu_gather *gather)
+                                                     uint64_t last, uint64_t memory, uint64_t bits,
+                                                     struct iommu_gather *gather)
 {
 	uint64_t left = last - at + 1;
 	struct PT_FN(made) made;
@@ -232,7 +232,7 @@ static __attribute__((noinline)) int PT_FN(map_runs)(struct pt *pt, uint64_t sta
 /** Map a range that lies in one table of @p level, if the table is there and the
  *  range is free in it; else leave the rest to map_runs(). */
 PT_INLINE int PT_FN(map_quick)(struct pt *pt, uint64_t at, uint64_t last, uint64_t memory,
-			       uint64_t bits, const unsigned level, struct iommu_gather *gather)
+                               uint64_t bits, const unsigned level, struct iommu_gather *gather)
 {
 	unsigned found, filled = 0;
 	uint64_t *slot = PT_FN(find)(pt, at, level, &found);
@@ -240,8 +240,8 @@ PT_INLINE int PT_FN(map_quick)(struct pt *pt, uint64_t at, uint64_t last, uint64
 	if (PT_LIKELY(found == level)) {
 		unsigned count = (unsigned)((last - at) >> pt_shift(level)) + 1;
 		filled = pt_fill(slot, count,
-				 pt_format_place(memory) | bits | pt_format_leaf_mark(level),
-				 pt_format_place(pt_size(level)), PT_FORMAT_PRESENT);
+		                 pt_format_place(memory) | bits | pt_format_leaf_mark(level),
+		                 pt_format_place(pt_size(level)), PT_FORMAT_PRESENT);
 		pt->stores += filled;
 		if (!pt->coherent)
 			pt_clean(pt, slot, filled);
@@ -257,8 +257,8 @@ PT_INLINE int PT_FN(map_quick)(struct pt *pt, uint64_t at, uint64_t last, uint64
 
 /** All but a single small page. */
 static __attribute__((noinline)) int PT_FN(map_many)(struct pt *pt, uint64_t at, uint64_t last,
-						     uint64_t memory, uint64_t bits,
-						     struct iommu_gather *gather)
+                                                     uint64_t memory, uint64_t bits,
+                                                     struct iommu_gather *gather)
 {
 	uint64_t aligned = at | memory | (last + 1);
 
@@ -272,7 +272,7 @@ static __attribute__((noinline)) int PT_FN(map_many)(struct pt *pt, uint64_t at,
 
 /** After one small page was mapped: what only some units need. */
 PT_COLD int PT_FN(map_one_done)(struct pt *pt, const uint64_t *slot, uint64_t at,
-				struct iommu_gather *gather)
+                                struct iommu_gather *gather)
 {
 	if (!pt->coherent)
 		pt_clean(pt, slot, 1);
@@ -282,16 +282,16 @@ PT_COLD int PT_FN(map_one_done)(struct pt *pt, const uint64_t *slot, uint64_t at
 }
 
 PT_PUBLIC int PT_FN(map)(struct pt *pt, iova_t start, pa_t to, uint64_t bytes, uint32_t rights,
-			 struct iommu_gather *gather)
+                         struct iommu_gather *gather)
 {
 	uint64_t at = start.value, last = at + bytes - 1;
 	uint64_t memory = to.value, memory_last = memory + bytes - 1, bits;
 
 	/* a length of 0 makes `last` too small or too large */
 	if (PT_UNLIKELY((at | memory | bytes) % PAGE_SIZE_4K || last < at ||
-			last >> pt_format_width(pt->levels) || memory_last < memory ||
-			memory_last & (~(PT_FORMAT_MEMORY | (PAGE_SIZE_4K - 1)) |
-				       pt_format_address(pt->reserved_bits))))
+	                last >> pt_format_width(pt->levels) || memory_last < memory ||
+	                memory_last & (~(PT_FORMAT_MEMORY | (PAGE_SIZE_4K - 1)) |
+	                               pt_format_address(pt->reserved_bits))))
 		return -EINVAL;
 	int error = pt_format_bits(rights, &bits);
 	if (PT_UNLIKELY(error))

@@ -12,15 +12,15 @@
 #ifdef PT_NAME
 
 struct PT_FN(cleared) {
-	uint64_t bytes;	      /* that leaves mapped */
+	uint64_t bytes;       /* that leaves mapped */
 	uint64_t first, last; /* hull of what changed */
 	bool tables;
 };
 
 /** Retract @p count entries of @p level from @p slot on: leaves, tables or nothing. */
 PT_INLINE void PT_FN(clear_run)(struct pt *pt, uint64_t *slot, unsigned count, uint64_t at,
-				const unsigned level, struct PT_FN(cleared) * cleared,
-				struct iommu_gather *gather)
+                                const unsigned level, struct PT_FN(cleared) * cleared,
+                                struct iommu_gather *gather)
 {
 	const uint64_t all = PT_FORMAT_USUAL | pt_format_leaf_mark(level);
 	unsigned lowest = PT_ENTRIES, end = 0, leaves = 0, stores = 0;
@@ -46,7 +46,7 @@ PT_INLINE void PT_FN(clear_run)(struct pt *pt, uint64_t *slot, unsigned count, u
 			end = i + 1;
 			if (level > 1 && pt_format_is_table(entry)) {
 				cleared->bytes += PT_FN(table_gather)(pt, pt_format_address(entry),
-								      level - 1, gather);
+				                                      level - 1, gather);
 				cleared->tables = true;
 			} else {
 				leaves++;
@@ -67,8 +67,8 @@ PT_INLINE void PT_FN(clear_run)(struct pt *pt, uint64_t *slot, unsigned count, u
 /** One run of unmap, at the highest level whose entries the range covers. Returns
  *  the last address dealt with, or ~0 when a leaf is larger than the range. */
 PT_INLINE uint64_t PT_FN(unmap_run)(struct pt *pt, uint64_t at, uint64_t last,
-				    const unsigned target, struct PT_FN(cleared) * cleared,
-				    struct iommu_gather *gather)
+                                    const unsigned target, struct PT_FN(cleared) * cleared,
+                                    struct iommu_gather *gather)
 {
 	unsigned level;
 	uint64_t *slot = PT_FN(find)(pt, at, target, &level);
@@ -87,14 +87,14 @@ PT_INLINE uint64_t PT_FN(unmap_run)(struct pt *pt, uint64_t at, uint64_t last,
 
 /** Above level 2 runs are short and rare: one copy, with the level as a variable. */
 PT_COLD uint64_t PT_FN(unmap_run_high)(struct pt *pt, uint64_t at, uint64_t last, unsigned target,
-				       struct PT_FN(cleared) * cleared, struct iommu_gather *gather)
+                                       struct PT_FN(cleared) * cleared, struct iommu_gather *gather)
 {
 	return PT_FN(unmap_run)(pt, at, last, target, cleared, gather);
 }
 
 /** Unmap [at, last], page-aligned and within the width. */
 static __attribute__((noinline)) uint64_t PT_FN(clear)(struct pt *pt, uint64_t at, uint64_t last,
-						       struct iommu_gather *gather)
+                                                       struct iommu_gather *gather)
 {
 	struct PT_FN(cleared) cleared;
 
@@ -128,7 +128,7 @@ static __attribute__((noinline)) uint64_t PT_FN(clear)(struct pt *pt, uint64_t a
 /** Unmap a range that lies in one table of @p level, as far as the table is there
  *  and full; leave the rest to clear(). */
 PT_INLINE uint64_t PT_FN(unmap_quick)(struct pt *pt, uint64_t at, uint64_t last,
-				      const unsigned level, struct iommu_gather *gather)
+                                      const unsigned level, struct iommu_gather *gather)
 {
 	uint64_t done = 0;
 	unsigned found;
@@ -153,8 +153,8 @@ PT_INLINE uint64_t PT_FN(unmap_quick)(struct pt *pt, uint64_t at, uint64_t last,
 
 /** All but a single small page. */
 static __attribute__((noinline)) uint64_t PT_FN(unmap_many)(struct pt *pt, uint64_t at,
-							    uint64_t last,
-							    struct iommu_gather *gather)
+                                                            uint64_t last,
+                                                            struct iommu_gather *gather)
 {
 	uint64_t limit = (UINT64_C(1) << pt_format_width(pt->levels)) - 1;
 
@@ -171,7 +171,7 @@ static __attribute__((noinline)) uint64_t PT_FN(unmap_many)(struct pt *pt, uint6
 }
 
 PT_PUBLIC uint64_t PT_FN(unmap)(struct pt *pt, iova_t start, uint64_t bytes,
-				struct iommu_gather *gather)
+                                struct iommu_gather *gather)
 {
 	uint64_t at = start.value, last = at + bytes - 1;
 	unsigned level;

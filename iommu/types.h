@@ -17,11 +17,11 @@
 
 #include "iommu/errno.h"
 
-#define must_check __attribute__((warn_unused_result))
-#define printf_like(text_at, args_at) __attribute__((__format__(__printf__, text_at, args_at)))
+#define must_check                          __attribute__((warn_unused_result))
+#define printf_like(text_at, args_at)       __attribute__((__format__(__printf__, text_at, args_at)))
 
 #define container_of(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
-#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
+#define ARRAY_SIZE(array)                   (sizeof(array) / sizeof((array)[0]))
 
 typedef struct {
 	uint64_t value;
@@ -62,8 +62,8 @@ static inline pa_t pa_add(pa_t base, uint64_t bytes)
 enum {
 	IOMMU_READ = 1 << 0,
 	IOMMU_WRITE = 1 << 1,
-	IOMMU_CACHE = 1 << 2,  /* mapping only: DMA snoops the CPU's caches if the unit can choose */
-	IOMMU_EXEC = 1 << 3,   /* request only */
+	IOMMU_CACHE = 1 << 2, /* mapping only: DMA snoops the CPU's caches if the unit can choose */
+	IOMMU_EXEC = 1 << 3,  /* request only */
 	IOMMU_ATOMIC = 1 << 4, /* request only: reads and writes */
 	IOMMU_PRIV = 1 << 5,   /* request only: supervisor */
 };

@@ -44,14 +44,14 @@ static void printf_like(2, 3) warn(struct acpi_reader *reader, const char *forma
 }
 
 void acpi_warn(struct acpi_reader *reader, const struct acpi_table *table, uint32_t offset,
-	       const char *format, ...)
+               const char *format, ...)
 {
 	va_list args;
 
 	if (reader->source->log)
 		iommu_printf(reader->source->log,
-			     "ACPI %s at %#llx, offset %#x: ", table->signature,
-			     (unsigned long long)table->address, (unsigned)offset);
+		             "ACPI %s at %#llx, offset %#x: ", table->signature,
+		             (unsigned long long)table->address, (unsigned)offset);
 	va_start(args, format);
 	warn_line(reader, format, args);
 	va_end(args);
@@ -74,7 +74,7 @@ static uint8_t sum_of(const uint8_t *bytes, uint32_t length)
 }
 
 bool acpi_table_open(struct acpi_reader *reader, uint64_t address, const char *signature,
-		     struct acpi_table *out)
+                     struct acpi_table *out)
 {
 	const uint8_t *header = map(reader, address, ACPI_HEADER_BYTES);
 
@@ -92,19 +92,19 @@ bool acpi_table_open(struct acpi_reader *reader, uint64_t address, const char *s
 	}
 	if (out->length < ACPI_HEADER_BYTES || out->length > ACPI_MAX_TABLE_BYTES) {
 		acpi_warn(reader, out, 4, "length %#x, right is %#x to %#x", (unsigned)out->length,
-			  (unsigned)ACPI_HEADER_BYTES, (unsigned)ACPI_MAX_TABLE_BYTES);
+		          (unsigned)ACPI_HEADER_BYTES, (unsigned)ACPI_MAX_TABLE_BYTES);
 		return false;
 	}
 	out->bytes = map(reader, address, out->length);
 	if (!out->bytes) {
 		acpi_warn(reader, out, 4, "length %#x reaches beyond readable memory",
-			  (unsigned)out->length);
+		          (unsigned)out->length);
 		return false;
 	}
 	uint8_t sum = sum_of(out->bytes, out->length);
 	if (sum) {
 		acpi_warn(reader, out, 9, "checksum %#x, right is %#x", out->bytes[9],
-			  (uint8_t)(out->bytes[9] - sum));
+		          (uint8_t)(out->bytes[9] - sum));
 		return false;
 	}
 	return true;
@@ -119,7 +119,7 @@ struct roots {
 
 /** Read the RSDP at @p at, of which 20 bytes may be read. False if it is none. */
 static bool read_rsdp(struct acpi_reader *reader, const uint8_t *at, uint64_t address,
-		      struct roots *out)
+                      struct roots *out)
 {
 	if (memcmp(at, "RSD PTR ", 8) != 0 || sum_of(at, RSDP_1_BYTES) != 0)
 		return false;
@@ -146,7 +146,7 @@ static bool read_rsdp(struct acpi_reader *reader, const uint8_t *at, uint64_t ad
 
 /** Search @p bytes from @p start; an area that cannot be read has no RSDP. */
 static bool search_rsdp(struct acpi_reader *reader, uint64_t start, uint32_t bytes,
-			struct roots *out)
+                        struct roots *out)
 {
 	const uint8_t *area = map(reader, start, bytes);
 
@@ -228,7 +228,7 @@ static uint64_t root_entry(const struct acpi_table *root, unsigned entry_bytes, 
 }
 
 static void read_all(struct acpi_reader *reader, const struct acpi_table *root,
-		     unsigned entry_bytes)
+                     unsigned entry_bytes)
 {
 	uint32_t bytes = root->length - ACPI_HEADER_BYTES, count = bytes / entry_bytes;
 	unsigned seen = 0;
@@ -236,13 +236,13 @@ static void read_all(struct acpi_reader *reader, const struct acpi_table *root,
 
 	if (bytes % entry_bytes)
 		acpi_warn(reader, root, root->length - bytes % entry_bytes,
-			  "%u bytes after the last entry of %u", (unsigned)(bytes % entry_bytes),
-			  entry_bytes);
+		          "%u bytes after the last entry of %u", (unsigned)(bytes % entry_bytes),
+		          entry_bytes);
 	for (uint32_t n = 0; n < count; n++) {
 		uint64_t address = root_entry(root, entry_bytes, n);
 		if (!address)
 			acpi_warn(reader, root, ACPI_HEADER_BYTES + n * entry_bytes,
-				  "entry is 0, right is the address of a table");
+			          "entry is 0, right is the address of a table");
 		else if (acpi_table_open(reader, address, NULL, &table))
 			read_table(reader, &table, &seen);
 	}

@@ -57,19 +57,19 @@ struct acpi {
 	struct acpi_mcfg mcfg[ACPI_MAX_MCFG];
 	/* FADT */
 	uint16_t pm1a_control, pm1b_control; /* ports; 0: none */
-	uint16_t pm_timer;		     /* port; 0: none */
+	uint16_t pm_timer;                   /* port; 0: none */
 	bool pm_timer_32;
 	bool has_reset;
 	uint8_t reset_space, reset_value; /* space: 0 memory, 1 port, 2 PCI config */
 	uint64_t reset_address;
 	bool has_s5;
-	uint8_t s5_a, s5_b;	/* SLP_TYP values */
-	bool hardware_reduced;	/* no PM1 registers, no timer; sleep by sleep_control */
-	uint16_t smi_command;	/* port; 0: always in ACPI mode */
-	uint8_t acpi_enable;	/* value for smi_command that switches to ACPI mode */
-	uint8_t sleep_space;	/* as reset_space; of the register of hardware-reduced machines */
+	uint8_t s5_a, s5_b;     /* SLP_TYP values */
+	bool hardware_reduced;  /* no PM1 registers, no timer; sleep by sleep_control */
+	uint16_t smi_command;   /* port; 0: always in ACPI mode */
+	uint8_t acpi_enable;    /* value for smi_command that switches to ACPI mode */
+	uint8_t sleep_space;    /* as reset_space; of the register of hardware-reduced machines */
 	uint64_t sleep_control; /* 0: none */
-	uint64_t hpet_address;	/* 0: none */
+	uint64_t hpet_address;  /* 0: none */
 	/* DMAR: whole table, checksum right; NULL: none */
 	const void *dmar;
 	size_t dmar_bytes;

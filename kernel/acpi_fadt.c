@@ -47,7 +47,7 @@ static bool has_field(const struct acpi_table *table, uint32_t offset, uint32_t 
 
 /** The port of a register that has a 32-bit and an extended field; 0: none. */
 static uint16_t port_of(struct acpi_reader *reader, const struct acpi_table *table,
-			const char *name, uint32_t plain, uint32_t extended)
+                        const char *name, uint32_t plain, uint32_t extended)
 {
 	uint32_t port = acpi_get32(table->bytes + plain);
 
@@ -58,12 +58,12 @@ static uint16_t port_of(struct acpi_reader *reader, const struct acpi_table *tab
 			return (uint16_t)address;
 		if (address)
 			acpi_warn(reader, table, extended,
-				  "X_%s is %#llx in space %u, right is a port (1): ignored", name,
-				  (unsigned long long)address, gas[0]);
+			          "X_%s is %#llx in space %u, right is a port (1): ignored", name,
+			          (unsigned long long)address, gas[0]);
 	}
 	if (port > 0xffff) {
 		acpi_warn(reader, table, plain, "%s is %#x, right is a port: ignored", name,
-			  (unsigned)port);
+		          (unsigned)port);
 		return 0;
 	}
 	return (uint16_t)port;
@@ -71,17 +71,17 @@ static uint16_t port_of(struct acpi_reader *reader, const struct acpi_table *tab
 
 /** A register in any of the spaces that one byte can be written to. */
 static bool read_register(struct acpi_reader *reader, const struct acpi_table *table,
-			  const char *name, uint32_t offset, uint8_t *space, uint64_t *address)
+                          const char *name, uint32_t offset, uint8_t *space, uint64_t *address)
 {
 	const uint8_t *gas = table->bytes + offset;
 
 	*space = gas[0];
 	*address = acpi_get64(gas + 4);
 	if (*address && (*space == SPACE_MEMORY || *space == SPACE_PCI ||
-			 (*space == SPACE_PORT && *address <= 0xffff)))
+	                 (*space == SPACE_PORT && *address <= 0xffff)))
 		return true;
 	acpi_warn(reader, table, offset, "%s is %#llx in space %u: ignored", name,
-		  (unsigned long long)*address, *space);
+	          (unsigned long long)*address, *space);
 	*space = 0;
 	*address = 0;
 	return false;
@@ -95,11 +95,11 @@ static void read_reset(struct acpi_reader *reader, const struct acpi_table *tabl
 		return;
 	if (!has_field(table, FADT_RESET_VALUE, 1)) {
 		acpi_warn(reader, table, FADT_FLAGS,
-			  "flags name a reset register, but the table ends before it");
+		          "flags name a reset register, but the table ends before it");
 		return;
 	}
 	out->has_reset = read_register(reader, table, "RESET_REG", FADT_RESET_REG,
-				       &out->reset_space, &out->reset_address);
+	                               &out->reset_space, &out->reset_address);
 	if (out->has_reset)
 		out->reset_value = table->bytes[FADT_RESET_VALUE];
 }
@@ -123,7 +123,7 @@ void acpi_read_fadt(struct acpi_reader *reader, const struct acpi_table *table)
 
 	if (table->length < FADT_LEAST) {
 		acpi_warn(reader, table, 4, "length %#x, right is %#x or more",
-			  (unsigned)table->length, (unsigned)FADT_LEAST);
+		          (unsigned)table->length, (unsigned)FADT_LEAST);
 		return;
 	}
 	uint32_t flags = acpi_get32(table->bytes + FADT_FLAGS);
@@ -132,7 +132,7 @@ void acpi_read_fadt(struct acpi_reader *reader, const struct acpi_table *table)
 		if (has_field(table, FADT_SLEEP_CONTROL, GAS_BYTES) &&
 		    acpi_get64(table->bytes + FADT_SLEEP_CONTROL + 4))
 			read_register(reader, table, "SLEEP_CONTROL_REG", FADT_SLEEP_CONTROL,
-				      &out->sleep_space, &out->sleep_control);
+			              &out->sleep_space, &out->sleep_control);
 	} else {
 		out->pm1a_control =
 			port_of(reader, table, "PM1a_CNT_BLK", FADT_PM1A_CNT, FADT_X_PM1A_CNT);
@@ -145,8 +145,8 @@ void acpi_read_fadt(struct acpi_reader *reader, const struct acpi_table *table)
 		uint32_t smi_command = acpi_get32(table->bytes + FADT_SMI_CMD);
 		if (smi_command > 0xffff) {
 			acpi_warn(reader, table, FADT_SMI_CMD,
-				  "SMI_CMD is %#x, right is a port: ignored",
-				  (unsigned)smi_command);
+			          "SMI_CMD is %#x, right is a port: ignored",
+			          (unsigned)smi_command);
 		} else {
 			out->smi_command = (uint16_t)smi_command;
 			out->acpi_enable = table->bytes[FADT_ACPI_ENABLE];
@@ -262,7 +262,7 @@ void acpi_read_s5(struct acpi_reader *reader, const struct acpi_table *table)
 		if (memcmp(at, "_S5_", 4) != 0)
 			continue;
 		bool named = (at - start >= 1 && at[-1] == AML_NAME) ||
-			     (at - start >= 2 && at[-1] == AML_ROOT && at[-2] == AML_NAME);
+		             (at - start >= 2 && at[-1] == AML_ROOT && at[-2] == AML_NAME);
 		if (!named)
 			continue;
 		struct aml aml = {at + 4, end};
@@ -272,8 +272,8 @@ void acpi_read_s5(struct acpi_reader *reader, const struct acpi_table *table)
 			acpi_warn(reader, table, offset, "_S5_ is no package of constants");
 		} else if (a > SLP_TYP_MAX || b > SLP_TYP_MAX) {
 			acpi_warn(reader, table, offset,
-				  "_S5_ has sleep types %#llx and %#llx, right is 0 to 7",
-				  (unsigned long long)a, (unsigned long long)b);
+			          "_S5_ has sleep types %#llx and %#llx, right is 0 to 7",
+			          (unsigned long long)a, (unsigned long long)b);
 		} else {
 			reader->out->has_s5 = true;
 			reader->out->s5_a = (uint8_t)a;

@@ -9,10 +9,7 @@
 #include "kernel/acpi.h"
 
 /** System description table header, ACPI 6.5 section 5.2.6. */
-enum {
-	ACPI_HEADER_BYTES = 36,
-	ACPI_MAX_TABLE_BYTES = 16 << 20
-};
+enum { ACPI_HEADER_BYTES = 36, ACPI_MAX_TABLE_BYTES = 16 << 20 };
 
 /** A table: @p length bytes may be read; its bytes add up to 0. */
 struct acpi_table {
@@ -44,12 +41,12 @@ static inline uint64_t acpi_get64(const uint8_t *at)
 
 /** One line: "ACPI FACP at 0x7ffe0000, offset 0x28: ...". Counted in out->warnings. */
 void acpi_warn(struct acpi_reader *reader, const struct acpi_table *table, uint32_t offset,
-	       const char *format, ...) printf_like(4, 5);
+               const char *format, ...) printf_like(4, 5);
 
 /** The table at @p address, checked: readable, length, checksum, and @p signature unless
  *  NULL. False after a warning. */
 bool acpi_table_open(struct acpi_reader *reader, uint64_t address, const char *signature,
-		     struct acpi_table *out);
+                     struct acpi_table *out);
 
 /* Each reads one checked table of its signature into reader->out. */
 void acpi_read_madt(struct acpi_reader *reader, const struct acpi_table *table);

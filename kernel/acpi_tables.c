@@ -27,7 +27,7 @@ static const uint8_t madt_least[] = {
 };
 
 static void add_cpu(struct acpi_reader *reader, const struct acpi_table *table, uint32_t offset,
-		    uint32_t apic_id, uint32_t flags)
+                    uint32_t apic_id, uint32_t flags)
 {
 	struct acpi *out = reader->out;
 	struct acpi_cpu cpu = {
@@ -42,19 +42,19 @@ static void add_cpu(struct acpi_reader *reader, const struct acpi_table *table, 
 	for (uint32_t i = 0; i < out->cpu_count; i++)
 		if (out->cpus[i].apic_id == apic_id) {
 			acpi_warn(reader, table, offset, "second entry for APIC id %#x, ignored",
-				  (unsigned)apic_id);
+			          (unsigned)apic_id);
 			return;
 		}
 	if (out->cpu_count == ACPI_MAX_CPUS) {
 		acpi_warn(reader, table, offset, "APIC id %#x ignored: more than %u processors",
-			  (unsigned)apic_id, (unsigned)ACPI_MAX_CPUS);
+		          (unsigned)apic_id, (unsigned)ACPI_MAX_CPUS);
 		return;
 	}
 	out->cpus[out->cpu_count++] = cpu;
 }
 
 static void add_io_apic(struct acpi_reader *reader, const struct acpi_table *table, uint32_t offset,
-			const uint8_t *entry)
+                        const uint8_t *entry)
 {
 	struct acpi *out = reader->out;
 	struct acpi_ioapic ioapic = {
@@ -65,31 +65,31 @@ static void add_io_apic(struct acpi_reader *reader, const struct acpi_table *tab
 
 	if (!ioapic.address || ioapic.address % 16) {
 		acpi_warn(reader, table, offset + 4, "I/O APIC %u at address %#llx, ignored",
-			  ioapic.id, (unsigned long long)ioapic.address);
+		          ioapic.id, (unsigned long long)ioapic.address);
 		return;
 	}
 	if (out->ioapic_count == ACPI_MAX_IOAPICS) {
 		acpi_warn(reader, table, offset, "I/O APIC %u ignored: more than %u", ioapic.id,
-			  (unsigned)ACPI_MAX_IOAPICS);
+		          (unsigned)ACPI_MAX_IOAPICS);
 		return;
 	}
 	out->ioapics[out->ioapic_count++] = ioapic;
 }
 
 static void add_override(struct acpi_reader *reader, const struct acpi_table *table,
-			 uint32_t offset, const uint8_t *entry)
+                         uint32_t offset, const uint8_t *entry)
 {
 	struct acpi *out = reader->out;
 
 	if (entry[2] != 0 || entry[3] > 15) {
 		acpi_warn(reader, table, offset + 2,
-			  "override of bus %u interrupt %u, right is bus 0 (ISA) and 0-15",
-			  entry[2], entry[3]);
+		          "override of bus %u interrupt %u, right is bus 0 (ISA) and 0-15",
+		          entry[2], entry[3]);
 		return;
 	}
 	if (out->override_count == ACPI_MAX_OVERRIDES) {
 		acpi_warn(reader, table, offset, "override ignored: more than %u",
-			  (unsigned)ACPI_MAX_OVERRIDES);
+		          (unsigned)ACPI_MAX_OVERRIDES);
 		return;
 	}
 	out->overrides[out->override_count++] = (struct acpi_override){
@@ -100,7 +100,7 @@ static void add_override(struct acpi_reader *reader, const struct acpi_table *ta
 }
 
 static void read_madt_entry(struct acpi_reader *reader, const struct acpi_table *table,
-			    uint32_t offset)
+                            uint32_t offset)
 {
 	const uint8_t *entry = table->bytes + offset;
 
@@ -121,7 +121,7 @@ static void read_madt_entry(struct acpi_reader *reader, const struct acpi_table 
 	case MADT_X2APIC:
 		if (acpi_get32(entry + 4) != 0xffffffff)
 			add_cpu(reader, table, offset, acpi_get32(entry + 4),
-				acpi_get32(entry + 8));
+			        acpi_get32(entry + 8));
 		break;
 	default:
 		break;
@@ -132,7 +132,7 @@ void acpi_read_madt(struct acpi_reader *reader, const struct acpi_table *table)
 {
 	if (table->length < MADT_FIRST) {
 		acpi_warn(reader, table, 4, "length %#x, right is %#x or more",
-			  (unsigned)table->length, (unsigned)MADT_FIRST);
+		          (unsigned)table->length, (unsigned)MADT_FIRST);
 		return;
 	}
 	reader->out->lapic_address = acpi_get32(table->bytes + 36);
@@ -145,29 +145,25 @@ void acpi_read_madt(struct acpi_reader *reader, const struct acpi_table *table)
 		uint8_t type = table->bytes[offset];
 		if (length < 2 || length > left) {
 			acpi_warn(reader, table, offset,
-				  "entry of type %u has length %u, %u bytes are left: the rest is "
-				  "ignored",
-				  type, (unsigned)length, (unsigned)left);
+			          "entry of type %u has length %u, %u bytes are left: the rest is "
+			          "ignored",
+			          type, (unsigned)length, (unsigned)left);
 			return;
 		}
 		if (type < ARRAY_SIZE(madt_least) && length < madt_least[type])
 			acpi_warn(reader, table, offset + 1,
-				  "entry of type %u has length %u, right is %u: ignored", type,
-				  (unsigned)length, madt_least[type]);
+			          "entry of type %u has length %u, right is %u: ignored", type,
+			          (unsigned)length, madt_least[type]);
 		else
 			read_madt_entry(reader, table, offset);
 		offset += length;
 	}
 }
 
-enum {
-	MCFG_FIRST = 44,
-	MCFG_ENTRY_BYTES = 16,
-	ECAM_BUS_SHIFT = 20
-};
+enum { MCFG_FIRST = 44, MCFG_ENTRY_BYTES = 16, ECAM_BUS_SHIFT = 20 };
 
 static void read_mcfg_entry(struct acpi_reader *reader, const struct acpi_table *table,
-			    uint32_t offset)
+                            uint32_t offset)
 {
 	const uint8_t *entry = table->bytes + offset;
 	struct acpi *out = reader->out;
@@ -182,13 +178,13 @@ static void read_mcfg_entry(struct acpi_reader *reader, const struct acpi_table 
 	if (!window.base || window.base % (1u << ECAM_BUS_SHIFT) ||
 	    window.base > UINT64_MAX - bytes) {
 		acpi_warn(reader, table, offset,
-			  "segment %u: base %#llx, right is a multiple of 0x100000: ignored",
-			  window.segment, (unsigned long long)window.base);
+		          "segment %u: base %#llx, right is a multiple of 0x100000: ignored",
+		          window.segment, (unsigned long long)window.base);
 		return;
 	}
 	if (window.last_bus < window.first_bus) {
 		acpi_warn(reader, table, offset + 10, "segment %u: buses %#x to %#x: ignored",
-			  window.segment, window.first_bus, window.last_bus);
+		          window.segment, window.first_bus, window.last_bus);
 		return;
 	}
 	for (uint32_t i = 0; i < out->mcfg_count; i++)
@@ -196,13 +192,13 @@ static void read_mcfg_entry(struct acpi_reader *reader, const struct acpi_table 
 		    out->mcfg[i].first_bus <= window.last_bus &&
 		    window.first_bus <= out->mcfg[i].last_bus) {
 			acpi_warn(reader, table, offset + 10,
-				  "segment %u: buses %#x to %#x are in an earlier entry: ignored",
-				  window.segment, window.first_bus, window.last_bus);
+			          "segment %u: buses %#x to %#x are in an earlier entry: ignored",
+			          window.segment, window.first_bus, window.last_bus);
 			return;
 		}
 	if (out->mcfg_count == ACPI_MAX_MCFG) {
 		acpi_warn(reader, table, offset, "segment %u ignored: more than %u windows",
-			  window.segment, (unsigned)ACPI_MAX_MCFG);
+		          window.segment, (unsigned)ACPI_MAX_MCFG);
 		return;
 	}
 	out->mcfg[out->mcfg_count++] = window;
@@ -214,34 +210,31 @@ void acpi_read_mcfg(struct acpi_reader *reader, const struct acpi_table *table)
 
 	if (table->length < MCFG_FIRST) {
 		acpi_warn(reader, table, 4, "length %#x, right is %#x or more",
-			  (unsigned)table->length, (unsigned)MCFG_FIRST);
+		          (unsigned)table->length, (unsigned)MCFG_FIRST);
 		return;
 	}
 	for (; table->length - offset >= MCFG_ENTRY_BYTES; offset += MCFG_ENTRY_BYTES)
 		read_mcfg_entry(reader, table, offset);
 	if (offset != table->length)
 		acpi_warn(reader, table, offset, "%u bytes after the last entry of %u",
-			  (unsigned)(table->length - offset), (unsigned)MCFG_ENTRY_BYTES);
+		          (unsigned)(table->length - offset), (unsigned)MCFG_ENTRY_BYTES);
 }
 
 void acpi_read_hpet(struct acpi_reader *reader, const struct acpi_table *table)
 {
-	enum {
-		HPET_BYTES = 56,
-		HPET_ADDRESS = 40
-	};
+	enum { HPET_BYTES = 56, HPET_ADDRESS = 40 };
 
 	if (table->length < HPET_BYTES) {
 		acpi_warn(reader, table, 4, "length %#x, right is %#x or more",
-			  (unsigned)table->length, (unsigned)HPET_BYTES);
+		          (unsigned)table->length, (unsigned)HPET_BYTES);
 		return;
 	}
 	const uint8_t *address = table->bytes + HPET_ADDRESS;
 	uint64_t base = acpi_get64(address + 4);
 	if (address[0] != 0 || !base || base % 8) {
 		acpi_warn(reader, table, HPET_ADDRESS,
-			  "registers at %#llx in space %u, right is memory (0), aligned to 8",
-			  (unsigned long long)base, address[0]);
+		          "registers at %#llx in space %u, right is memory (0), aligned to 8",
+		          (unsigned long long)base, address[0]);
 		return;
 	}
 	reader->out->hpet_address = base;

@@ -14,12 +14,12 @@
 #include "kernel/cpu.h"
 #include "kernel/kernel.h"
 
-#define MSR_APIC_BASE	  0x1b
+#define MSR_APIC_BASE     0x1b
 #define APIC_BASE_ENABLE  (UINT64_C(1) << 11)
 #define APIC_BASE_X2APIC  (UINT64_C(1) << 10)
 #define APIC_BASE_ADDRESS UINT64_C(0x000ffffffffff000)
-#define MSR_X2APIC	  0x800 /* + register offset / 16 */
-#define X2APIC_SELF_IPI	  0x83f
+#define MSR_X2APIC        0x800 /* + register offset / 16 */
+#define X2APIC_SELF_IPI   0x83f
 
 enum {
 	REG_ID = 0x20,
@@ -75,12 +75,7 @@ static void apic_write(unsigned reg, uint32_t value)
  *  can still raise its line 7 by mistake; that ends in apic_spurious. */
 static void silence_8259(void)
 {
-	enum {
-		MASTER = 0x20,
-		SLAVE = 0xa0,
-		ICW1 = 0x11,
-		ICW4_8086 = 1
-	};
+	enum { MASTER = 0x20, SLAVE = 0xa0, ICW1 = 0x11, ICW4_8086 = 1 };
 
 	out8(MASTER, ICW1);
 	out8(SLAVE, ICW1);
@@ -98,10 +93,7 @@ static void silence_8259(void)
  *  firmware's (thermal throttling often is). */
 static void mask_unless_smi(unsigned reg)
 {
-	enum {
-		DELIVERY = 7 << 8,
-		SMI = 2 << 8
-	};
+	enum { DELIVERY = 7 << 8, SMI = 2 << 8 };
 
 	if ((apic_read(reg) & DELIVERY) != SMI)
 		apic_write(reg, LVT_MASKED);
@@ -171,9 +163,7 @@ void apic_eoi(void)
 
 void apic_spurious(unsigned vector)
 {
-	enum {
-		LOGGED = 4
-	};
+	enum { LOGGED = 4 };
 
 	spurious_count++;
 	if (spurious_count <= LOGGED)

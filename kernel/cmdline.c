@@ -6,12 +6,13 @@
 #include "iommu/string.h"
 
 static void complain(struct kernel_options *out, const char *what, const char *word, int length,
-		     const char *wanted)
+                     const char *wanted)
 {
 	unsigned at = out->complaint_count++;
 	if (at < CMDLINE_MAX_COMPLAINTS)
-		iommu_snprintf(out->complaints[at], CMDLINE_COMPLAINT, "command line: %s '%.*s'; %s",
-			       what, length > 32 ? 32 : length, word, wanted);
+		iommu_snprintf(out->complaints[at], CMDLINE_COMPLAINT,
+		               "command line: %s '%.*s'; %s", what, length > 32 ? 32 : length, word,
+		               wanted);
 }
 
 /* The index of value [text, text+length) in names, a list ended by NULL; -1 if absent. */
@@ -91,7 +92,7 @@ static void word_parse(const char *word, size_t length, struct kernel_options *o
 			out->shell_after = picked == 0;
 	} else {
 		complain(out, "unknown word", word, (int)length,
-			 "known: scenario after console loglevel vtd panic");
+		         "known: scenario after console loglevel vtd panic");
 		return;
 	}
 	if (picked < 0)
@@ -116,8 +117,9 @@ void cmdline_parse(const char *text, struct kernel_options *out)
 		while (text[end] && text[end] != ' ' && text[end] != '\t' && text[end] != '\r' &&
 		       text[end] != '\n')
 			has_value |= text[end++] == '=';
-		bool image_name = first && !has_value && (text[at] == '/' || text[at] == '\\' ||
-							  key_is(text + at, end - at, "nestor"));
+		bool image_name = first && !has_value &&
+		                  (text[at] == '/' || text[at] == '\\' ||
+		                   key_is(text + at, end - at, "nestor"));
 		if (end > at && !image_name)
 			word_parse(text + at, end - at, out);
 		first = false;

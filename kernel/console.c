@@ -16,10 +16,7 @@
 #include "kernel/kernel.h"
 #include "kernel/lock.h"
 
-enum {
-	RING_BYTES = 1024,
-	DRAW_EVERY_NS = 16000000
-};
+enum { RING_BYTES = 1024, DRAW_EVERY_NS = 16000000 };
 
 static struct spinlock console_lock;
 static bool seized, has_serial, has_screen, has_keyboard, has_tick, was_typed_at;
@@ -144,9 +141,7 @@ void console_input(uint8_t byte)
 /** Interrupts off. What does not fit waits in the UART. */
 static void fetch(void)
 {
-	enum {
-		AT_ONCE = 64
-	};
+	enum { AT_ONCE = 64 };
 
 	for (unsigned i = 0; has_serial && i < AT_ONCE && ring_head - ring_tail < RING_BYTES; i++) {
 		int byte = serial_read();

@@ -14,9 +14,7 @@
 
 #include "kernel/kernel.h"
 
-enum {
-	IST_STACK_BYTES = 16384
-};
+enum { IST_STACK_BYTES = 16384 };
 
 struct guarded_stack {
 	uint8_t guard[4096];
@@ -60,7 +58,7 @@ struct cpu_features cpu_features;
 const struct cpu_stack *cpu_stack(unsigned index)
 {
 	static const char *const names[IST_COUNT] = {"the double-fault stack", "the NMI stack",
-						     "the machine-check stack"};
+	                                             "the machine-check stack"};
 	static struct cpu_stack stacks[IST_COUNT + 1];
 
 	if (index > IST_COUNT)
@@ -68,12 +66,12 @@ const struct cpu_stack *cpu_stack(unsigned index)
 	struct cpu_stack *stack = &stacks[index];
 	if (index == 0) {
 		*stack = (struct cpu_stack){"the kernel's stack", (uint64_t)boot_stack_guard,
-					    (uint64_t)boot_stack, (uint64_t)boot_stack_top};
+		                            (uint64_t)boot_stack, (uint64_t)boot_stack_top};
 	} else {
 		const struct guarded_stack *ist = &ist_stacks[index - 1];
 		*stack = (struct cpu_stack){names[index - 1], (uint64_t)ist->guard,
-					    (uint64_t)ist->stack,
-					    (uint64_t)ist->stack + IST_STACK_BYTES};
+		                            (uint64_t)ist->stack,
+		                            (uint64_t)ist->stack + IST_STACK_BYTES};
 	}
 	return stack;
 }
@@ -115,7 +113,7 @@ static void load_gdt(void)
 	gdt[GDT_CODE / 8] = UINT64_C(0x00209a0000000000); /* present, ring 0, code, 64 bits */
 	gdt[GDT_DATA / 8] = UINT64_C(0x0000920000000000); /* present, ring 0, writable data */
 	gdt[GDT_TSS / 8] = (limit & 0xffff) | (base & 0xffffff) << 16 | UINT64_C(0x89) << 40 |
-			   (base >> 24 & 0xff) << 56;
+	                   (base >> 24 & 0xff) << 56;
 	gdt[GDT_TSS / 8 + 1] = base >> 32;
 
 	for (unsigned i = 0; i < IST_COUNT; i++)
@@ -125,20 +123,20 @@ static void load_gdt(void)
 
 	struct table_register gdtr = {sizeof(gdt) - 1, (uint64_t)gdt};
 	__asm__ volatile("lgdt %0\n\t"
-			 "pushq %1\n\t"
-			 "leaq 1f(%%rip), %%rax\n\t"
-			 "pushq %%rax\n\t"
-			 "lretq\n"
-			 "1:\n\t"
-			 "movl %2, %%ds\n\t"
-			 "movl %2, %%es\n\t"
-			 "movl %2, %%ss\n\t"
-			 "movl %3, %%fs\n\t"
-			 "movl %3, %%gs\n\t"
-			 "ltr %w4"
-			 :
-			 : "m"(gdtr), "i"(GDT_CODE), "r"(GDT_DATA), "r"(0), "r"(GDT_TSS)
-			 : "rax", "memory");
+	                 "pushq %1\n\t"
+	                 "leaq 1f(%%rip), %%rax\n\t"
+	                 "pushq %%rax\n\t"
+	                 "lretq\n"
+	                 "1:\n\t"
+	                 "movl %2, %%ds\n\t"
+	                 "movl %2, %%es\n\t"
+	                 "movl %2, %%ss\n\t"
+	                 "movl %3, %%fs\n\t"
+	                 "movl %3, %%gs\n\t"
+	                 "ltr %w4"
+	                 :
+	                 : "m"(gdtr), "i"(GDT_CODE), "r"(GDT_DATA), "r"(0), "r"(GDT_TSS)
+	                 : "rax", "memory");
 }
 
 static void load_idt(void)
@@ -163,9 +161,7 @@ static void load_idt(void)
 
 static void set_modes(void)
 {
-	enum {
-		MSR_EFER = 0xc0000080
-	};
+	enum { MSR_EFER = 0xc0000080 };
 	const uint64_t efer_nxe = 1 << 11;
 	const uint64_t cr0_wp = 1 << 16, cr0_am = 1 << 18;
 	const uint64_t cr4_umip = 1 << 11;

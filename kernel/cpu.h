@@ -19,12 +19,7 @@ enum {
 };
 
 /** Interrupt stack table numbers (TSS), 1 to 7. */
-enum {
-	IST_DOUBLE_FAULT = 1,
-	IST_NMI = 2,
-	IST_MACHINE_CHECK = 3,
-	IST_COUNT = 3
-};
+enum { IST_DOUBLE_FAULT = 1, IST_NMI = 2, IST_MACHINE_CHECK = 3, IST_COUNT = 3 };
 
 enum {
 	VECTOR_NMI = 2,
@@ -32,7 +27,7 @@ enum {
 	VECTOR_PAGE_FAULT = 14,
 	VECTOR_MACHINE_CHECK = 18,
 	VECTOR_EXCEPTIONS = 32, /* below: the processor's own */
-	VECTOR_PIC = 0x20,	/* to 0x2f: the masked 8259s; only spurious ones can come */
+	VECTOR_PIC = 0x20,      /* to 0x2f: the masked 8259s; only spurious ones can come */
 	VECTOR_TIMER = 0x30,
 	VECTOR_IRQ_FIRST = 0x40, /* to VECTOR_IRQ_LAST: message-signalled interrupts */
 	VECTOR_IRQ_LAST = 0xef,
@@ -93,9 +88,9 @@ static inline uint64_t cpu_msr_read(uint32_t msr)
 static inline void cpu_msr_write(uint32_t msr, uint64_t value)
 {
 	__asm__ volatile("wrmsr"
-			 :
-			 : "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32))
-			 : "memory");
+	                 :
+	                 : "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32))
+	                 : "memory");
 }
 
 struct cpuid {
@@ -106,8 +101,8 @@ static inline struct cpuid cpu_id(uint32_t leaf, uint32_t subleaf)
 {
 	struct cpuid id;
 	__asm__ volatile("cpuid"
-			 : "=a"(id.a), "=b"(id.b), "=c"(id.c), "=d"(id.d)
-			 : "a"(leaf), "c"(subleaf));
+	                 : "=a"(id.a), "=b"(id.b), "=c"(id.c), "=d"(id.d)
+	                 : "a"(leaf), "c"(subleaf));
 	return id;
 }
 

@@ -25,11 +25,7 @@ enum {
 };
 
 /* A cell: 7:0 character, 11:8 colour, 15:12 colour behind it. */
-enum {
-	COLOUR_TEXT = 7,
-	BLANK = COLOUR_TEXT << 8 | ' ',
-	NEVER_DRAWN = 0xffff
-};
+enum { COLOUR_TEXT = 7, BLANK = COLOUR_TEXT << 8 | ' ', NEVER_DRAWN = 0xffff };
 
 static struct boot_framebuffer fb;
 static uint8_t *pixels; /* NULL: not mapped now */
@@ -39,17 +35,12 @@ static uint32_t palette[16]; /* as pixels */
 
 static uint16_t wanted[MAX_ROWS][MAX_COLUMNS];
 static uint16_t shown[MAX_ROWS][MAX_COLUMNS];
-static unsigned top;	     /* the screen's first row in `wanted` */
+static unsigned top;         /* the screen's first row in `wanted` */
 static unsigned row, column; /* the cursor; column may be `columns`: wrap when more comes */
 static unsigned colour = COLOUR_TEXT;
 static bool is_bold;
 
-static enum {
-	TEXT,
-	ESCAPE,
-	CONTROL,
-	STRING
-} state;
+static enum { TEXT, ESCAPE, CONTROL, STRING } state;
 static unsigned parameters[MAX_PARAMETERS], parameter_count;
 static uint32_t utf8_code;
 static unsigned utf8_more;
@@ -164,7 +155,7 @@ static void draw_cell(unsigned at_row, unsigned at_column, uint16_t cell)
 	const uint8_t *glyph = font_glyphs[cell & 0xff];
 	size_t bytes = (size_t)FONT_WIDTH * scale * pixel_bytes;
 	uint8_t *out = pixels + (size_t)at_row * FONT_HEIGHT * scale * fb.pitch +
-		       (size_t)at_column * bytes;
+	               (size_t)at_column * bytes;
 	uint8_t line[FONT_WIDTH * MAX_SCALE * 4];
 
 	for (unsigned y = 0; y < FONT_HEIGHT; y++) {
@@ -189,7 +180,7 @@ void framebuffer_flush(void)
 			/* The cursor: front and back exchanged. */
 			if (r == row && c == column)
 				cell = (uint16_t)((cell & 0xff) | (cell >> 12) << 8 |
-						  (cell >> 8 & 15) << 12);
+				                  (cell >> 8 & 15) << 12);
 			if (cell == shown[r][c])
 				continue;
 			draw_cell(r, c, cell);
@@ -311,9 +302,7 @@ static void control(char final)
 
 static void put_control(uint8_t byte)
 {
-	enum {
-		LARGEST = 9999
-	};
+	enum { LARGEST = 9999 };
 
 	if (byte >= '0' && byte <= '9') {
 		unsigned *parameter = &parameters[parameter_count - 1];

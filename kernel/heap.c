@@ -12,10 +12,7 @@
 
 #include "iommu/string.h"
 
-enum {
-	SLAB_WORDS = 4,
-	SLAB_HEADER = 64
-};
+enum { SLAB_WORDS = 4, SLAB_HEADER = 64 };
 #define SLAB_MAGIC UINT32_C(0x51ab51ab)
 
 struct heap_slab {
@@ -27,8 +24,8 @@ struct heap_slab {
 _Static_assert(sizeof(struct heap_slab) <= SLAB_HEADER, "the header has its place");
 
 /* Multiples of 16. The upper ones divide a page's 4032 bytes without much waste. */
-static const uint16_t class_size[HEAP_CLASSES] = {16,  32,  48,	 64,  96,   128,  192,
-						  256, 384, 512, 768, 1008, 1344, 2016};
+static const uint16_t class_size[HEAP_CLASSES] = {16,  32,  48,  64,  96,   128,  192,
+                                                  256, 384, 512, 768, 1008, 1344, 2016};
 #define LARGEST_SMALL 2016
 _Static_assert((PAGE_SIZE_4K - SLAB_HEADER) / 16 <= 64 * SLAB_WORDS, "every place has a bit");
 

@@ -14,17 +14,15 @@
 
 #include "kernel/page.h"
 
-enum {
-	HEAP_CLASSES = 14
-};
+enum { HEAP_CLASSES = 14 };
 
 struct heap_slab; /* private */
 
 struct heap {
 	struct page_allocator *pages;
 	struct heap_slab *partial[HEAP_CLASSES]; /* slabs with a free place */
-	uint64_t slab_pages, run_pages;		 /* 4 KiB pages in use */
-	uint64_t objects;			 /* outstanding */
+	uint64_t slab_pages, run_pages;          /* 4 KiB pages in use */
+	uint64_t objects;                        /* outstanding */
 };
 
 void heap_init(struct heap *heap, struct page_allocator *pages);

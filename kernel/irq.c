@@ -12,9 +12,7 @@
 #include "kernel/kernel.h"
 #include "kernel/lock.h"
 
-enum {
-	IRQ_COUNT = VECTOR_IRQ_LAST - VECTOR_IRQ_FIRST + 1
-};
+enum { IRQ_COUNT = VECTOR_IRQ_LAST - VECTOR_IRQ_FIRST + 1 };
 #define MSI_ADDRESS UINT64_C(0xfee00000)
 
 static struct {

@@ -11,11 +11,7 @@
 #include "kernel/console.h"
 #include "kernel/kernel.h"
 
-enum {
-	DATA = 0x60,
-	STATUS = 0x64,
-	COMMAND = 0x64
-};
+enum { DATA = 0x60, STATUS = 0x64, COMMAND = 0x64 };
 
 enum {
 	STATUS_FULL = 0x01,  /* a byte for us */
@@ -34,11 +30,7 @@ enum {
 
 #define PATIENCE_NS UINT64_C(10000000)
 
-enum {
-	SCAN_EXTENDED = 0xe0,
-	SCAN_PAUSE = 0xe1,
-	SCAN_RELEASE = 0x80
-};
+enum { SCAN_EXTENDED = 0xe0, SCAN_PAUSE = 0xe1, SCAN_RELEASE = 0x80 };
 enum {
 	KEY_CONTROL = 0x1d,
 	KEY_LEFT_SHIFT = 0x2a,
@@ -61,9 +53,9 @@ static const struct {
 	uint8_t scan;
 	const char *sequence;
 } extended_keys[] = {
-	{0x48, "\033[A"},  {0x50, "\033[B"},  {0x4d, "\033[C"},	 {0x4b, "\033[D"},
+	{0x48, "\033[A"},  {0x50, "\033[B"},  {0x4d, "\033[C"},  {0x4b, "\033[D"},
 	{0x47, "\033[H"},  {0x4f, "\033[F"},  {0x53, "\033[3~"}, {0x49, "\033[5~"},
-	{0x51, "\033[6~"}, {0x52, "\033[2~"}, {0x1c, "\r"},	 {0x35, "/"},
+	{0x51, "\033[6~"}, {0x52, "\033[2~"}, {0x1c, "\r"},      {0x35, "/"},
 };
 
 static bool is_shifted, is_control, is_caps, is_extended;
@@ -112,9 +104,7 @@ static bool data(uint8_t value)
 
 static void discard(void)
 {
-	enum {
-		MANY = 64
-	};
+	enum { MANY = 64 };
 
 	for (unsigned i = 0; i < MANY && in8(STATUS) & STATUS_FULL; i++)
 		in8(DATA);
@@ -203,9 +193,7 @@ static void scan_code(uint8_t scan)
 
 void keyboard_poll(void)
 {
-	enum {
-		AT_ONCE = 16
-	};
+	enum { AT_ONCE = 16 };
 
 	for (unsigned i = 0; i < AT_ONCE; i++) {
 		uint8_t status = in8(STATUS);

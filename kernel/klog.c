@@ -6,9 +6,7 @@
 #include "iommu/string.h"
 #include "kernel/kernel.h"
 
-enum {
-	GATHER_BYTES = 256
-};
+enum { GATHER_BYTES = 256 };
 
 struct gatherer {
 	struct iommu_print print;
@@ -65,7 +63,7 @@ void klog(enum iommu_log_level level, const char *format, ...)
 	gatherer.print = (struct iommu_print){.write = gather_write};
 	gatherer.used = 0;
 	iommu_printf(&gatherer.print, "%s",
-		     (unsigned)level < ARRAY_SIZE(prefix) ? prefix[level] : "");
+	             (unsigned)level < ARRAY_SIZE(prefix) ? prefix[level] : "");
 	va_start(args, format);
 	iommu_vprintf(&gatherer.print, format, args);
 	va_end(args);

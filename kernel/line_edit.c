@@ -10,7 +10,12 @@
 
 #include "iommu/string.h"
 
-enum { ESCAPE_NONE, ESCAPE_START, ESCAPE_BRACKET, ESCAPE_O };
+enum {
+	ESCAPE_NONE,
+	ESCAPE_START,
+	ESCAPE_BRACKET,
+	ESCAPE_O
+};
 
 enum {
 	KEY_CTRL_A = 1,

@@ -14,7 +14,10 @@
 
 #include "iommu/print.h"
 
-enum { LINE_MAX = 512, LINE_HISTORY = 32 };
+enum {
+	LINE_MAX = 512,
+	LINE_HISTORY = 32
+};
 
 struct line_edit;
 
@@ -41,8 +44,8 @@ struct line_edit {
 	bool after_cr, after_tab;
 	char history[LINE_HISTORY][LINE_MAX];
 	unsigned history_count; /* ever */
-	unsigned history_at;    /* 0: the line itself, n: n lines back */
-	char kept[LINE_MAX];    /* the line itself while history is shown */
+	unsigned history_at;	/* 0: the line itself, n: n lines back */
+	char kept[LINE_MAX];	/* the line itself while history is shown */
 	/* completion under way */
 	char common[LINE_MAX];
 	size_t word, matches;

@@ -35,7 +35,7 @@ bool spin_try_lock(struct spinlock *lock, uint64_t *flags)
 	uint32_t owner = __atomic_load_n(&lock->owner, __ATOMIC_RELAXED), next = owner;
 
 	if (__atomic_compare_exchange_n(&lock->next, &next, owner + 1, false, __ATOMIC_ACQUIRE,
-					__ATOMIC_RELAXED))
+	                                __ATOMIC_RELAXED))
 		return true;
 	irq_restore(*flags);
 	return false;

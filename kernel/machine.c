@@ -27,7 +27,7 @@ static void acpi_find(struct machine *machine)
 	machine->has_acpi = acpi_read(&source, &machine->acpi) == 0;
 	if (!machine->has_acpi)
 		klog(IOMMU_LOG_WARNING, "no ACPI tables: no IOMMU can be found, PCI by ports, one "
-					"processor");
+		                        "processor");
 }
 
 /* ---- devices -------------------------------------------------------------------- */
@@ -37,10 +37,10 @@ static void devices_find(struct machine *machine)
 	struct pci_range ranges[ACPI_MAX_MCFG + 8];
 	size_t count = 0;
 	int error = pci_machine_init(&machine->acpi, &machine->pci_access, ranges,
-				     ARRAY_SIZE(ranges), &count);
+	                             ARRAY_SIZE(ranges), &count);
 	if (!error)
 		error = pci_scan(&machine->pci, &machine->pci_access, &kernel_os, ranges, count,
-				 console_print());
+		                 console_print());
 	if (error)
 		panic("PCI cannot be scanned: %s", iommu_errno_name(error));
 }
@@ -92,7 +92,7 @@ static void units_find(struct machine *machine)
 	}
 	if (!machine->has_acpi || !acpi->dmar) {
 		klog(IOMMU_LOG_WARNING, "no IOMMU: firmware has no DMAR table (in QEMU: -device "
-					"intel-iommu); the mock IOMMU still works");
+		                        "intel-iommu); the mock IOMMU still works");
 		return;
 	}
 	const struct iommu_firmware firmware = {.table = acpi->dmar, .bytes = acpi->dmar_bytes};
@@ -167,9 +167,9 @@ static void platform_devices(void *ctx, struct iommu_print *to)
 	for (const struct pci_device *pci = machine->pci.devices; pci; pci = pci->next) {
 		const struct iommu_device *device = pci->iommu;
 		iommu_printf(to, "%-12s %04x:%04x  group %-3u %-6s %s\n",
-			     device ? device->desc.name : "?", pci->vendor, pci->device, pci->group,
-			     device && device->unit ? device->unit->name : "-",
-			     pci_class_name(pci->class_code));
+		             device ? device->desc.name : "?", pci->vendor, pci->device, pci->group,
+		             device && device->unit ? device->unit->name : "-",
+		             pci_class_name(pci->class_code));
 	}
 }
 
@@ -177,9 +177,9 @@ static void platform_memory(void *ctx, struct iommu_print *to)
 {
 	(void)ctx;
 	iommu_printf(to, "%llu MiB usable, %llu MiB free, %llu runs pinned\n",
-		     (unsigned long long)kernel_pages.usable_pages >> 8,
-		     (unsigned long long)kernel_pages.free_pages >> 8,
-		     (unsigned long long)kernel_pages.pinned_runs);
+	             (unsigned long long)kernel_pages.usable_pages >> 8,
+	             (unsigned long long)kernel_pages.free_pages >> 8,
+	             (unsigned long long)kernel_pages.pinned_runs);
 }
 
 static bool name_matches(const char *wanted, const char *name)
@@ -236,7 +236,7 @@ static const char *platform_file_name(void *ctx, unsigned index)
 }
 
 void machine_init(struct machine *machine, const struct boot_info *boot,
-		  const struct kernel_options *options)
+                  const struct kernel_options *options)
 {
 	machine->boot = boot;
 	machine->options = *options;
@@ -297,19 +297,19 @@ void machine_print(const struct machine *machine, struct iommu_print *to)
 	for (const struct iommu_group *group = machine->iommu.groups; group; group = group->next)
 		groups += group->devices && group->devices->desc.segment != UFD_MOCK_SEGMENT;
 	iommu_printf(to, "boot     %s%s%s\n", boot_paths[machine->boot->path],
-		     machine->boot->loader[0] ? ", " : "", machine->boot->loader);
+	             machine->boot->loader[0] ? ", " : "", machine->boot->loader);
 	iommu_printf(to, "memory   %llu MiB, %llu MiB free\n",
-		     (unsigned long long)kernel_pages.usable_pages >> 8,
-		     (unsigned long long)kernel_pages.free_pages >> 8);
+	             (unsigned long long)kernel_pages.usable_pages >> 8,
+	             (unsigned long long)kernel_pages.free_pages >> 8);
 	if (machine->has_acpi)
 		iommu_printf(to, "cpu      1 of %u in use\n", machine->acpi.cpu_count);
 	iommu_printf(to, "pci      %u functions in %u groups\n", machine->pci.count, groups);
 	for (struct iommu_unit *unit = machine->iommu.units; unit; unit = unit->next)
 		if (unit->enabled && unit->segment != UFD_MOCK_SEGMENT)
 			iommu_printf(to, "%-8s %s mode, taken over; every device is blocked\n",
-				     unit->name,
-				     unit->mode == IOMMU_MODE_SCALABLE ? "scalable" : "legacy");
+			             unit->name,
+			             unit->mode == IOMMU_MODE_SCALABLE ? "scalable" : "legacy");
 	for (const struct dma_engine *engine = machine->engines; engine; engine = engine->next)
 		iommu_printf(to, "engine   %s at %s, masters DMA on command\n", engine->ops->name,
-			     engine->pci->iommu ? engine->pci->iommu->desc.name : "?");
+		             engine->pci->iommu ? engine->pci->iommu->desc.name : "?");
 }

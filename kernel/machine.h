@@ -39,7 +39,7 @@ struct machine {
  *  engines; fill @p machine->platform. What is missing is said in the log and left out:
  *  only a lack of memory stops it, with a panic. */
 void machine_init(struct machine *machine, const struct boot_info *boot,
-		  const struct kernel_options *options);
+                  const struct kernel_options *options);
 /** The boot screen: one line a part of the machine. */
 void machine_print(const struct machine *machine, struct iommu_print *to);
 /** Silence the engines and hand the units back, in that order. */

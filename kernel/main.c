@@ -28,19 +28,21 @@ static void scenario_read(struct reader *reader, const char *name, size_t length
 
 	if (length >= sizeof(copy) || reader->count >= ARRAY_SIZE(reader->programs)) {
 		klog(IOMMU_LOG_ERROR, "scenario=: a name has 63 characters at most, the list 16 "
-				      "names");
+		                      "names");
 		reader->failed = true;
 		return;
 	}
 	iommu_snprintf(copy, sizeof(copy), "%.*s", (int)length, name);
 	if (machine.platform.file(&machine, copy, &text, &bytes)) {
-		klog(IOMMU_LOG_ERROR, "scenario=%s: there is no such scenario; `scenarios` in the "
-				      "shell lists them", copy);
+		klog(IOMMU_LOG_ERROR,
+		     "scenario=%s: there is no such scenario; `scenarios` in the "
+		     "shell lists them",
+		     copy);
 		reader->failed = true;
 		return;
 	}
 	if (scn_parse(&kernel_os, copy, text, bytes, console_print(),
-		      &reader->programs[reader->count]))
+	              &reader->programs[reader->count]))
 		reader->failed = true;
 	else
 		reader->count++;

@@ -29,7 +29,7 @@ static void pages_leave(uint64_t flags)
 }
 
 int memory_init(const struct boot_memory *map, size_t map_count, const struct boot_memory *keep,
-		size_t keep_count)
+                size_t keep_count)
 {
 	int result = page_init(&kernel_pages, map, map_count, keep, keep_count, DIRECT_MAP_BASE);
 
@@ -60,7 +60,7 @@ void heap_free(void *object, size_t bytes)
 	if (result != 0)
 		panic("heap_free(%p, %zu): %s", object, bytes,
 		      result == -EBUSY ? "pages of it are pinned for DMA"
-				       : "no such object of this size is allocated");
+		                       : "no such object of this size is allocated");
 }
 
 void heap_usage(uint64_t *objects, uint64_t *pages)

@@ -9,7 +9,7 @@
 /** Build kernel_pages over @p map less @p keep, and the heap over it. The direct map
  *  must reach all usable memory already: vm_init calls this. 0 or -ENOMEM. */
 int must_check memory_init(const struct boot_memory *map, size_t map_count,
-			   const struct boot_memory *keep, size_t keep_count);
+                           const struct boot_memory *keep, size_t keep_count);
 /** Objects outstanding, and the 4 KiB pages that hold them. */
 void heap_usage(uint64_t *objects, uint64_t *pages);
 

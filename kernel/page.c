@@ -19,11 +19,7 @@
 
 #include "iommu/string.h"
 
-enum page_state {
-	PAGE_NONE,
-	PAGE_FREE,
-	PAGE_ALLOCATED
-};
+enum page_state { PAGE_NONE, PAGE_FREE, PAGE_ALLOCATED };
 
 struct page {
 	uint32_t pins;
@@ -38,7 +34,7 @@ struct page_link {
 	uint64_t next, previous;
 };
 
-#define NO_PAGE	   UINT64_MAX
+#define NO_PAGE    UINT64_MAX
 #define LOW_MEMORY UINT64_C(0x100000) /* firmware, BIOS data, boot code: never ours */
 
 /* ---- the memory map --------------------------------------------------------------- */
@@ -62,7 +58,7 @@ static bool entry_covers(const struct boot_memory *entry, uint64_t address)
 /** The end of the usable entries that cover @p address, or @p address if none does;
  *  then @p next is the nearest usable address above it. */
 static uint64_t usable_end(const struct boot_memory *map, size_t count, uint64_t address,
-			   uint64_t *next)
+                           uint64_t *next)
 {
 	uint64_t end = address;
 
@@ -74,7 +70,7 @@ static uint64_t usable_end(const struct boot_memory *map, size_t count, uint64_t
 		if (entry_covers(&map[i], address))
 			end = entry_last > end ? entry_last : end;
 		else if (map[i].start > address && map[i].start < entry_last &&
-			 map[i].start < *next)
+		         map[i].start < *next)
 			*next = map[i].start;
 	}
 	return end;
@@ -83,7 +79,7 @@ static uint64_t usable_end(const struct boot_memory *map, size_t count, uint64_t
 /** The end of what forbids @p address among @p entries, or @p address if nothing
  *  does; then @p next is where the nearest prohibition above it begins. */
 static uint64_t forbidden_end(const struct boot_memory *entries, size_t count, bool all,
-			      uint64_t address, uint64_t *next)
+                              uint64_t address, uint64_t *next)
 {
 	for (size_t i = 0; i < count; i++) {
 		if (!all && entries[i].kind == BOOT_MEMORY_USABLE)
@@ -97,7 +93,7 @@ static uint64_t forbidden_end(const struct boot_memory *entries, size_t count, b
 }
 
 bool page_map_next(const struct boot_memory *map, size_t map_count, const struct boot_memory *keep,
-		   size_t keep_count, uint64_t from, uint64_t *start, uint64_t *end)
+                   size_t keep_count, uint64_t from, uint64_t *start, uint64_t *end)
 {
 	uint64_t at = from;
 
@@ -132,8 +128,8 @@ bool page_map_next(const struct boot_memory *map, size_t map_count, const struct
 
 /** As page_map_next, in whole pages above 1 MiB, below page number @p limit. */
 static bool next_pages(const struct boot_memory *map, size_t map_count,
-		       const struct boot_memory *keep, size_t keep_count, uint64_t limit,
-		       uint64_t *from, uint64_t *first, uint64_t *count)
+                       const struct boot_memory *keep, size_t keep_count, uint64_t limit,
+                       uint64_t *from, uint64_t *first, uint64_t *count)
 {
 	uint64_t start, end;
 
@@ -233,7 +229,7 @@ static void add_pages(struct page_allocator *allocator, uint64_t page, uint64_t 
 }
 
 int page_init(struct page_allocator *allocator, const struct boot_memory *map, size_t map_count,
-	      const struct boot_memory *keep, size_t keep_count, uintptr_t direct_map)
+              const struct boot_memory *keep, size_t keep_count, uintptr_t direct_map)
 {
 	uint64_t from, first, count, limit = PAGE_ADDRESS_LIMIT >> PAGE_SHIFT_4K;
 	uint64_t home, home_pages, lost = 0;
@@ -258,7 +254,7 @@ int page_init(struct page_allocator *allocator, const struct boot_memory *map, s
 		home_pages = (top * sizeof(struct page) + PAGE_SIZE_4K - 1) >> PAGE_SHIFT_4K;
 		home = NO_PAGE;
 		for (from = 0; home == NO_PAGE && next_pages(map, map_count, keep, keep_count,
-							     limit, &from, &first, &count);)
+		                                             limit, &from, &first, &count);)
 			if (count >= home_pages)
 				home = first;
 		if (home != NO_PAGE)
@@ -371,7 +367,7 @@ int page_unpin(struct page_allocator *allocator, pa_t address)
 }
 
 int page_run(struct page_allocator *allocator, pa_t address, pa_t *start, unsigned *order,
-	     uint32_t *pins)
+             uint32_t *pins)
 {
 	uint64_t state = enter(allocator);
 	uint64_t page = find_run(allocator, address);

@@ -17,9 +17,7 @@
 #include "boot/boot_info.h"
 #include "iommu/types.h"
 
-enum {
-	PAGE_MAX_ORDER = 18
-}; /* 1 GiB */
+enum { PAGE_MAX_ORDER = 18 }; /* 1 GiB */
 
 /** Memory at and above this address is never used: the processor has no more
  *  physical address bits (Intel SDM volume 3, 4.1.4). */
@@ -29,8 +27,8 @@ struct page; /* per 4 KiB page, private */
 
 struct page_allocator {
 	uintptr_t direct_map;
-	struct page *pages;			/* index: page number */
-	uint64_t page_count;			/* highest usable page number + 1 */
+	struct page *pages;                     /* index: page number */
+	uint64_t page_count;                    /* highest usable page number + 1 */
 	uint64_t free_head[PAGE_MAX_ORDER + 1]; /* page numbers, private */
 	uint64_t usable_pages, free_pages, pinned_runs;
 	uint64_t lost_pages; /* usable, but too far up for bookkeeping that fits */
@@ -44,7 +42,7 @@ struct page_allocator {
  *  of @p keep win over usable ones, and usable entries that touch are one range.
  *  Pure; needs no memory. @return false if there is none. */
 bool page_map_next(const struct boot_memory *map, size_t map_count, const struct boot_memory *keep,
-		   size_t keep_count, uint64_t from, uint64_t *start, uint64_t *end);
+                   size_t keep_count, uint64_t from, uint64_t *start, uint64_t *end);
 
 /** Build the allocator from a memory map as firmware gives it: unsorted,
  *  overlapping, with unusable entries that win over usable ones; @p keep lists
@@ -54,8 +52,8 @@ bool page_map_next(const struct boot_memory *map, size_t map_count, const struct
  *  ranges are left out (lost_pages). All usable memory must be reachable through
  *  @p direct_map: free runs carry their list links. 0 or -ENOMEM. */
 int must_check page_init(struct page_allocator *allocator, const struct boot_memory *map,
-			 size_t map_count, const struct boot_memory *keep, size_t keep_count,
-			 uintptr_t direct_map);
+                         size_t map_count, const struct boot_memory *keep, size_t keep_count,
+                         uintptr_t direct_map);
 /** 2^order pages, not zeroed. 0, -ENOMEM, or -EINVAL for an order that is too large. */
 int must_check page_alloc(struct page_allocator *allocator, unsigned order, pa_t *out);
 /** Give back a run by its start. -EBUSY while any part of it is pinned, -EINVAL if
@@ -68,6 +66,6 @@ int must_check page_unpin(struct page_allocator *allocator, pa_t address);
 /** The allocated run that contains @p address: its start and order. -EFAULT if none.
  *  Each of @p start, @p order, @p pins may be NULL. */
 int must_check page_run(struct page_allocator *allocator, pa_t address, pa_t *start,
-			unsigned *order, uint32_t *pins);
+                        unsigned *order, uint32_t *pins);
 
 #endif

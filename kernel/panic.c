@@ -13,10 +13,7 @@
 #include "kernel/kernel.h"
 #include "kernel/vm.h"
 
-enum {
-	BACKTRACE_MAX = 32,
-	FRAME_MAX_BYTES = 1 << 20
-};
+enum { BACKTRACE_MAX = 32, FRAME_MAX_BYTES = 1 << 20 };
 
 extern char kernel_text_start[], kernel_text_end[];
 
@@ -31,7 +28,7 @@ static void backtrace_line(unsigned number, uint64_t address)
 
 	if (name)
 		kprintf("  #%-2u %016llx %s+%#llx\n", number, (unsigned long long)address, name,
-			(unsigned long long)offset);
+		        (unsigned long long)offset);
 	else
 		kprintf("  #%-2u %016llx (no symbol)\n", number, (unsigned long long)address);
 }
@@ -45,7 +42,7 @@ void backtrace_print(uint64_t rip, uint64_t rbp)
 			return;
 		if (rbp & 7 || rbp < DIRECT_MAP_BASE || !vm_readable(rbp, 16)) {
 			kprintf("  the chain of frames breaks off at rbp %#llx\n",
-				(unsigned long long)rbp);
+			        (unsigned long long)rbp);
 			return;
 		}
 		uint64_t next = ((const uint64_t *)rbp)[0];
@@ -54,7 +51,7 @@ void backtrace_print(uint64_t rip, uint64_t rbp)
 			return;
 		if (address < (uint64_t)kernel_text_start || address > (uint64_t)kernel_text_end) {
 			kprintf("  the chain of frames leads to %#llx, which is no code\n",
-				(unsigned long long)address);
+			        (unsigned long long)address);
 			return;
 		}
 		/* A return address is one past the call: the byte before names the caller,
@@ -63,7 +60,7 @@ void backtrace_print(uint64_t rip, uint64_t rbp)
 		/* Frames of one stack lie upwards; another stack is far away. */
 		if (next && next <= rbp && rbp - next < FRAME_MAX_BYTES) {
 			kprintf("  the chain of frames turns back at rbp %#llx\n",
-				(unsigned long long)next);
+			        (unsigned long long)next);
 			return;
 		}
 		rbp = next;
@@ -74,8 +71,8 @@ void backtrace_print(uint64_t rip, uint64_t rbp)
 static void print_controls(void)
 {
 	kprintf("  cr0 %016llx  cr2 %016llx  cr3 %016llx  cr4 %016llx\n",
-		(unsigned long long)cpu_cr0(), (unsigned long long)cpu_cr2(),
-		(unsigned long long)cpu_cr3(), (unsigned long long)cpu_cr4());
+	        (unsigned long long)cpu_cr0(), (unsigned long long)cpu_cr2(),
+	        (unsigned long long)cpu_cr3(), (unsigned long long)cpu_cr4());
 }
 
 static void print_frame(const struct trap_frame *f)
@@ -83,13 +80,13 @@ static void print_frame(const struct trap_frame *f)
 	typedef unsigned long long u;
 
 	kprintf("  rip %016llx  rsp %016llx  rflags %08llx  error %llx  cs %llx  ss %llx\n",
-		(u)f->rip, (u)f->rsp, (u)f->rflags, (u)f->error, (u)f->cs, (u)f->ss);
+	        (u)f->rip, (u)f->rsp, (u)f->rflags, (u)f->error, (u)f->cs, (u)f->ss);
 	kprintf("  rax %016llx  rbx %016llx  rcx %016llx  rdx %016llx\n", (u)f->rax, (u)f->rbx,
-		(u)f->rcx, (u)f->rdx);
+	        (u)f->rcx, (u)f->rdx);
 	kprintf("  rsi %016llx  rdi %016llx  rbp %016llx  r8  %016llx\n", (u)f->rsi, (u)f->rdi,
-		(u)f->rbp, (u)f->r8);
+	        (u)f->rbp, (u)f->r8);
 	kprintf("  r9  %016llx  r10 %016llx  r11 %016llx  r12 %016llx\n", (u)f->r9, (u)f->r10,
-		(u)f->r11, (u)f->r12);
+	        (u)f->r11, (u)f->r12);
 	kprintf("  r13 %016llx  r14 %016llx  r15 %016llx\n", (u)f->r13, (u)f->r14, (u)f->r15);
 	print_controls();
 }
@@ -139,8 +136,8 @@ void panic(const char *format, ...)
 	va_end(args);
 	__asm__ volatile("movq %%rsp, %0" : "=r"(rsp));
 	kprintf("  rip %016llx  rsp %016llx\n",
-		(unsigned long long)(uintptr_t)__builtin_return_address(0),
-		(unsigned long long)rsp);
+	        (unsigned long long)(uintptr_t)__builtin_return_address(0),
+	        (unsigned long long)rsp);
 	print_controls();
 	const uint64_t *frame = __builtin_frame_address(0);
 	backtrace_print((uint64_t)__builtin_return_address(0) - 1, frame[0]);

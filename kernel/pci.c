@@ -31,7 +31,7 @@ void pci_master(struct pci_device *device, bool on)
 {
 	uint32_t command = pci_read(device, PCI_COMMAND, 2);
 	uint32_t wanted = on ? command | PCI_COMMAND_MASTER | PCI_COMMAND_MEMORY
-			     : command & ~(uint32_t)PCI_COMMAND_MASTER;
+	                     : command & ~(uint32_t)PCI_COMMAND_MASTER;
 	if (wanted != command)
 		pci_write(device, PCI_COMMAND, 2, wanted);
 }
@@ -43,7 +43,7 @@ void pci_name(const struct pci_device *device, char *out, size_t bytes)
 
 	if (device->segment)
 		iommu_snprintf(out, bytes, "%04x:%02x:%02x.%x", device->segment, bus, slot,
-			       function);
+		               function);
 	else
 		iommu_snprintf(out, bytes, "%02x:%02x.%x", bus, slot, function);
 }
@@ -76,7 +76,7 @@ static uint8_t ats_queue_depth(const struct pci_device *device)
 		    above->express_type == PCI_EXPRESS_FROM_PCI)
 			return 0;
 	uint32_t capability = access->read(access->ctx, device->segment, device->rid,
-					   (uint16_t)(device->ats + 4), 2);
+	                                   (uint16_t)(device->ats + 4), 2);
 	return capability & 31 ? (uint8_t)(capability & 31) : 32;
 }
 

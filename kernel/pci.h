@@ -19,9 +19,9 @@ struct pci_access {
 	void *ctx;
 	/** @p width 1, 2 or 4; @p offset 0..4095. A read of nothing is all ones. */
 	uint32_t (*read)(void *ctx, uint16_t segment, iommu_rid_t rid, uint16_t offset,
-			 unsigned width);
+	                 unsigned width);
 	void (*write)(void *ctx, uint16_t segment, iommu_rid_t rid, uint16_t offset, unsigned width,
-		      uint32_t value);
+	              uint32_t value);
 };
 
 /** Device/port types of the PCIe capability that matter here (express_type). */
@@ -31,7 +31,7 @@ enum {
 	PCI_EXPRESS_ROOT_PORT = 4,
 	PCI_EXPRESS_UPSTREAM = 5,
 	PCI_EXPRESS_DOWNSTREAM = 6,
-	PCI_EXPRESS_TO_PCI = 7,	  /* a bridge with conventional PCI or PCI-X below it */
+	PCI_EXPRESS_TO_PCI = 7,   /* a bridge with conventional PCI or PCI-X below it */
 	PCI_EXPRESS_FROM_PCI = 8, /* a bridge with PCIe below it */
 	PCI_EXPRESS_INTEGRATED = 9,
 };
@@ -59,7 +59,7 @@ struct pci_device {
 	iommu_rid_t aliases[IOMMU_MAX_ALIASES];
 	uint32_t group;
 	struct iommu_device *iommu; /* set by the kernel's wiring */
-	void *claimed;		    /* by a driver */
+	void *claimed;              /* by a driver */
 };
 
 struct pci_bus {
@@ -81,8 +81,8 @@ struct pci_range {
 	uint8_t first_bus, last_bus;
 };
 int must_check pci_scan(struct pci_bus *bus, const struct pci_access *access,
-			const struct iommu_os *os, const struct pci_range *ranges, size_t count,
-			struct iommu_print *log);
+                        const struct iommu_os *os, const struct pci_range *ranges, size_t count,
+                        struct iommu_print *log);
 void pci_free(struct pci_bus *bus);
 struct pci_device *pci_find(struct pci_bus *bus, uint16_t segment, iommu_rid_t rid);
 
@@ -96,7 +96,7 @@ void pci_master(struct pci_device *device, bool on);
  *  -EINVAL if the message does not fit the capability, or the table does not lie in the
  *  window. On failure nothing was changed. */
 int must_check pci_msi_enable(struct pci_device *device, const struct iommu_msi *msi,
-			      const struct mmio *window);
+                              const struct mmio *window);
 /** The BAR (0..5) that holds the MSI-X table; -ENODEV without MSI-X. */
 int pci_msix_bar(struct pci_device *device);
 /** What the core wants to know of it. */

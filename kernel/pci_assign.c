@@ -10,7 +10,7 @@
 #include "kernel/pci_private.h"
 
 enum {
-	BRIDGE_MEMORY = 0x20,	    /* 15:4 base 31:20; the limit is 2 bytes on */
+	BRIDGE_MEMORY = 0x20,       /* 15:4 base 31:20; the limit is 2 bytes on */
 	BRIDGE_PREFETCHABLE = 0x24, /* likewise; 3:0 is 1: upper halves follow */
 	BRIDGE_BASE_UPPER = 0x28,
 	BRIDGE_LIMIT_UPPER = 0x2c,
@@ -59,7 +59,7 @@ static bool step_over_device(struct pci_device *device, uint64_t bytes, uint64_t
 		const struct pci_bar *bar = &device->bars[n];
 		if (bar->bytes && bar->base && !bar->is_port)
 			moved |= step_over((struct span){bar->base, bar->base + (bar->bytes - 1)},
-					   bytes, at);
+			                   bytes, at);
 	}
 	if (device->is_bridge) {
 		moved |= step_over(bridge_window(device, false), bytes, at);
@@ -70,7 +70,7 @@ static bool step_over_device(struct pci_device *device, uint64_t bytes, uint64_t
 
 /** The lowest free place in @p window, aligned to @p bytes; 0: none. */
 static uint64_t find_gap(struct pci_bus *bus, const struct pci_device *bridge, struct span window,
-			 uint64_t bytes)
+                         uint64_t bytes)
 {
 	uint64_t at = (window.first + (bytes - 1)) & ~(bytes - 1);
 	bool moved;
@@ -90,7 +90,7 @@ static uint64_t find_gap(struct pci_bus *bus, const struct pci_device *bridge, s
 }
 
 static uint64_t find_address(struct pci_bus *bus, const struct pci_device *device,
-			     const struct pci_bar *bar)
+                             const struct pci_bar *bar)
 {
 	struct pci_device *bridge = device->bridge;
 
@@ -113,7 +113,7 @@ static void write_bar(struct pci_device *device, unsigned n, uint64_t address)
 	uint32_t command = pci_read(device, PCI_COMMAND, 2);
 
 	pci_write(device, PCI_COMMAND, 2,
-		  command & ~(uint32_t)(PCI_COMMAND_MEMORY | PCI_COMMAND_PORT));
+	          command & ~(uint32_t)(PCI_COMMAND_MEMORY | PCI_COMMAND_PORT));
 	pci_write(device, at, 4, (uint32_t)address);
 	if (device->bars[n].is_64)
 		pci_write(device, (uint16_t)(at + 4), 4, (uint32_t)(address >> 32));
@@ -132,9 +132,9 @@ void pci_assign_bars(struct pci_bus *bus, struct iommu_print *log)
 			if (address)
 				write_bar(device, n, address);
 			pci_warn(log, device,
-				 "firmware gave BAR %u (%#llx bytes) no address: %s %#llx", n,
-				 (unsigned long long)bar->bytes,
-				 address ? "it is put at" : "no room for it is known, it stays at",
-				 (unsigned long long)address);
+			         "firmware gave BAR %u (%#llx bytes) no address: %s %#llx", n,
+			         (unsigned long long)bar->bytes,
+			         address ? "it is put at" : "no room for it is known, it stays at",
+			         (unsigned long long)address);
 		}
 }

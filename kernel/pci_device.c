@@ -24,7 +24,7 @@ static void walk_capabilities(struct pci_device *device, struct iommu_print *log
 {
 	uint32_t seen[2] = {0};
 	uint16_t pointer = device->header_type == PCI_HEADER_CARDBUS ? PCI_CARDBUS_CAPABILITIES
-								     : PCI_CAPABILITIES;
+	                                                             : PCI_CAPABILITIES;
 
 	if (!(pci_read(device, PCI_STATUS, 2) & PCI_STATUS_CAPABILITIES))
 		return;
@@ -32,7 +32,7 @@ static void walk_capabilities(struct pci_device *device, struct iommu_print *log
 	while (at) {
 		if (at < 0x40 || !mark(seen, at)) {
 			pci_warn(log, device, "capability list leads %s %#x: the rest is ignored",
-				 at < 0x40 ? "into the header, to" : "back to", at);
+			         at < 0x40 ? "into the header, to" : "back to", at);
 			return;
 		}
 		uint32_t header = pci_read(device, at, 2);
@@ -67,8 +67,8 @@ static void walk_extended(struct pci_device *device, struct iommu_print *log)
 	while (at) {
 		if (at < PCI_EXTENDED || !mark(seen, at)) {
 			pci_warn(log, device,
-				 "extended capability list leads %s %#x: the rest is ignored",
-				 at < PCI_EXTENDED ? "into the header, to" : "back to", at);
+			         "extended capability list leads %s %#x: the rest is ignored",
+			         at < PCI_EXTENDED ? "into the header, to" : "back to", at);
 			return;
 		}
 		uint32_t header = pci_read(device, at, 4);
@@ -128,8 +128,8 @@ bool pci_forwards_ari(struct pci_device *bridge)
 bool pci_is_link(const struct pci_device *bridge)
 {
 	return bridge->is_express && (bridge->express_type == PCI_EXPRESS_ROOT_PORT ||
-				      bridge->express_type == PCI_EXPRESS_DOWNSTREAM ||
-				      bridge->express_type == PCI_EXPRESS_FROM_PCI);
+	                              bridge->express_type == PCI_EXPRESS_DOWNSTREAM ||
+	                              bridge->express_type == PCI_EXPRESS_FROM_PCI);
 }
 
 /* ---- BARs --------------------------------------------------------------------------- */
@@ -145,7 +145,7 @@ static uint32_t probe_bits(struct pci_device *device, uint16_t at, uint32_t valu
 
 /** Size BAR @p n; returns how many registers it takes. */
 static unsigned size_bar(struct pci_device *device, unsigned n, unsigned count,
-			 struct iommu_print *log)
+                         struct iommu_print *log)
 {
 	uint16_t at = (uint16_t)(PCI_BAR0 + 4 * n);
 	struct pci_bar *bar = &device->bars[n];
@@ -190,7 +190,7 @@ void pci_size_bars(struct pci_device *device, struct iommu_print *log)
 	unsigned count = counts[device->header_type];
 	uint32_t command = pci_read(device, PCI_COMMAND, 2);
 	pci_write(device, PCI_COMMAND, 2,
-		  command & ~(uint32_t)(PCI_COMMAND_MEMORY | PCI_COMMAND_PORT));
+	          command & ~(uint32_t)(PCI_COMMAND_MEMORY | PCI_COMMAND_PORT));
 	for (unsigned n = 0; n < count;)
 		n += size_bar(device, n, count, log);
 	pci_write(device, PCI_COMMAND, 2, command);

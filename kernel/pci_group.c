@@ -16,7 +16,7 @@
 void pci_enable_acs(struct pci_device *device)
 {
 	bool is_port = device->express_type == PCI_EXPRESS_ROOT_PORT ||
-		       device->express_type == PCI_EXPRESS_DOWNSTREAM;
+	               device->express_type == PCI_EXPRESS_DOWNSTREAM;
 
 	if (!device->acs || !(is_port || device->multi_function))
 		return;
@@ -98,7 +98,7 @@ void pci_find_aliases(struct pci_device *device, struct iommu_print *log)
 	/* The ids nearest the root, which the IOMMU is sure to see, are the ones kept. */
 	if (!has_room)
 		pci_warn(log, device, "more than %u requester ids: the deepest are left out",
-			 (unsigned)IOMMU_MAX_ALIASES);
+		         (unsigned)IOMMU_MAX_ALIASES);
 }
 
 /* ---- groups --------------------------------------------------------------------------- */

@@ -116,10 +116,7 @@ static struct window *find_window(uint16_t segment, unsigned bus)
 	return NULL;
 }
 
-enum {
-	BUS_UNMAPPED = 0,
-	BUS_FAILED = 1
-};
+enum { BUS_UNMAPPED = 0, BUS_FAILED = 1 };
 
 /** The bus's registers, mapped now if need be; 0 if that cannot be done. */
 static uintptr_t map_bus(struct window *window, unsigned bus)
@@ -162,7 +159,7 @@ static bool is_legal(uint16_t offset, unsigned width)
 }
 
 static uint32_t machine_read(void *ctx, uint16_t segment, iommu_rid_t rid, uint16_t offset,
-			     unsigned width)
+                             unsigned width)
 {
 	uint32_t value = width >= 4 ? UINT32_MAX : (1u << 8 * width) - 1;
 	uintptr_t address;
@@ -178,7 +175,7 @@ static uint32_t machine_read(void *ctx, uint16_t segment, iommu_rid_t rid, uint1
 }
 
 static void machine_write(void *ctx, uint16_t segment, iommu_rid_t rid, uint16_t offset,
-			  unsigned width, uint32_t value)
+                          unsigned width, uint32_t value)
 {
 	uintptr_t address;
 
@@ -223,7 +220,7 @@ static bool ecam_agrees(struct window *window)
 }
 
 static void add_range(struct pci_range *ranges, size_t capacity, size_t *count, uint16_t segment,
-		      uint8_t first, uint8_t last)
+                      uint8_t first, uint8_t last)
 {
 	if (*count == capacity) {
 		klog(IOMMU_LOG_WARNING,
@@ -236,7 +233,7 @@ static void add_range(struct pci_range *ranges, size_t capacity, size_t *count, 
 }
 
 int pci_machine_init(const struct acpi *acpi, struct pci_access *out, struct pci_range *ranges,
-		     size_t capacity, size_t *count)
+                     size_t capacity, size_t *count)
 {
 	bool has_segment_0 = false;
 
@@ -256,7 +253,7 @@ int pci_machine_init(const struct acpi *acpi, struct pci_access *out, struct pci
 		if (!window->buses) {
 			while (machine_pci.window_count)
 				heap_free(machine_pci.windows[--machine_pci.window_count].buses,
-					  BUSES * sizeof(*window->buses));
+				          BUSES * sizeof(*window->buses));
 			return -ENOMEM;
 		}
 		if (window->segment == 0 && machine_pci.ports_work && !ecam_agrees(window)) {
@@ -268,7 +265,7 @@ int pci_machine_init(const struct acpi *acpi, struct pci_access *out, struct pci
 		machine_pci.window_count++;
 		has_segment_0 |= window->segment == 0;
 		add_range(ranges, capacity, count, window->segment, window->first_bus,
-			  window->last_bus);
+		          window->last_bus);
 	}
 	if (!has_segment_0 && machine_pci.ports_work)
 		add_range(ranges, capacity, count, 0, 0, BUSES - 1);

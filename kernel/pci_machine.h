@@ -12,6 +12,6 @@
  *  to @p capacity root ranges for pci_scan(), their number in @p count; ranges beyond
  *  @p capacity are reported and left out. Call once. 0 or -ENOMEM. */
 int must_check pci_machine_init(const struct acpi *acpi, struct pci_access *out,
-				struct pci_range *ranges, size_t capacity, size_t *count);
+                                struct pci_range *ranges, size_t capacity, size_t *count);
 
 #endif

@@ -69,7 +69,7 @@ int pci_msix_bar(struct pci_device *device)
 }
 
 static int enable_msix(struct pci_device *device, const struct iommu_msi *msi,
-		       const struct mmio *window)
+                       const struct mmio *window)
 {
 	uint16_t control_at = plus(device->msix, MSIX_CONTROL);
 	uint32_t table = pci_read(device, plus(device->msix, MSIX_TABLE), 4) & ~UINT32_C(7);
@@ -95,7 +95,7 @@ static int enable_msix(struct pci_device *device, const struct iommu_msi *msi,
 }
 
 int pci_msi_enable(struct pci_device *device, const struct iommu_msi *msi,
-		   const struct mmio *window)
+                   const struct mmio *window)
 {
 	if (device->msi)
 		return enable_msi(device, msi);

@@ -60,21 +60,21 @@ static void add_bridge(struct scan *scan, struct pci_device *bridge)
 	}
 	if (secondary == 0 && subordinate == 0) {
 		pci_warn(scan->log, bridge,
-			 "firmware gave the bridge no bus numbers: what lies below is not seen");
+		         "firmware gave the bridge no bus numbers: what lies below is not seen");
 	} else if (secondary < first || secondary > last || subordinate < secondary ||
-		   subordinate > last) {
+	           subordinate > last) {
 		pci_warn(scan->log, bridge,
-			 "bridge leads to buses %#x to %#x, right is within %#x to %#x: not "
-			 "followed",
-			 secondary, subordinate, first, last);
+		         "bridge leads to buses %#x to %#x, right is within %#x to %#x: not "
+		         "followed",
+		         secondary, subordinate, first, last);
 	} else if (scan->bridge_to[secondary]) {
 		char other[16];
 		pci_name(scan->bridge_to[secondary], other, sizeof(other));
 		pci_warn(scan->log, bridge, "bridge leads to bus %#x, as %s does: not followed",
-			 secondary, other);
+		         secondary, other);
 	} else if (depth_of(bridge) >= IOMMU_MAX_HOPS) {
 		pci_warn(scan->log, bridge, "%u bridges above one another: bus %#x is not scanned",
-			 depth_of(bridge), secondary);
+		         depth_of(bridge), secondary);
 	} else {
 		scan->bridge_to[secondary] = bridge;
 		for (unsigned n = secondary; n <= subordinate; n++)
@@ -96,7 +96,7 @@ static uint32_t read_id(struct scan *scan, iommu_rid_t rid)
 
 /** Add the function at @p rid; NULL in @p out if none is there. */
 static int add_function(struct scan *scan, iommu_rid_t rid, struct pci_device *bridge,
-			bool multi_function, struct pci_device **out)
+                        bool multi_function, struct pci_device **out)
 {
 	const struct iommu_os *os = scan->bus->os;
 	uint32_t id = read_id(scan, rid);
@@ -120,13 +120,13 @@ static int add_function(struct scan *scan, iommu_rid_t rid, struct pci_device *b
 	device->header_type = (uint8_t)(header & ~(uint32_t)PCI_HEADER_MULTI);
 	device->multi_function = multi_function || (header & PCI_HEADER_MULTI);
 	device->is_bridge = device->header_type == PCI_HEADER_BRIDGE ||
-			    device->header_type == PCI_HEADER_CARDBUS;
+	                    device->header_type == PCI_HEADER_CARDBUS;
 	add_sorted(scan, device);
 	*out = device;
 
 	if (device->header_type > PCI_HEADER_CARDBUS) {
 		pci_warn(scan->log, device, "header type %#x is unknown: only its id is used",
-			 device->header_type);
+		         device->header_type);
 		return 0;
 	}
 	if (!device->is_bridge)
@@ -151,12 +151,12 @@ static int scan_ari(struct scan *scan, struct pci_device *first, struct pci_devi
 			return 0;
 		if (next <= at) {
 			pci_warn(scan->log, device, "ARI function list leads from %u back to %u",
-				 at, next);
+			         at, next);
 			return 0;
 		}
 		at = next;
 		int error = add_function(scan, (iommu_rid_t)((first->rid & 0xff00) | next), bridge,
-					 true, &device);
+		                         true, &device);
 		if (error)
 			return error;
 		if (device && !first->multi_function) {
@@ -216,7 +216,7 @@ static int scan_range(struct scan *scan)
 }
 
 int pci_scan(struct pci_bus *bus, const struct pci_access *access, const struct iommu_os *os,
-	     const struct pci_range *ranges, size_t count, struct iommu_print *log)
+             const struct pci_range *ranges, size_t count, struct iommu_print *log)
 {
 	struct pci_device *tail = NULL;
 	int error = 0;

@@ -15,7 +15,7 @@ enum {
 	DEBUG_EXIT_PORT = 0xf4, /* isa-debug-exit,iobase=0xf4,iosize=0x04 */
 	EXIT_SUCCESS_CODE = 16, /* QEMU ends with 33 */
 	EXIT_FAILURE_CODE = 17, /* with 35 */
-	ACT_US = 500000,	/* how long a chipset may take */
+	ACT_US = 500000,        /* how long a chipset may take */
 };
 
 static struct {
@@ -70,9 +70,7 @@ static void noreturn halt_for_good(const char *why)
 /** The chipset takes the sleep command only in ACPI mode (SCI_EN). */
 static void enter_acpi_mode(void)
 {
-	enum {
-		SCI_EN = 1
-	};
+	enum { SCI_EN = 1 };
 
 	if (in16(power.pm1a) & SCI_EN || !power.smi_command || !power.acpi_enable)
 		return;
@@ -138,7 +136,7 @@ static void reset_by_acpi(void)
 		break;
 	case 2:
 		out32(0xcf8, UINT32_C(0x80000000) | (uint32_t)(a >> 32 & 31) << 11 |
-				     (uint32_t)(a >> 16 & 7) << 8 | (uint32_t)(a & 0xfc));
+		                     (uint32_t)(a >> 16 & 7) << 8 | (uint32_t)(a & 0xfc));
 		out8((uint16_t)(0xcfc + (a & 3)), power.reset_value);
 		break;
 	default:
@@ -149,12 +147,7 @@ static void reset_by_acpi(void)
 
 void power_reset(void)
 {
-	enum {
-		RESET_CONTROL = 0xcf9,
-		KEYBOARD_STATUS = 0x64,
-		KEYBOARD_FULL = 2,
-		PULSE = 0xfe
-	};
+	enum { RESET_CONTROL = 0xcf9, KEYBOARD_STATUS = 0x64, KEYBOARD_FULL = 2, PULSE = 0xfe };
 
 	__asm__ volatile("cli");
 	console_flush();

@@ -28,7 +28,7 @@
 
 struct scn_platform {
 	struct iommu *iommu;
-	struct ufd *ufd;            /* over `memory` */
+	struct ufd *ufd; /* over `memory` */
 	struct user_memory *memory;
 	struct dma_engine *engines; /* list; the pci->iommu of each is set. May change */
 	/** Engines behind the mock unit (kernel/scn_mock.h). A scenario gets one if it asks
@@ -36,8 +36,8 @@ struct scn_platform {
 	struct dma_engine *mock_engines;
 	bool mock_by_name; /* only if asked for by name: a machine's verdict is never the mock's */
 	struct iommu_print *out;
-	const char *machine;        /* "QEMU q35", "mock": one line says where a run was */
-	void *ctx;                  /* handed to all below */
+	const char *machine; /* "QEMU q35", "mock": one line says where a run was */
+	void *ctx;	     /* handed to all below */
 	/** Nanoseconds since some moment. */
 	uint64_t (*now_ns)(void *ctx);
 	/** Called in every turn of a wait: at most a millisecond. */

@@ -6,7 +6,7 @@
 #include "iommu/string.h"
 #include "kernel/scn_handlers.h"
 
-#define STORY   "Story"
+#define STORY	"Story"
 #define BUFFERS "Memory"
 #define OBJECTS "Address spaces and tables (/dev/iommu)"
 #define DEVICES "Devices"
@@ -14,8 +14,8 @@
 
 const struct scn_command scn_commands[] = {
 	/* ---- story ---- */
-	{"step", "TEXT", STORY, "Begin a step: one test point, named by the text.", SCN_IS_STEP, NULL,
-	 scn_do_nothing},
+	{"step", "TEXT", STORY, "Begin a step: one test point, named by the text.", SCN_IS_STEP,
+	 NULL, scn_do_nothing},
 	{"say", "[TEXT]", STORY, "Print the text.", SCN_IS_SAY, NULL, scn_do_say},
 	{"need", "CONDITION [and CONDITION] ...", STORY,
 	 "Skip the rest of the step if a condition is not met; in front of the first step,\n"
@@ -59,8 +59,8 @@ const struct scn_command scn_commands[] = {
 	{"copy", "IOAS any|IOVA from IOAS IOVA LEN [ro|rw|wo] [-> NAME:number]", OBJECTS,
 	 "Map what another IOAS has mapped (IOMMU_IOAS_COPY).", 0, NULL, scn_do_copy},
 	{"unmap", "IOAS all|IOVA [LEN]", OBJECTS,
-	 "Unmap whole mappings (IOMMU_IOAS_UNMAP); without a length, the one that starts there.",
-	 0, NULL, scn_do_unmap},
+	 "Unmap whole mappings (IOMMU_IOAS_UNMAP); without a length, the one that starts there.", 0,
+	 NULL, scn_do_unmap},
 	{"ranges", "IOAS", OBJECTS,
 	 "Show the ranges that may be mapped (IOMMU_IOAS_IOVA_RANGES); promises their number.",
 	 SCN_TAKES_VALUE, "NUM", scn_do_ranges},
@@ -81,12 +81,12 @@ const struct scn_command scn_commands[] = {
 	{"device", "NAME:device [any] [copy] [fetch] [store] [fast] [named ENGINE]", DEVICES,
 	 "Open and bind a device that can make DMA, by what it shall be able to do, or by name.", 0,
 	 NULL, scn_do_device},
-	{"close", "DEV", DEVICES, "Close the device: detached, unbound, blocked.", SCN_FORGETS, NULL,
-	 scn_do_close},
-	{"attach", "DEV PT", DEVICES,
-	 "Attach to a HWPT, or to an IOAS (a HWPT is made or found).", 0, NULL, scn_do_attach},
-	{"replace", "DEV PT", DEVICES, "Attach an attached device to another table at once.", 0, NULL,
-	 scn_do_replace},
+	{"close", "DEV", DEVICES, "Close the device: detached, unbound, blocked.", SCN_FORGETS,
+	 NULL, scn_do_close},
+	{"attach", "DEV PT", DEVICES, "Attach to a HWPT, or to an IOAS (a HWPT is made or found).",
+	 0, NULL, scn_do_attach},
+	{"replace", "DEV PT", DEVICES, "Attach an attached device to another table at once.", 0,
+	 NULL, scn_do_replace},
 	{"detach", "DEV", DEVICES, "Detach: every access is blocked.", 0, NULL, scn_do_detach},
 	{"passthrough", "DEV on|off", DEVICES,
 	 "Let the device use physical addresses, past iommufd; or take it back.", 0, NULL,
@@ -164,8 +164,8 @@ bool scn_help(struct iommu_print *to, const char *name)
 	size_t column = 0;
 
 	if (name) {
-		const struct scn_command *command = scn_command_find(scn_same(name, "if") ? "need"
-											  : name);
+		const struct scn_command *command =
+			scn_command_find(scn_same(name, "if") ? "need" : name);
 		if (command)
 			command_help(to, command);
 		return command;

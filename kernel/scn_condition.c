@@ -8,13 +8,9 @@
  */
 #include "iommu/field.h"
 #include "kernel/scn_state.h"
+#include "ufd/iommufd.h"
 
-/* CAP/ECAP of VT-d, from struct iommu_hw_info_vtd: sections 11.4.2 and 11.4.3. */
-enum { HW_INFO_VTD = 1 };
-struct hw_info_vtd {
-	uint32_t flags, reserved;
-	uint64_t cap, ecap;
-};
+/* Of VT-d's extended capabilities, section 11.4.3. */
 #define ECAP_NEST BIT64(26)
 #define ECAP_SMTS BIT64(43)
 #define ECAP_SSTS BIT64(46)
@@ -45,7 +41,7 @@ static bool is_scalable(const struct iommu_unit *unit, uint64_t ecap)
 static struct traits traits_of(struct iommu_device *device)
 {
 	struct traits traits = {0};
-	struct hw_info_vtd info = {0};
+	struct iommu_hw_info_vtd info = {0};
 	uint32_t type = 0;
 
 	if (!device || !device->unit)
@@ -58,12 +54,12 @@ static struct traits traits_of(struct iommu_device *device)
 		return traits;
 	}
 	if (!unit->ops->hw_info || unit->ops->hw_info(device, &type, &info, sizeof(info)) < 0 ||
-	    type != HW_INFO_VTD)
+	    type != IOMMU_HW_INFO_TYPE_INTEL_VTD)
 		return traits;
-	traits.scalable = is_scalable(unit, info.ecap);
-	traits.first_stage = traits.scalable && info.ecap & ECAP_FSTS;
-	traits.second_stage = !traits.scalable || info.ecap & ECAP_SSTS;
-	traits.nests = traits.scalable && info.ecap & ECAP_NEST;
+	traits.scalable = is_scalable(unit, info.ecap_reg);
+	traits.first_stage = traits.scalable && info.ecap_reg & ECAP_FSTS;
+	traits.second_stage = !traits.scalable || info.ecap_reg & ECAP_SSTS;
+	traits.nests = traits.scalable && info.ecap_reg & ECAP_NEST;
 	return traits;
 }
 
@@ -110,7 +106,7 @@ static bool engine_is_there(struct scn *scn, uint64_t abilities)
 
 static const char *ability_name(uint64_t ability)
 {
-	return ability == DMA_CAN_COPY    ? "copies"
+	return ability == DMA_CAN_COPY	  ? "copies"
 	       : ability == DMA_CAN_FETCH ? "reads memory"
 	       : ability == DMA_CAN_STORE ? "writes memory"
 					  : "is fast";

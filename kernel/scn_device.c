@@ -26,7 +26,8 @@ static struct dma_engine *engine_find(struct scn *scn, unsigned abilities, const
 	struct dma_engine *engine = NULL;
 
 	while ((engine = scn_engine_next(scn->platform, engine, name)))
-		if (!engine_in_use(scn, engine) && (engine->ops->abilities & abilities) == abilities &&
+		if (!engine_in_use(scn, engine) &&
+		    (engine->ops->abilities & abilities) == abilities &&
 		    (!name || scn_same(engine->ops->name, name)))
 			break;
 	return engine;
@@ -261,8 +262,8 @@ static void attach(struct scn *scn, const struct scn_line *line, struct scn_resu
 		}
 	}
 	struct vfio_device_attach_iommufd_pt call = {.argsz = sizeof(call), .pt_id = pt};
-	result->error = scn_call(scn, device->fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &call,
-				 sizeof(call));
+	result->error =
+		scn_call(scn, device->fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &call, sizeof(call));
 	if (result->error) {
 		if (mapped)
 			scratch_unmap(scn, device, ioas);
@@ -300,8 +301,8 @@ SCN_HANDLER(detach)
 	if (!device)
 		return;
 	struct vfio_device_detach_iommufd_pt call = {.argsz = sizeof(call)};
-	result->error = scn_call(scn, device->fd, VFIO_DEVICE_DETACH_IOMMUFD_PT, &call,
-				 sizeof(call));
+	result->error =
+		scn_call(scn, device->fd, VFIO_DEVICE_DETACH_IOMMUFD_PT, &call, sizeof(call));
 	if (!result->error)
 		device->attached = device->ioas = 0;
 }
@@ -374,14 +375,14 @@ SCN_HANDLER(info)
 	scn_listing(scn);
 	iommu_printf(to, "type %u (%s), %u bytes, capabilities %#llx%s\n", call.out_data_type,
 		     call.out_data_type == IOMMU_HW_INFO_TYPE_INTEL_VTD ? "Intel VT-d"
-		     : call.out_data_type == IOMMU_HW_INFO_TYPE_NONE    ? "none"
-								        : "other",
+		     : call.out_data_type == IOMMU_HW_INFO_TYPE_NONE	? "none"
+									: "other",
 		     call.data_len, (unsigned long long)call.out_capabilities,
 		     call.out_capabilities & IOMMU_HW_CAP_DIRTY_TRACKING ? " dirty-tracking" : "");
 	if (call.out_data_type != IOMMU_HW_INFO_TYPE_INTEL_VTD)
 		return;
-	int error = user_memory_copy_in(scn->platform->memory, &data, scn_call_data(scn),
-					sizeof(data));
+	int error =
+		user_memory_copy_in(scn->platform->memory, &data, scn_call_data(scn), sizeof(data));
 	if (error)
 		result->error = error;
 	iommu_printf(to, "CAP %#018llx, ECAP %#018llx, flags %#x\n",

@@ -12,12 +12,16 @@
 #include "iommu/string.h"
 #include "kernel/scn_state.h"
 
-enum mapped { MAPPED_ANY, MAPPED_NO, MAPPED_YES };
+enum mapped {
+	MAPPED_ANY,
+	MAPPED_NO,
+	MAPPED_YES
+};
 
 static const struct fault_class {
 	const char *name;
-	enum mapped mapped;  /* by the scenario, at the fault's address */
-	uint32_t access;     /* that the request made; 0: any */
+	enum mapped mapped; /* by the scenario, at the fault's address */
+	uint32_t access;    /* that the request made; 0: any */
 	const char *mnemonics;
 } fault_classes[] = {
 	{"not-mapped", MAPPED_NO, 0, "LGN.2 LGN.3 SSS.2 SGN.6 SGN.7 SFS.2 MOCK.2"},
@@ -136,8 +140,7 @@ void scn_faults_collect(struct scn *scn, struct scn_result *result, unsigned wai
 	uint64_t start = platform->now_ns(platform->ctx);
 
 	for (;;) {
-		bool late = platform->now_ns(platform->ctx) - start >=
-			    wait_ms * UINT64_C(1000000);
+		bool late = platform->now_ns(platform->ctx) - start >= wait_ms * UINT64_C(1000000);
 		iommu_poll(platform->iommu);
 		result->fault_to = platform->iommu->fault_count;
 		result->faults = faults_count(scn, result);

@@ -72,8 +72,8 @@ SCN_HANDLER(nestable)
 	if (!domain)
 		return;
 	result->has_value = true;
-	result->word = domain->flags & IOMMU_ALLOC_NEST_PARENT && !domain->not_nestable ? "yes"
-											: "no";
+	result->word =
+		domain->flags & IOMMU_ALLOC_NEST_PARENT && !domain->not_nestable ? "yes" : "no";
 	if (domain->not_nestable)
 		scn_note(result, "marked: this hardware cannot nest");
 }
@@ -121,8 +121,8 @@ SCN_HANDLER(rights)
 	uint32_t rights = found ? leaf.rights & (IOMMU_READ | IOMMU_WRITE) : 0;
 	result->has_value = true;
 	result->word = rights == (IOMMU_READ | IOMMU_WRITE) ? "rw"
-		       : rights == IOMMU_READ               ? "ro"
-		       : rights == IOMMU_WRITE              ? "wo"
+		       : rights == IOMMU_READ		    ? "ro"
+		       : rights == IOMMU_WRITE		    ? "wo"
 							    : "none";
 }
 
@@ -131,8 +131,7 @@ SCN_HANDLER(walk)
 {
 	struct scn_object *device = scn_arg_object(scn, line, 0, result);
 	uint64_t at = scn_arg_number(scn, line, 1, 0, result);
-	uint32_t access = line->args[2].set && line->args[2].choice == 1 ? IOMMU_WRITE
-									 : IOMMU_READ;
+	uint32_t access = line->args[2].set && line->args[2].choice == 1 ? IOMMU_WRITE : IOMMU_READ;
 
 	if (result->broken)
 		return;
@@ -311,7 +310,8 @@ SCN_HANDLER(engines)
 		const struct dma_engine_ops *ops = engine->ops;
 		const struct iommu_device *device = engine->pci->iommu;
 		iommu_printf(&scn->out.print, "%-12s %-12s %-8s %s at a time:%s%s%s%s\n", ops->name,
-			     device->desc.name, device->unit->name, scn_size_text(ops->max_bytes, size),
+			     device->desc.name, device->unit->name,
+			     scn_size_text(ops->max_bytes, size),
 			     ops->abilities & DMA_CAN_COPY ? " copy" : "",
 			     ops->abilities & DMA_CAN_FETCH ? " fetch" : "",
 			     ops->abilities & DMA_CAN_STORE ? " store" : "",
@@ -321,8 +321,8 @@ SCN_HANDLER(engines)
 
 static const char *name_of_id(struct scn *scn, uint32_t id)
 {
-	const struct scn_object *object = scn_object_by_id(
-		scn, id, 1u << SCN_IOAS | 1u << SCN_HWPT | 1u << SCN_DEVICE);
+	const struct scn_object *object =
+		scn_object_by_id(scn, id, 1u << SCN_IOAS | 1u << SCN_HWPT | 1u << SCN_DEVICE);
 	return object ? object->name : "-";
 }
 
@@ -335,8 +335,8 @@ SCN_HANDLER(objects)
 
 	(void)line, (void)result;
 	scn_listing(scn);
-	for (uint32_t from = 1;
-	     ufd_object_next(scn->platform->ufd, scn->fd, from, &info) == 0; from = info.id + 1) {
+	for (uint32_t from = 1; ufd_object_next(scn->platform->ufd, scn->fd, from, &info) == 0;
+	     from = info.id + 1) {
 		iommu_printf(to, "%4u %-12s %-14s %u user%s", info.id, ufd_kind_name(info.kind),
 			     name_of_id(scn, info.id), info.users, info.users == 1 ? "" : "s");
 		if (info.kind == UFD_IOAS)
@@ -355,11 +355,12 @@ SCN_HANDLER(objects)
 	}
 	for (struct scn_object *object = scn->objects; object; object = object->next) {
 		if (object->kind == SCN_BUFFER)
-			iommu_printf(to, "   - buffer       %-14s %s at user %#llx, %llu pages pinned\n",
-				     object->name, scn_size_text(object->buffer->bytes, size),
-				     (unsigned long long)object->buffer->start,
-				     (unsigned long long)user_buffer_pinned(scn->platform->memory,
-									    object->buffer));
+			iommu_printf(
+				to, "   - buffer       %-14s %s at user %#llx, %llu pages pinned\n",
+				object->name, scn_size_text(object->buffer->bytes, size),
+				(unsigned long long)object->buffer->start,
+				(unsigned long long)user_buffer_pinned(scn->platform->memory,
+								       object->buffer));
 		else if (object->kind == SCN_NUMBER)
 			iommu_printf(to, "   - number       %-14s %#llx\n", object->name,
 				     (unsigned long long)object->number);
@@ -380,8 +381,8 @@ SCN_HANDLER(faults)
 	}
 	iommu_poll(iommu);
 	result->has_value = true;
-	result->number = device ? device->device->faults - device->faults_before
-				: iommu->fault_count;
+	result->number =
+		device ? device->device->faults - device->faults_before : iommu->fault_count;
 	scn_note(result, "%s", device ? "since it was opened" : "since the start");
 	if (line->expect.count) /* the number alone is asked for */
 		return;

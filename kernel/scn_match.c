@@ -85,8 +85,8 @@ static void number_take(struct match *match, struct scn_arg *arg)
 		unsigned column = token->column + (unsigned)(at - token->text);
 		if (is_digit(at[0])) {
 			int error = scn_number_parse(at, length, &term);
-			if (error == -ERANGE || __builtin_add_overflow(arg->number, term,
-								       &arg->number)) {
+			if (error == -ERANGE ||
+			    __builtin_add_overflow(arg->number, term, &arg->number)) {
 				scn_error(match->parser, column, (unsigned)length,
 					  "\"%.*s\" does not fit in 64 bits", (int)length, at);
 				return;
@@ -128,9 +128,10 @@ static void name_check(struct match *match, const char *kind_text, size_t kind_l
 	for (size_t i = 0; name[i]; i++)
 		good &= is_letter(name[i]) || is_digit(name[i]) || name[i] == '-' || name[i] == '_';
 	if (!good || scn_length(name) >= SCN_NAME_MAX) {
-		scn_error_at(parser, match->at,
-			     "\"%s\" is no name: a letter, then letters, digits, - and _, %d at most",
-			     name, SCN_NAME_MAX - 1);
+		scn_error_at(
+			parser, match->at,
+			"\"%s\" is no name: a letter, then letters, digits, - and _, %d at most",
+			name, SCN_NAME_MAX - 1);
 		return;
 	}
 	const struct scn_symbol *symbol = symbol_of(match, name);
@@ -233,10 +234,11 @@ static void element_missing(struct match *match, const char *span, size_t length
 		scn_error_at(parser, match->at, "\"%s\" is %s, and %s is wanted", word,
 			     scn_kind_a(symbol->kind), what);
 	else if (meta && meta->kinds)
-		scn_error_at(parser, match->at, "there is no \"%s\" here; %s is wanted", word, what);
+		scn_error_at(parser, match->at, "there is no \"%s\" here; %s is wanted", word,
+			     what);
 	else
-		scn_error_at(parser, match->at, "\"%s\" stands where %s%.*s%s is wanted", word, quote,
-			     what_length, what, quote);
+		scn_error_at(parser, match->at, "\"%s\" stands where %s%.*s%s is wanted", word,
+			     quote, what_length, what, quote);
 }
 
 static void element_take(struct match *match, const char *span, size_t length, unsigned slot)

@@ -8,7 +8,11 @@
 
 /* ---- patterns ---------------------------------------------------------------------------------- */
 
-enum pattern { PATTERN_BYTE, PATTERN_COUNTING, PATTERN_RANDOM };
+enum pattern {
+	PATTERN_BYTE,
+	PATTERN_COUNTING,
+	PATTERN_RANDOM
+};
 
 /* The byte at @p offset of the buffer: of a buffer's offset and not of the fill's, so
  * that `holds` may look at a part. */
@@ -37,8 +41,7 @@ struct span {
 
 /* Slots: buffer, offset, length. False, and broken, if they do not lie in the buffer. */
 static bool span_take(struct scn *scn, const struct scn_line *line, unsigned buffer,
-		      unsigned offset, unsigned length, struct scn_result *result,
-		      struct span *out)
+		      unsigned offset, unsigned length, struct scn_result *result, struct span *out)
 {
 	char size[24];
 
@@ -47,8 +50,8 @@ static bool span_take(struct scn *scn, const struct scn_line *line, unsigned buf
 	if (result->broken)
 		return false;
 	uint64_t all = out->object->buffer->bytes;
-	out->bytes = scn_arg_number(scn, line, length,
-				    out->offset < all ? all - out->offset : 0, result);
+	out->bytes = scn_arg_number(scn, line, length, out->offset < all ? all - out->offset : 0,
+				    result);
 	if (!result->broken && (out->offset > all || out->bytes > all - out->offset))
 		scn_broken(result, "%#llx bytes at %#llx do not lie in %s of %s",
 			   (unsigned long long)out->bytes, (unsigned long long)out->offset,
@@ -76,8 +79,7 @@ SCN_HANDLER(buffer)
 
 	if (result->broken)
 		return;
-	struct scn_object *object =
-		scn_object_add(scn, result, line->args[0].text, SCN_BUFFER);
+	struct scn_object *object = scn_object_add(scn, result, line->args[0].text, SCN_BUFFER);
 	if (!object)
 		return;
 	result->error = user_buffer_create(scn->platform->memory, object->name, bytes, align,

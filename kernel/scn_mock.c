@@ -10,7 +10,9 @@
 #include "ufd/ufd.h"
 
 /* A request does not cross this boundary, as a PCI Express request does not cross 4 KiB. */
-enum { REQUEST_BYTES = 4096 };
+enum {
+	REQUEST_BYTES = 4096
+};
 
 static struct mock_engine *mock_of(struct dma_engine *engine)
 {

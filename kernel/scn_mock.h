@@ -10,8 +10,8 @@
 
 struct mock_engine {
 	struct dma_engine engine; /* link this */
-	struct pci_device pci;    /* stands for the device: `iommu` is set */
-	uint8_t buffer[65536];    /* the device's own */
+	struct pci_device pci;	  /* stands for the device: `iommu` is set */
+	uint8_t buffer[65536];	  /* the device's own */
 };
 
 /** Set up an engine for a mock device (ufd_mock_device_add). Memory is reached at

@@ -72,8 +72,7 @@ SCN_HANDLER(ioas)
 	result->error = scn_call(scn, scn->fd, IOMMU_IOAS_ALLOC, &call, sizeof(call));
 	if (result->error)
 		return;
-	struct scn_object *object =
-		scn_object_add(scn, result, line->args[0].text, SCN_IOAS);
+	struct scn_object *object = scn_object_add(scn, result, line->args[0].text, SCN_IOAS);
 	if (object)
 		object->id = call.out_ioas_id;
 	scn_note(result, "IOAS with id %u", call.out_ioas_id);
@@ -233,7 +232,9 @@ SCN_HANDLER(unmap)
 /* ranges IOAS */
 SCN_HANDLER(ranges)
 {
-	enum { MOST = SCN_ABI_DATA / sizeof(struct iommu_iova_range) };
+	enum {
+		MOST = SCN_ABI_DATA / sizeof(struct iommu_iova_range)
+	};
 	uint32_t ioas = scn_arg_id(scn, line, 0, result);
 	struct iommu_iova_range range;
 
@@ -252,9 +253,9 @@ SCN_HANDLER(ranges)
 	result->number = call.num_iovas;
 	scn_listing(scn);
 	for (uint32_t i = 0; i < call.num_iovas && i < MOST; i++) {
-		int error = user_memory_copy_in(scn->platform->memory, &range,
-						scn_call_data(scn) + i * sizeof(range),
-						sizeof(range));
+		int error =
+			user_memory_copy_in(scn->platform->memory, &range,
+					    scn_call_data(scn) + i * sizeof(range), sizeof(range));
 		if (error)
 			result->error = error;
 		iommu_printf(&scn->out.print, "%#18llx - %#llx\n", (unsigned long long)range.start,
@@ -350,8 +351,7 @@ SCN_HANDLER(hwpt)
 	result->error = scn_call(scn, scn->fd, IOMMU_HWPT_ALLOC, &call, sizeof(call));
 	if (result->error)
 		return;
-	struct scn_object *object =
-		scn_object_add(scn, result, line->args[0].text, SCN_HWPT);
+	struct scn_object *object = scn_object_add(scn, result, line->args[0].text, SCN_HWPT);
 	if (object)
 		object->id = call.out_hwpt_id;
 	int error = ufd_object_get(scn->platform->ufd, scn->fd, call.out_hwpt_id, &info);

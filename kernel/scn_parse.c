@@ -9,7 +9,10 @@
 #include "kernel/scn.h"
 #include "kernel/scn_parser.h"
 
-enum { MAX_TEXT = 1 << 20, MAX_ERRORS = 20 };
+enum {
+	MAX_TEXT = 1 << 20,
+	MAX_ERRORS = 20
+};
 
 /* ---- errors -------------------------------------------------------------------------- */
 
@@ -211,8 +214,9 @@ static unsigned guard_take(struct scn_parser *parser, struct scn_line *line)
 		const struct scn_token *token = &parser->tokens[colon];
 		if (token->text[token->length - 1] == ':') {
 			/* the words' memory is the program's own */
-			parser->program->words[token->text - parser->program->words +
-					       token->length - 1] = 0;
+			parser->program
+				->words[token->text - parser->program->words + token->length - 1] =
+				0;
 			break;
 		}
 		colon++;

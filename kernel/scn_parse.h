@@ -24,24 +24,41 @@
 struct scn;
 struct scn_result;
 
-enum scn_kind { SCN_IOAS, SCN_HWPT, SCN_DEVICE, SCN_BUFFER, SCN_NUMBER, SCN_KINDS };
+enum scn_kind {
+	SCN_IOAS,
+	SCN_HWPT,
+	SCN_DEVICE,
+	SCN_BUFFER,
+	SCN_NUMBER,
+	SCN_KINDS
+};
 
-enum { SCN_NAME_MAX = 24, SCN_ARGS = 14, SCN_ALTERNATIVES = 4, SCN_CONDITIONS = 4 };
+enum {
+	SCN_NAME_MAX = 24,
+	SCN_ARGS = 14,
+	SCN_ALTERNATIVES = 4,
+	SCN_CONDITIONS = 4
+};
 
 struct scn_arg {
 	bool set;
-	uint8_t choice;      /* of a|b|c: which, from 0 */
+	uint8_t choice; /* of a|b|c: which, from 0 */
 	bool is_number;
-	uint64_t number;     /* plus the value of `variable`, if that is not NULL */
+	uint64_t number; /* plus the value of `variable`, if that is not NULL */
 	const char *variable;
-	const char *text;    /* the word itself */
+	const char *text; /* the word itself */
 };
 
 /** What a line promises. */
 struct scn_alternative {
-	enum { SCN_EXPECT_OK, SCN_EXPECT_ERRNO, SCN_EXPECT_FAULT, SCN_EXPECT_VALUE } what;
-	int error;        /* ERRNO: positive */
-	bool is_number;   /* FAULT: a reason by number; VALUE: a number */
+	enum {
+		SCN_EXPECT_OK,
+		SCN_EXPECT_ERRNO,
+		SCN_EXPECT_FAULT,
+		SCN_EXPECT_VALUE
+	} what;
+	int error;	/* ERRNO: positive */
+	bool is_number; /* FAULT: a reason by number; VALUE: a number */
 	uint64_t number;
 	const char *text; /* FAULT: "any", a class, a mnemonic; VALUE: a word */
 };
@@ -78,7 +95,7 @@ struct scn_line {
 	unsigned number;   /* in the file, from 1 */
 	const char *text;  /* as written, blanks and comment removed at both ends */
 	const char *shown; /* the command in it: without `if ...:`, */
-	size_t length;     /* and without what it promises */
+	size_t length;	   /* and without what it promises */
 	struct scn_arg args[SCN_ARGS];
 	struct scn_expectation expect;
 	/** Of `if` in front of the command, and of `need` itself; all must hold. */
@@ -87,21 +104,21 @@ struct scn_line {
 };
 
 enum {
-	SCN_TAKES_VALUE = 1 << 0,  /* may promise one of `values` */
+	SCN_TAKES_VALUE = 1 << 0, /* may promise one of `values` */
 	SCN_TAKES_FAULT = 1 << 1,
 	SCN_IS_STEP = 1 << 2,
 	SCN_IS_NEED = 1 << 3,
 	SCN_IS_SAY = 1 << 4,
-	SCN_FORGETS = 1 << 5,      /* slot 0 is a name that is gone afterwards */
-	SCN_NO_EXPECT = 1 << 6,    /* cannot fail by a call: promises nothing */
+	SCN_FORGETS = 1 << 5,	/* slot 0 is a name that is gone afterwards */
+	SCN_NO_EXPECT = 1 << 6, /* cannot fail by a call: promises nothing */
 	SCN_SHELL_ONLY = 1 << 7,
 };
 
 struct scn_command {
 	const char *name;
-	const char *usage;  /* without the name */
+	const char *usage; /* without the name */
 	const char *group;
-	const char *help;   /* a line or two */
+	const char *help; /* a line or two */
 	unsigned flags;
 	const char *values; /* words and NUM that the line may promise; NULL: none */
 	void (*run)(struct scn *scn, const struct scn_line *line, struct scn_result *result);
@@ -117,12 +134,14 @@ struct scn_symbol {
 	enum scn_kind kind;
 };
 
-enum { SCN_SYMBOLS = 128 };
+enum {
+	SCN_SYMBOLS = 128
+};
 
 struct scn_program {
 	const struct iommu_os *os;
-	char name[64];     /* as given */
-	char title[32];    /* without folder and ".scn" */
+	char name[64];	    /* as given */
+	char title[32];	    /* without folder and ".scn" */
 	char *text, *words; /* text_bytes each: as written, and cut into words */
 	size_t text_bytes;
 	struct scn_line *lines;
@@ -142,9 +161,9 @@ int must_check scn_parse_with(const struct iommu_os *os, const char *name, const
 /** A metavariable of the grammar. */
 struct scn_metavariable {
 	const char *name;
-	unsigned kinds;    /* bit n: an existing object of enum scn_kind n */
-	bool number;       /* a number, or a variable */
-	bool word;         /* any word */
+	unsigned kinds;	   /* bit n: an existing object of enum scn_kind n */
+	bool number;	   /* a number, or a variable */
+	bool word;	   /* any word */
 	const char *means; /* "an IOAS" */
 };
 extern const struct scn_metavariable scn_metavariables[];
@@ -152,7 +171,9 @@ extern const struct scn_metavariable scn_metavariables[];
 /** Read a number: decimal or 0x..., decimal with K, M, G, T. 0, -EINVAL, -ERANGE. */
 int must_check scn_number_parse(const char *text, size_t length, uint64_t *out);
 /** The command and its usage as people read it: NAME for NAME:kind. @return @p out. */
-enum { SCN_USAGE_BYTES = 128 };
+enum {
+	SCN_USAGE_BYTES = 128
+};
 const char *scn_usage_text(const struct scn_command *command, char out[SCN_USAGE_BYTES]);
 /** Write a number as people would: "4K", "2M", "0x12345". @return @p out. */
 const char *scn_size_text(uint64_t bytes, char out[24]);

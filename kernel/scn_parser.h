@@ -7,7 +7,10 @@
 
 #include "kernel/scn_parse.h"
 
-enum { SCN_TOKENS = 40, SCN_LINE_BYTES = 400 };
+enum {
+	SCN_TOKENS = 40,
+	SCN_LINE_BYTES = 400
+};
 
 struct scn_token {
 	const char *text; /* NUL-terminated */
@@ -25,7 +28,7 @@ struct scn_parser {
 	struct scn_token tokens[SCN_TOKENS];
 	unsigned count;
 	unsigned command; /* the token that names it */
-	bool failed; /* an error was reported for this line */
+	bool failed;	  /* an error was reported for this line */
 };
 
 /** Report an error at a column of the line at hand; only the first of a line counts. */

@@ -31,9 +31,8 @@ static bool list_has(const char *list, const char *word)
 	return false;
 }
 
-static void alternative_read(struct scn_parser *parser, const struct scn_line *line,
-			     unsigned token, const char *word, bool fault,
-			     struct scn_alternative *out)
+static void alternative_read(struct scn_parser *parser, const struct scn_line *line, unsigned token,
+			     const char *word, bool fault, struct scn_alternative *out)
 {
 	const struct scn_command *command = line->command;
 	bool number = word[0] >= '0' && word[0] <= '9';
@@ -91,9 +90,9 @@ void scn_match_expectation(struct scn_parser *parser, struct scn_line *line, uns
 		}
 	}
 	if (from == to) {
-		scn_error_at(parser, from, "%s", fault
-						  ? "which fault? A reason, a class, or \"any\""
-						  : "an outcome is missing after =>");
+		scn_error_at(parser, from, "%s",
+			     fault ? "which fault? A reason, a class, or \"any\""
+				   : "an outcome is missing after =>");
 		return;
 	}
 	if (to - from > 1) {
@@ -124,10 +123,10 @@ void scn_match_expectation(struct scn_parser *parser, struct scn_line *line, uns
 
 static unsigned ability_by_name(const char *name)
 {
-	return scn_same(name, "copy")    ? DMA_CAN_COPY
+	return scn_same(name, "copy")	 ? DMA_CAN_COPY
 	       : scn_same(name, "fetch") ? DMA_CAN_FETCH
 	       : scn_same(name, "store") ? DMA_CAN_STORE
-	       : scn_same(name, "fast")  ? DMA_IS_FAST
+	       : scn_same(name, "fast")	 ? DMA_IS_FAST
 					 : 0;
 }
 
@@ -169,11 +168,12 @@ void scn_match_conditions(struct scn_parser *parser, struct scn_line *line, unsi
 		while (what < ARRAY_SIZE(words) && !scn_same(words[what], parser->tokens[at].text))
 			what++;
 		if (what == ARRAY_SIZE(words)) {
-			scn_error_at(parser, at,
-				     "\"%s\" is no condition: legacy, scalable, first-stage, "
-				     "second-stage, nests, passthrough, mock, hardware, engine ABILITY, "
-				     "page SIZE, memory SIZE, have NAME",
-				     parser->tokens[at].text);
+			scn_error_at(
+				parser, at,
+				"\"%s\" is no condition: legacy, scalable, first-stage, "
+				"second-stage, nests, passthrough, mock, hardware, engine ABILITY, "
+				"page SIZE, memory SIZE, have NAME",
+				parser->tokens[at].text);
 			return;
 		}
 		condition->what = (enum scn_what)what;

@@ -10,7 +10,9 @@
 #include "iommu/string.h"
 #include "kernel/scn_state.h"
 
-enum { TEXT_WIDTH = 50 };
+enum {
+	TEXT_WIDTH = 50
+};
 
 /* ---- one line ------------------------------------------------------------------------ */
 
@@ -130,7 +132,8 @@ static void outcome_text(struct scn *scn, const struct scn_result *result, char 
 		if (!value && result->size) {
 			value = scn_size_text(result->number, number);
 		} else if (!value) {
-			iommu_snprintf(number, sizeof(number), result->number < 100000 ? "%llu" : "%#llx",
+			iommu_snprintf(number, sizeof(number),
+				       result->number < 100000 ? "%llu" : "%#llx",
 				       (unsigned long long)result->number);
 			value = number;
 		}
@@ -176,7 +179,8 @@ static void outcome_print(struct scn *scn, const struct scn_line *line,
 		else if (line->expect.count)
 			iommu_printf(to, "NOT AS PROMISED: %s; %s\n", text, promise);
 		else
-			iommu_printf(to, "%s%s\n", result->error && !result->broken ? "refused: " : "", text);
+			iommu_printf(to, "%s%s\n",
+				     result->error && !result->broken ? "refused: " : "", text);
 		return;
 	}
 	if (scn->listed && held && !result->has_value && !result->error)
@@ -246,16 +250,20 @@ static unsigned points_of(const struct scn_program *program)
 	return points ? points : 1; /* nothing but talk: one point all the same */
 }
 
-enum step_outcome { STEP_PASSED, STEP_SKIPPED, STEP_FAILED };
+enum step_outcome {
+	STEP_PASSED,
+	STEP_SKIPPED,
+	STEP_FAILED
+};
 
 struct run {
 	const struct scn_platform *platform;
 	const struct scn_program *program;
 	struct scn *scn;
-	unsigned point;  /* KTAP number of the last point printed */
+	unsigned point; /* KTAP number of the last point printed */
 	unsigned passed, failed, skipped;
-	bool skip_all;   /* a need in front of all steps is not met */
-	char why[96];    /* what is missing */
+	bool skip_all; /* a need in front of all steps is not met */
+	char why[96];  /* what is missing */
 };
 
 static void point_print(struct run *run, const char *name, enum step_outcome outcome)
@@ -380,12 +388,15 @@ static void units_print(const struct scn_platform *platform)
 {
 	struct iommu_print *to = platform->out;
 
-	iommu_printf(to, "# on %s, ", platform->machine ? platform->machine : "this machine");
+	iommu_printf(to, "# on %s:", platform->machine ? platform->machine : "this machine");
 	if (!platform->iommu->units)
-		iommu_printf(to, "no IOMMU");
+		iommu_printf(to, " no IOMMU");
 	for (struct iommu_unit *unit = platform->iommu->units; unit; unit = unit->next)
-		iommu_printf(to, "%s%s%s", unit == platform->iommu->units ? "" : ", ", unit->name,
-			     unit->enabled ? "" : " (off)");
+		iommu_printf(to, " %s%s", unit->name,
+			     !unit->enabled			 ? " (off)"
+			     : unit->mode == IOMMU_MODE_SCALABLE ? " (scalable mode)"
+			     : unit->mode == IOMMU_MODE_LEGACY	 ? " (legacy mode)"
+								 : "");
 	iommu_printf(to, "\n");
 }
 
@@ -400,8 +411,7 @@ enum scn_verdict scn_run(const struct scn_platform *platform, struct scn_program
 		points += points_of(programs[i]);
 	iommu_printf(to, "KTAP version 1\n1..%u\n", points);
 	for (size_t i = 0; i < count; i++) {
-		struct run run = {
-			.platform = platform, .program = programs[i], .point = point};
+		struct run run = {.platform = platform, .program = programs[i], .point = point};
 		iommu_printf(to, "# %s\n", programs[i]->title);
 		units_print(platform);
 		int error = scn_start(platform, false, &run.scn);

@@ -297,7 +297,8 @@ bool scn_finish(struct scn *scn)
 	}
 	while (scn->objects) {
 		struct scn_object *object = scn->objects;
-		if (object->scratch && !buffer_give_back(scn, object->scratch, object->scratch->name))
+		if (object->scratch &&
+		    !buffer_give_back(scn, object->scratch, object->scratch->name))
 			clean = false;
 		if (object->buffer && !buffer_give_back(scn, object->buffer, object->name))
 			clean = false;

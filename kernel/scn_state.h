@@ -14,7 +14,7 @@ struct scn_sink {
 	struct iommu_print print; /* write to this */
 	struct iommu_print *to;
 	const char *prefix;
-	unsigned indent;          /* blanks behind the prefix */
+	unsigned indent; /* blanks behind the prefix */
 	bool in_line;
 };
 
@@ -24,19 +24,19 @@ struct scn_object {
 	struct scn_object *next; /* the youngest first */
 	enum scn_kind kind;
 	char name[SCN_NAME_MAX];
-	uint32_t id;             /* IOAS, HWPT, device: the iommufd id */
+	uint32_t id; /* IOAS, HWPT, device: the iommufd id */
 	/* device */
 	int fd;
 	struct dma_engine *engine;
 	struct iommu_device *device;
-	uint32_t attached;       /* id of what it is attached to; 0: nothing */
-	uint32_t ioas;           /* the IOAS behind that; 0: none */
+	uint32_t attached; /* id of what it is attached to; 0: nothing */
+	uint32_t ioas;	   /* the IOAS behind that; 0: none */
 	struct user_buffer *scratch;
 	uint64_t scratch_iova;
 	struct iommu_domain *identity; /* passed through */
-	uint64_t faults_before;  /* the core's count when it was opened */
-	uint8_t *fetched;        /* what the device read last: engine's max_bytes */
-	uint32_t fetched_bytes;  /* 0: unknown */
+	uint64_t faults_before;	       /* the core's count when it was opened */
+	uint8_t *fetched;	       /* what the device read last: engine's max_bytes */
+	uint32_t fetched_bytes;	       /* 0: unknown */
 	/* buffer */
 	struct user_buffer *buffer;
 	bool remembered;
@@ -56,20 +56,20 @@ struct scn_mapping {
 };
 
 struct scn_result {
-	int error;      /* of the call: negative errno */
-	bool broken;    /* not as it should be whatever was promised; text says why */
+	int error;	/* of the call: negative errno */
+	bool broken;	/* not as it should be whatever was promised; text says why */
 	char text[192]; /* behind "ok", or what is broken */
 	bool has_value;
-	bool value_bad; /* as a value it is the wrong one, if nothing was promised */
+	bool value_bad;	  /* as a value it is the wrong one, if nothing was promised */
 	const char *word; /* the value; NULL: it is `number` */
 	uint64_t number;
-	bool size;      /* print number as a size */
+	bool size; /* print number as a size */
 	/* DMA */
 	struct scn_object *device;
-	uint64_t first, bytes;      /* the addresses that the device was told to use */
+	uint64_t first, bytes; /* the addresses that the device was told to use */
 	uint32_t access;
 	uint64_t fault_from, fault_to; /* the core's sequence numbers (from, to] */
-	unsigned faults;            /* of those, of this device */
+	unsigned faults;	       /* of those, of this device */
 };
 
 struct scn {
@@ -77,15 +77,15 @@ struct scn {
 	const struct iommu_os *os;
 	struct scn_sink out;
 	bool shell;
-	int fd; /* /dev/iommu */
+	int fd;			 /* /dev/iommu */
 	struct user_buffer *abi; /* one page for the calls' structures */
 	struct scn_object *objects;
 	struct scn_mapping *mappings;
 	unsigned devices_opened;
 	bool nest_any_before;
 	const struct scn_line *line; /* being run */
-	unsigned left_out; /* lines of the step whose `if` does not hold */
-	bool listed; /* the line itself was printed, before its listing */
+	unsigned left_out;	     /* lines of the step whose `if` does not hold */
+	bool listed;		     /* the line itself was printed, before its listing */
 };
 
 /* ---- scn_state.c ---------------------------------------------------------------------- */
@@ -126,7 +126,9 @@ int must_check scn_call(struct scn *scn, int fd, unsigned long command, void *st
 			size_t bytes);
 /** User address of the page's second half, for data that a structure points to: up to
  *  SCN_ABI_DATA bytes. */
-enum { SCN_ABI_DATA = 2048 };
+enum {
+	SCN_ABI_DATA = 2048
+};
 uint64_t scn_call_data(const struct scn *scn);
 
 /** The engine after @p engine (NULL: the first) among those that are behind a unit: the

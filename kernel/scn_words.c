@@ -23,7 +23,7 @@ bool scn_same(const char *a, const char *b)
 const char *scn_kind_name(enum scn_kind kind)
 {
 	static const char *const names[SCN_KINDS] = {
-		[SCN_IOAS] = "IOAS",     [SCN_HWPT] = "HWPT",     [SCN_DEVICE] = "device",
+		[SCN_IOAS] = "IOAS",	 [SCN_HWPT] = "HWPT",	  [SCN_DEVICE] = "device",
 		[SCN_BUFFER] = "buffer", [SCN_NUMBER] = "number",
 	};
 	return names[kind];
@@ -32,7 +32,7 @@ const char *scn_kind_name(enum scn_kind kind)
 const char *scn_kind_a(enum scn_kind kind)
 {
 	static const char *const names[SCN_KINDS] = {
-		[SCN_IOAS] = "an IOAS",    [SCN_HWPT] = "a HWPT",     [SCN_DEVICE] = "a device",
+		[SCN_IOAS] = "an IOAS",	   [SCN_HWPT] = "a HWPT",     [SCN_DEVICE] = "a device",
 		[SCN_BUFFER] = "a buffer", [SCN_NUMBER] = "a number",
 	};
 	return names[kind];

@@ -11,21 +11,9 @@
 #include "kernel/console.h"
 #include "kernel/kernel.h"
 
-enum {
-	COM1 = 0x3f8,
-	FIFO_BYTES = 16
-};
+enum { COM1 = 0x3f8, FIFO_BYTES = 16 };
 
-enum {
-	DATA = 0,
-	IER = 1,
-	FCR = 2,
-	IIR = 2,
-	LCR = 3,
-	MCR = 4,
-	LSR = 5,
-	MSR = 6
-};
+enum { DATA = 0, IER = 1, FCR = 2, IIR = 2, LCR = 3, MCR = 4, LSR = 5, MSR = 6 };
 
 enum {
 	LCR_8N1 = 0x03,
@@ -46,7 +34,7 @@ enum {
 };
 
 #define PATIENCE_NS UINT64_C(5000000000)
-#define TEST_NS	    UINT64_C(2000000) /* a byte takes 87 us */
+#define TEST_NS     UINT64_C(2000000) /* a byte takes 87 us */
 
 static bool has_fifo, is_stalled;
 static unsigned room; /* bytes that the transmitter takes without asking */

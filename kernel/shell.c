@@ -35,8 +35,8 @@ static void do_help(struct shell *shell, const char *argument)
 	if (*argument) {
 		for (const struct shell_command *own = shell_commands; own->name; own++) {
 			if (scn_same(own->name, argument)) {
-				iommu_printf(to, "%s%s%s\n    %s\n", own->name, *own->usage ? " " : "",
-					     own->usage, own->help);
+				iommu_printf(to, "%s%s%s\n    %s\n", own->name,
+					     *own->usage ? " " : "", own->usage, own->help);
 				return;
 			}
 		}
@@ -48,12 +48,13 @@ static void do_help(struct shell *shell, const char *argument)
 	iommu_printf(to, "\nShell:\n ");
 	for (const struct shell_command *own = shell_commands; own->name; own++)
 		iommu_printf(to, " %s", own->name);
-	iommu_printf(to,
-		     "\n\n\"help COMMAND\" explains one, tab completes, arrows edit and recall.\n"
-		     "Begin: device dev any / ioas space / hwpt parent on space for dev nest-parent /\n"
-		     "buffer data 2M / map space 0x100000 data / attach dev parent /\n"
-		     "dma dev store 0x100000 / dma dev store 0x0 => fault not-mapped\n"
-		     "A line may promise its outcome: => ok, => EBUSY, => fault any. # is a comment.\n");
+	iommu_printf(
+		to,
+		"\n\n\"help COMMAND\" explains one, tab completes, arrows edit and recall.\n"
+		"Begin: device dev any / ioas space / hwpt parent on space for dev nest-parent /\n"
+		"buffer data 2M / map space 0x100000 data / attach dev parent /\n"
+		"dma dev store 0x100000 / dma dev store 0x0 => fault not-mapped\n"
+		"A line may promise its outcome: => ok, => EBUSY, => fault any. # is a comment.\n");
 }
 
 static void do_scenarios(struct shell *shell, const char *argument)
@@ -83,8 +84,9 @@ static void do_run(struct shell *shell, const char *argument)
 	if (error) {
 		const char *known = iommu_errno_name(error);
 		iommu_snprintf(name, sizeof(name), "error %d", error);
-		iommu_printf(platform->out, "there is no scenario \"%s\" (%s); scenarios lists them\n",
-			     argument, known ? known : name);
+		iommu_printf(platform->out,
+			     "there is no scenario \"%s\" (%s); scenarios lists them\n", argument,
+			     known ? known : name);
 		return;
 	}
 	const struct iommu_os *os = platform->iommu->os;

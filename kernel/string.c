@@ -18,11 +18,11 @@ void *memcpy(void *restrict to, const void *restrict from, size_t bytes)
 	size_t words = bytes >> 3, rest = bytes & 7;
 
 	__asm__ volatile("rep movsq\n\t"
-			 "movq %3, %%rcx\n\t"
-			 "rep movsb"
-			 : "+D"(out), "+S"(from), "+c"(words)
-			 : "r"(rest)
-			 : "memory");
+	                 "movq %3, %%rcx\n\t"
+	                 "rep movsb"
+	                 : "+D"(out), "+S"(from), "+c"(words)
+	                 : "r"(rest)
+	                 : "memory");
 	return to;
 }
 
@@ -36,17 +36,17 @@ void *memmove(void *to, const void *from, size_t bytes)
 	const char *in = (const char *)from + bytes;
 	size_t words = bytes >> 3, rest = bytes & 7;
 	__asm__ volatile("std\n\t"
-			 "decq %%rdi\n\t"
-			 "decq %%rsi\n\t"
-			 "rep movsb\n\t"
-			 "subq $7, %%rdi\n\t"
-			 "subq $7, %%rsi\n\t"
-			 "movq %3, %%rcx\n\t"
-			 "rep movsq\n\t"
-			 "cld"
-			 : "+D"(out), "+S"(in), "+c"(rest)
-			 : "r"(words)
-			 : "memory", "cc");
+	                 "decq %%rdi\n\t"
+	                 "decq %%rsi\n\t"
+	                 "rep movsb\n\t"
+	                 "subq $7, %%rdi\n\t"
+	                 "subq $7, %%rsi\n\t"
+	                 "movq %3, %%rcx\n\t"
+	                 "rep movsq\n\t"
+	                 "cld"
+	                 : "+D"(out), "+S"(in), "+c"(rest)
+	                 : "r"(words)
+	                 : "memory", "cc");
 	return to;
 }
 
@@ -57,11 +57,11 @@ void *memset(void *start, int value, size_t bytes)
 	uint64_t pattern = (uint8_t)value * UINT64_C(0x0101010101010101);
 
 	__asm__ volatile("rep stosq\n\t"
-			 "movq %2, %%rcx\n\t"
-			 "rep stosb"
-			 : "+D"(out), "+c"(words)
-			 : "r"(rest), "a"(pattern)
-			 : "memory");
+	                 "movq %2, %%rcx\n\t"
+	                 "rep stosb"
+	                 : "+D"(out), "+c"(words)
+	                 : "r"(rest), "a"(pattern)
+	                 : "memory");
 	return start;
 }
 

@@ -21,19 +21,15 @@
 #include "kernel/cpu.h"
 #include "kernel/kernel.h"
 
-enum {
-	TICKS_PER_SECOND = 1000,
-	WINDOW_NS = 4000000,
-	WINDOW_MAX_COUNTS = 24000000
-};
+enum { TICKS_PER_SECOND = 1000, WINDOW_NS = 4000000, WINDOW_MAX_COUNTS = 24000000 };
 
 #define NS_PER_SECOND UINT64_C(1000000000)
 #define GUESSED_HZ    UINT64_C(2000000000)
-#define MIN_HZ	      UINT64_C(100000000)
-#define MAX_HZ	      UINT64_C(20000000000)
+#define MIN_HZ        UINT64_C(100000000)
+#define MAX_HZ        UINT64_C(20000000000)
 #define PM_TIMER_HZ   3579545
-#define PIT_HZ	      1193182
-#define FEMTO	      UINT64_C(1000000000000000)
+#define PIT_HZ        1193182
+#define FEMTO         UINT64_C(1000000000000000)
 
 /* time_ns() = base_ns + (tsc - base_tsc) * scale / 2^32 */
 static uint64_t base_tsc, base_ns, last_ns;
@@ -49,7 +45,7 @@ struct reference {
 	uint32_t mask;
 	uint64_t hz; /* 0: not there */
 	uint32_t value;
-	uint64_t tsc;	      /* when `value` was read */
+	uint64_t tsc;         /* when `value` was read */
 	uint64_t measured_hz; /* of the TSC; 0: no result */
 };
 
@@ -77,10 +73,7 @@ static uint32_t pit_read(void)
 /** The HPET's rate, and set it going; 0 if there is none that makes sense. */
 static uint64_t hpet_start(const struct acpi *acpi)
 {
-	enum {
-		CAPABILITIES = 0x00,
-		CONFIGURATION = 0x10
-	};
+	enum { CAPABILITIES = 0x00, CONFIGURATION = 0x10 };
 	const uint32_t longest_period = 100000000; /* fs */
 
 	if (!acpi || !acpi->hpet_address)
@@ -206,7 +199,7 @@ static uint64_t measure(struct reference *references, unsigned count, uint32_t *
 /** The reference to believe: the first that another one confirms, or else the first.
  *  NULL if none has a result. */
 static const struct reference *choose(const struct reference *references, unsigned count,
-				      const struct reference **witness)
+                                      const struct reference **witness)
 {
 	const struct reference *first = NULL;
 
@@ -237,7 +230,7 @@ static bool covers(const struct reference *reference, uint64_t counts)
 }
 
 static void report(const struct reference *references, unsigned count,
-		   const struct reference *chosen, const struct reference *witness, uint64_t window)
+                   const struct reference *chosen, const struct reference *witness, uint64_t window)
 {
 	if (!chosen) {
 		klog(IOMMU_LOG_WARNING, "no time source counts: time is guessed at %llu MHz",
@@ -261,9 +254,7 @@ static void report(const struct reference *references, unsigned count,
 
 static void start_tick(uint64_t window, uint32_t apic_counts)
 {
-	enum {
-		FEWEST_COUNTS = 16
-	};
+	enum { FEWEST_COUNTS = 16 };
 
 	if (!apic_is_ready())
 		return;

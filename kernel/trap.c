@@ -44,20 +44,11 @@ static const char *const exception_names[VECTOR_EXCEPTIONS] = {
 	NULL,
 };
 
-enum {
-	TEXT_BYTES = 192,
-	PLACE_BYTES = 128
-};
+enum { TEXT_BYTES = 192, PLACE_BYTES = 128 };
 
 static void describe_page_fault(const struct trap_frame *frame, char *text, size_t size)
 {
-	enum {
-		PRESENT = 1,
-		WRITE = 2,
-		USER = 4,
-		RESERVED = 8,
-		FETCH = 16
-	};
+	enum { PRESENT = 1, WRITE = 2, USER = 4, RESERVED = 8, FETCH = 16 };
 	uint64_t address = cpu_cr2(), error = frame->error;
 	char place[PLACE_BYTES];
 	const char *access = "read from", *why = "which is not mapped";
@@ -76,7 +67,7 @@ static void describe_page_fault(const struct trap_frame *frame, char *text, size
 	else if (error & PRESENT)
 		why = "which is mapped, but not for this";
 	iommu_snprintf(text, size, "%s%s %#llx, %s. It lies in %s", access,
-		       error & USER ? " user mode" : "", (unsigned long long)address, why, place);
+	               error & USER ? " user mode" : "", (unsigned long long)address, why, place);
 }
 
 static void describe_selector(const struct trap_frame *frame, char *text, size_t size)
@@ -88,8 +79,8 @@ static void describe_selector(const struct trap_frame *frame, char *text, size_t
 		iommu_snprintf(text, size, "an instruction or address that is not allowed");
 	else
 		iommu_snprintf(text, size, "entry %llu of the %s%s",
-			       (unsigned long long)(error >> 3 & 0x1fff), tables[error >> 1 & 3],
-			       error & 1 ? ", in delivering an event" : "");
+		               (unsigned long long)(error >> 3 & 0x1fff), tables[error >> 1 & 3],
+		               error & 1 ? ", in delivering an event" : "");
 }
 
 static void describe_double_fault(const struct trap_frame *frame, char *text, size_t size)
@@ -106,12 +97,12 @@ static void describe_double_fault(const struct trap_frame *frame, char *text, si
 		    frame->rsp - stack->guard <= 4096 + (stack->top - stack->bottom)) {
 			vm_describe(cpu_cr2(), place, sizeof(place));
 			iommu_snprintf(text, size, "write to %#llx, %s",
-				       (unsigned long long)cpu_cr2(), place);
+			               (unsigned long long)cpu_cr2(), place);
 			return;
 		}
 	}
 	iommu_snprintf(text, size, "an exception while another was being delivered; cr2 %#llx",
-		       (unsigned long long)cpu_cr2());
+	               (unsigned long long)cpu_cr2());
 }
 
 static void noreturn exception(const struct trap_frame *frame)
@@ -134,13 +125,13 @@ static void noreturn exception(const struct trap_frame *frame)
 		break;
 	case VECTOR_NMI:
 		iommu_snprintf(text, sizeof(text),
-			       "the platform reports a failure (port 0x61: %#x)", in8(0x61));
+		               "the platform reports a failure (port 0x61: %#x)", in8(0x61));
 		break;
 	default:
 		break;
 	}
 	panic_at(frame, "exception %u (%s)%s%s", (unsigned)frame->vector,
-		 name ? name : "reserved by Intel", *text ? ": " : "", text);
+	         name ? name : "reserved by Intel", *text ? ": " : "", text);
 }
 
 void trap_dispatch(struct trap_frame *frame)

@@ -56,8 +56,8 @@ void *user_memory_at(struct user_memory *memory, uint64_t user, uint64_t *bytes)
 	struct user_buffer *buffer = buffer_at(memory, user, 1);
 	if (buffer) {
 		uint64_t offset = user - buffer->start;
-		uint64_t left = run_used(buffer, offset / buffer->run_bytes) -
-				offset % buffer->run_bytes;
+		uint64_t left =
+			run_used(buffer, offset / buffer->run_bytes) - offset % buffer->run_bytes;
 		if (*bytes > left)
 			*bytes = left;
 		at = iommu_os_va(memory->os, physical_at(buffer, offset));
@@ -76,7 +76,10 @@ int user_memory_physical(struct user_memory *memory, uint64_t user, pa_t *out)
 	return buffer ? 0 : -EFAULT;
 }
 
-enum direction { COPY_IN, COPY_OUT };
+enum direction {
+	COPY_IN,
+	COPY_OUT
+};
 
 static int copy(struct user_memory *memory, uint64_t user, char *kernel, size_t bytes,
 		enum direction direction)
@@ -121,7 +124,8 @@ struct user_buffer *user_buffer_find(struct user_memory *memory, const char *nam
 	struct user_buffer *found = NULL;
 
 	lock(memory);
-	for (struct user_buffer *buffer = memory->buffers; buffer && !found; buffer = buffer->next) {
+	for (struct user_buffer *buffer = memory->buffers; buffer && !found;
+	     buffer = buffer->next) {
 		size_t i = 0;
 		while (name[i] && name[i] == buffer->name[i])
 			i++;
@@ -165,8 +169,7 @@ static int buffer_place(struct user_memory *memory, struct user_buffer *buffer, 
 
 static void buffer_free(struct user_memory *memory, struct user_buffer *buffer)
 {
-	memory->os->free(memory->os->ctx, buffer->runs,
-			 buffer->run_count * sizeof(*buffer->runs));
+	memory->os->free(memory->os->ctx, buffer->runs, buffer->run_count * sizeof(*buffer->runs));
 	memory->os->free(memory->os->ctx, buffer, sizeof(*buffer));
 }
 
@@ -229,8 +232,8 @@ static int buffer_shape(const struct user_memory *memory, struct user_buffer *bu
 	return 0;
 }
 
-int user_buffer_create(struct user_memory *memory, const char *name, uint64_t bytes,
-		       uint64_t align, unsigned flags, struct user_buffer **out)
+int user_buffer_create(struct user_memory *memory, const char *name, uint64_t bytes, uint64_t align,
+		       unsigned flags, struct user_buffer **out)
 {
 	const struct iommu_os *os = memory->os;
 	struct user_buffer shape = {.bytes = bytes};

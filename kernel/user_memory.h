@@ -22,10 +22,12 @@
 #include "iommu/types.h"
 #include "ufd/ufd.h"
 
-enum { USER_NAME_MAX = 24 }; /* with the final NUL */
+enum {
+	USER_NAME_MAX = 24
+}; /* with the final NUL */
 
 #define USER_MEMORY_START UINT64_C(0x10000000)
-#define USER_MEMORY_END   UINT64_C(0x800000000000) /* one past the last user address */
+#define USER_MEMORY_END	  UINT64_C(0x800000000000) /* one past the last user address */
 /** Left unmapped behind each buffer, at least. */
 #define USER_MEMORY_GAP UINT64_C(0x10000)
 
@@ -79,7 +81,9 @@ int must_check user_memory_init(struct user_memory *memory, const struct iommu_o
  *  on purpose, for a device may write to them. */
 unsigned user_memory_exit(struct user_memory *memory);
 
-enum { USER_SCATTERED = 1 << 0 };
+enum {
+	USER_SCATTERED = 1 << 0
+};
 
 /** Make a buffer of @p bytes (rounded up to pages). @p align: of the user and the
  *  physical address, a power of two, 0 for the natural one. Zeroed, unless it is

@@ -31,27 +31,27 @@
 
 #define PTE_PRESENT   (UINT64_C(1) << 0)
 #define PTE_WRITE     (UINT64_C(1) << 1)
-#define PTE_PWT	      (UINT64_C(1) << 3)
-#define PTE_PCD	      (UINT64_C(1) << 4)
+#define PTE_PWT       (UINT64_C(1) << 3)
+#define PTE_PCD       (UINT64_C(1) << 4)
 #define PTE_LARGE     (UINT64_C(1) << 7)  /* levels 2 and 3 */
 #define PTE_PAT_SMALL (UINT64_C(1) << 7)  /* level 1 */
 #define PTE_PAT_LARGE (UINT64_C(1) << 12) /* levels 2 and 3 */
-#define PTE_NX	      (UINT64_C(1) << 63)
+#define PTE_NX        (UINT64_C(1) << 63)
 #define PTE_ADDRESS   UINT64_C(0x000ffffffffff000)
 
 /* What map_range takes: PTE bits of a 4 KiB page. */
-#define MAP_CODE	 UINT64_C(0)
-#define MAP_CONST	 PTE_NX
-#define MAP_DATA	 (PTE_NX | PTE_WRITE)
-#define MAP_DEVICE	 (PTE_NX | PTE_WRITE | PTE_PCD | PTE_PWT) /* PAT 3: uncacheable */
-#define MAP_COMBINE	 (PTE_NX | PTE_WRITE | PTE_PAT_SMALL) /* PAT 4: write-combining, see load_pat */
+#define MAP_CODE         UINT64_C(0)
+#define MAP_CONST        PTE_NX
+#define MAP_DATA         (PTE_NX | PTE_WRITE)
+#define MAP_DEVICE       (PTE_NX | PTE_WRITE | PTE_PCD | PTE_PWT) /* PAT 3: uncacheable */
+#define MAP_COMBINE      (PTE_NX | PTE_WRITE | PTE_PAT_SMALL) /* PAT 4: write-combining, see load_pat */
 
-#define MSR_PAT		 0x277
-#define PAT_ENTRIES	 UINT64_C(0x0007040100070406) /* 0-3 as after reset, 4 is WC */
+#define MSR_PAT          0x277
+#define PAT_ENTRIES      UINT64_C(0x0007040100070406) /* 0-3 as after reset, 4 is WC */
 
 #define DIRECT_MAP_BYTES (UINT64_C(1) << 46)
-#define DEVICE_BASE	 UINT64_C(0xffffc00000000000)
-#define DEVICE_BYTES	 (UINT64_C(1) << 39)
+#define DEVICE_BASE      UINT64_C(0xffffc00000000000)
+#define DEVICE_BYTES     (UINT64_C(1) << 39)
 
 /* From linker.ld. */
 extern char kernel_text_start[], kernel_text_end[];
@@ -257,7 +257,7 @@ static void clear_range(uint64_t table, unsigned level, uint64_t address, uint64
 
 /** Cut the pages for tables from the largest usable range below 4 GiB. */
 static void early_pages(const struct boot_info *info, const struct boot_memory *keep,
-			size_t keep_count)
+                        size_t keep_count)
 {
 	uint64_t start, end, best = 0;
 
@@ -304,7 +304,7 @@ static void map_image(uint64_t image)
 
 	must_map(base, image, (text + 4095) & ~UINT64_C(4095), MAP_CODE);
 	must_map(rodata, image + rodata - base,
-		 ((uint64_t)kernel_rodata_end - rodata + 4095) & ~UINT64_C(4095), MAP_CONST);
+	         ((uint64_t)kernel_rodata_end - rodata + 4095) & ~UINT64_C(4095), MAP_CONST);
 	for (uint64_t at = (uint64_t)kernel_data_start; at < (uint64_t)kernel_end; at += 4096)
 		if (!is_guard(at))
 			must_map(at, image + at - base, 4096, MAP_DATA);
@@ -334,8 +334,8 @@ static void map_ram(const struct boot_info *info, uint64_t image)
 		if (module->bytes && module->start < ram_limit &&
 		    module->bytes <= ram_limit - module->start)
 			must_map(DIRECT_MAP_BASE + first, first,
-				 (module->start + module->bytes - first + 4095) & ~UINT64_C(4095),
-				 MAP_CONST);
+			         (module->start + module->bytes - first + 4095) & ~UINT64_C(4095),
+			         MAP_CONST);
 	}
 }
 
@@ -421,7 +421,7 @@ static struct spinlock areas_lock;
 /** The first place for @p bytes that begins like @p physical modulo @p alignment and
  *  leaves a page free on both sides. @return where to link it, or NULL. */
 static struct area **find_place(uint64_t physical, uint64_t bytes, uint64_t alignment,
-				uint64_t *start)
+                                uint64_t *start)
 {
 	uint64_t from = DEVICE_BASE + PAGE_SIZE_4K;
 
@@ -557,7 +557,7 @@ void vm_describe(uint64_t address, char *out, uint64_t size)
 	for (unsigned i = 0; (stack = cpu_stack(i)) != NULL; i++) {
 		if (stack->guard && address - stack->guard < PAGE_SIZE_4K) {
 			iommu_snprintf(out, size, "the guard page of %s: stack overflow",
-				       stack->name);
+			               stack->name);
 			return;
 		}
 	}
@@ -569,8 +569,8 @@ void vm_describe(uint64_t address, char *out, uint64_t size)
 		iommu_snprintf(out, size, "no address at all (not canonical)");
 	else if (address - DIRECT_MAP_BASE < DIRECT_MAP_BYTES)
 		iommu_snprintf(out, size, "the direct map, for physical %#llx, which is %s",
-			       (unsigned long long)(address - DIRECT_MAP_BASE),
-			       vm_is_ram(address - DIRECT_MAP_BASE, 1) ? "RAM" : "no usable RAM");
+		               (unsigned long long)(address - DIRECT_MAP_BASE),
+		               vm_is_ram(address - DIRECT_MAP_BASE, 1) ? "RAM" : "no usable RAM");
 	else if (address >= DEVICE_BASE && address - DEVICE_BASE < DEVICE_BYTES)
 		iommu_snprintf(out, size, "the device area");
 	else if (address >= KERNEL_VIRTUAL_BASE)

@@ -135,22 +135,23 @@ static void log_hook(void *ctx, enum iommu_log_level level, const char *line)
 void test_os_init(struct test_os *test)
 {
 	*test = (struct test_os){
-		.os = {
-			.ctx = test,
-			.page_alloc = page_alloc_hook,
-			.page_free = page_free_hook,
-			.alloc = alloc_hook,
-			.free = free_hook,
-			.lock_init = lock_init_hook,
-			.lock_destroy = lock_destroy_hook,
-			.lock = lock_hook,
-			.unlock = unlock_hook,
-			.now_ns = now_ns_hook,
-			.relax = relax_hook,
-			.mmio_map = mmio_map_hook,
-			.mmio_unmap = mmio_unmap_hook,
-			.log = log_hook,
-		},
+		.os =
+			{
+				.ctx = test,
+				.page_alloc = page_alloc_hook,
+				.page_free = page_free_hook,
+				.alloc = alloc_hook,
+				.free = free_hook,
+				.lock_init = lock_init_hook,
+				.lock_destroy = lock_destroy_hook,
+				.lock = lock_hook,
+				.unlock = unlock_hook,
+				.now_ns = now_ns_hook,
+				.relax = relax_hook,
+				.mmio_map = mmio_map_hook,
+				.mmio_unmap = mmio_unmap_hook,
+				.log = log_hook,
+			},
 	};
 }
 

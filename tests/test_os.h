@@ -19,7 +19,7 @@ struct test_os {
 	uint64_t now_ns;            /* advances 100 ns a reading, 1 us a relax */
 	bool verbose;               /* log lines go to stdout as "# ..." */
 	char last_log[256];
-	long log_count[4];          /* by level */
+	long log_count[4]; /* by level */
 };
 
 void test_os_init(struct test_os *test);

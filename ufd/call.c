@@ -35,7 +35,7 @@ struct command {
 	[IOMMUFD_CMD_##name - IOMMUFD_CMD_BASE] = {                                                \
 		.bytes = sizeof(struct structure),                                                 \
 		.least = offsetof(struct structure, last_field) +                                  \
-			 sizeof(((struct structure *)0)->last_field),                              \
+	                 sizeof(((struct structure *)0)->last_field),                              \
 		.run = function,                                                                   \
 	}
 
@@ -46,7 +46,7 @@ static const struct command commands[] = {
 	COMMAND(IOAS_ALLOW_IOVAS, iommu_ioas_allow_iovas, allowed_iovas, ufd_call_ioas_allow_iovas),
 	COMMAND(IOAS_COPY, iommu_ioas_copy, src_iova, ufd_call_ioas_copy),
 	COMMAND(IOAS_IOVA_RANGES, iommu_ioas_iova_ranges, out_iova_alignment,
-		ufd_call_ioas_iova_ranges),
+                ufd_call_ioas_iova_ranges),
 	COMMAND(IOAS_MAP, iommu_ioas_map, iova, ufd_call_ioas_map),
 	COMMAND(IOAS_UNMAP, iommu_ioas_unmap, length, ufd_call_ioas_unmap),
 	COMMAND(OPTION, iommu_option, val64, ufd_call_option),
@@ -96,7 +96,7 @@ int ufd_context_ioctl(struct ufd_context *context, uint32_t number, uint64_t use
 		return error;
 	if (size < command->least)
 		return ufd_refuse(ufd, -EINVAL, "command %#x: a structure of %u bytes, at least %u",
-				  number, size, command->least);
+		                  number, size, command->least);
 
 	uint32_t known = size < command->bytes ? size : command->bytes;
 	memset(&arguments, 0, sizeof(arguments));

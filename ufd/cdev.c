@@ -8,7 +8,7 @@
 
 /** Read @p known bytes of a VFIO structure, of which the caller must have @p least. */
 static int read_arguments(const struct ufd *ufd, uint64_t user, void *out, uint32_t known,
-			  uint32_t least)
+                          uint32_t least)
 {
 	uint32_t size = 0;
 
@@ -17,7 +17,7 @@ static int read_arguments(const struct ufd *ufd, uint64_t user, void *out, uint3
 		return error;
 	if (size < least)
 		return ufd_refuse(ufd, -EINVAL, "a structure of %u bytes, at least %u", size,
-				  least);
+		                  least);
 	error = ufd_copy_in(ufd, out, user, size < known ? size : known);
 	*(uint32_t *)out = size;
 	return error;
@@ -55,12 +55,12 @@ static int bind_context(struct ufd_cdev *cdev, struct ufd_context *context, uint
 	ufd_unlock(ufd, &ufd->lock);
 	if (taken)
 		return ufd_refuse(ufd, -EINVAL, "device %s is bound already",
-				  cdev->device->desc.name);
+		                  cdev->device->desc.name);
 	int error = ufd_device_bind(context, cdev->device, &bound);
 	if (error)
 		return error;
 	error = write_field(ufd, user, offsetof(struct vfio_device_bind_iommufd, out_devid),
-			    bound->object.id);
+	                    bound->object.id);
 	if (error) {
 		ufd_device_unbind(bound);
 		return error;
@@ -79,18 +79,18 @@ static int cdev_bind(struct ufd_cdev *cdev, uint64_t user)
 	struct ufd_file *file = NULL;
 
 	int error = read_arguments(ufd, user, &arguments, sizeof(arguments),
-				   offsetof(struct vfio_device_bind_iommufd, out_devid) +
-					   sizeof(arguments.out_devid));
+	                           offsetof(struct vfio_device_bind_iommufd, out_devid) +
+	                                   sizeof(arguments.out_devid));
 	if (error)
 		return error;
 	if (arguments.flags || arguments.iommufd < 0)
 		return ufd_refuse(ufd, -EINVAL,
-				  "BIND_IOMMUFD: flags %#x, must be 0; descriptor %d, must be "
-				  "/dev/iommu's",
-				  arguments.flags, (int)arguments.iommufd);
+		                  "BIND_IOMMUFD: flags %#x, must be 0; descriptor %d, must be "
+		                  "/dev/iommu's",
+		                  arguments.flags, (int)arguments.iommufd);
 	if (cdev->bound)
 		return ufd_refuse(ufd, -EINVAL, "device %s: the descriptor is bound already",
-				  cdev->device->desc.name);
+		                  cdev->device->desc.name);
 	error = ufd_file_get(ufd, arguments.iommufd, &file);
 	if (error)
 		return error;
@@ -110,12 +110,12 @@ static int cdev_attach(struct ufd_cdev *cdev, uint64_t user)
 	struct ufd *ufd = cdev->file.ufd;
 
 	int error = read_arguments(ufd, user, &arguments, sizeof(arguments),
-				   (uint32_t)(id_offset + sizeof(arguments.pt_id)));
+	                           (uint32_t)(id_offset + sizeof(arguments.pt_id)));
 	if (error)
 		return error;
 	if (arguments.flags & ~(uint32_t)VFIO_DEVICE_ATTACH_PASID)
 		return ufd_refuse(ufd, -EINVAL, "ATTACH_IOMMUFD_PT: flags %#x, known is PASID 1",
-				  arguments.flags);
+		                  arguments.flags);
 	if (arguments.flags)
 		return -EOPNOTSUPP; /* a PASID */
 	if (user + id_offset < user)
@@ -132,13 +132,13 @@ static int cdev_detach(struct ufd_cdev *cdev, uint64_t user)
 	struct ufd *ufd = cdev->file.ufd;
 
 	int error = read_arguments(ufd, user, &arguments, sizeof(arguments),
-				   offsetof(struct vfio_device_detach_iommufd_pt, flags) +
-					   sizeof(arguments.flags));
+	                           offsetof(struct vfio_device_detach_iommufd_pt, flags) +
+	                                   sizeof(arguments.flags));
 	if (error)
 		return error;
 	if (arguments.flags & ~(uint32_t)VFIO_DEVICE_DETACH_PASID)
 		return ufd_refuse(ufd, -EINVAL, "DETACH_IOMMUFD_PT: flags %#x, known is PASID 1",
-				  arguments.flags);
+		                  arguments.flags);
 	if (arguments.flags)
 		return -EOPNOTSUPP;
 	ufd_device_detach(cdev->bound);
@@ -155,8 +155,8 @@ int ufd_cdev_ioctl(struct ufd_cdev *cdev, uint32_t command, uint64_t user)
 		error = cdev_bind(cdev, user);
 	else if (!cdev->bound)
 		error = ufd_refuse(ufd, -EINVAL,
-				   "device %s is not bound to a /dev/iommu descriptor",
-				   cdev->device->desc.name);
+		                   "device %s is not bound to a /dev/iommu descriptor",
+		                   cdev->device->desc.name);
 	else if (command == VFIO_DEVICE_ATTACH_IOMMUFD_PT)
 		error = cdev_attach(cdev, user);
 	else if (command == VFIO_DEVICE_DETACH_IOMMUFD_PT)

@@ -16,9 +16,7 @@
 #include "iommu/string.h"
 
 /** Hardware information of any driver fits in here. */
-enum {
-	HW_INFO_MAX = 256
-};
+enum { HW_INFO_MAX = 256 };
 
 static void lock_devices(struct ufd_context *context)
 {
@@ -76,7 +74,7 @@ static void group_put(struct ufd_context *context, struct ufd_group *group)
 }
 
 int ufd_device_bind(struct ufd_context *context, struct iommu_device *device,
-		    struct ufd_device **out)
+                    struct ufd_device **out)
 {
 	const struct ufd *ufd = context->file.ufd;
 	struct ufd_device *bound = NULL;
@@ -150,7 +148,7 @@ static void hwpt_end(struct ufd_hwpt *hwpt)
 /** Attach @p device to @p hwpt, or move its group there. The id is written to @p user
  *  first, for that may fail. *idle: see hwpt_drop(). */
 static int attach_hwpt(struct ufd_device *device, struct ufd_hwpt *hwpt, uint64_t user,
-		       struct ufd_hwpt **idle)
+                       struct ufd_hwpt **idle)
 {
 	struct ufd_group *group = device->group;
 	struct ufd_hwpt *old = group->hwpt;
@@ -158,7 +156,7 @@ static int attach_hwpt(struct ufd_device *device, struct ufd_hwpt *hwpt, uint64_
 	if (!device->attached && group->attached && old != hwpt)
 		return -EINVAL; /* it would move its neighbours */
 	int error = ufd_copy_out(hwpt->object.context->file.ufd, user, &hwpt->object.id,
-				 sizeof(hwpt->object.id));
+	                         sizeof(hwpt->object.id));
 	if (!error && old != hwpt)
 		error = group_set(group, hwpt);
 	if (error)
@@ -166,7 +164,7 @@ static int attach_hwpt(struct ufd_device *device, struct ufd_hwpt *hwpt, uint64_
 	if (old && old != hwpt)
 		*idle = hwpt_drop(old, group->attached);
 	ufd_object_use(&hwpt->object,
-		       (old != hwpt ? group->attached : 0) + (device->attached ? 0 : 1));
+	               (old != hwpt ? group->attached : 0) + (device->attached ? 0 : 1));
 	group->attached += !device->attached;
 	group->hwpt = hwpt;
 	device->attached = true;
@@ -175,7 +173,7 @@ static int attach_hwpt(struct ufd_device *device, struct ufd_hwpt *hwpt, uint64_
 
 /** Attach to the first automatic HWPT of @p ioas that fits the device, or a new one. */
 static int attach_ioas(struct ufd_device *device, struct ufd_ioas *ioas, uint64_t user,
-		       struct ufd_hwpt **idle)
+                       struct ufd_hwpt **idle)
 {
 	struct ufd_hwpt *hwpt = ioas->hwpts;
 	int error;
@@ -216,15 +214,15 @@ int ufd_device_attach(struct ufd_device *device, uint32_t pt_id, uint64_t user)
 	case UFD_HWPT_PAGING:
 	case UFD_HWPT_NESTED:
 		error = attach_hwpt(device, container_of(target, struct ufd_hwpt, object), user,
-				    &idle);
+		                    &idle);
 		break;
 	case UFD_IOAS:
 		error = attach_ioas(device, container_of(target, struct ufd_ioas, object), user,
-				    &idle);
+		                    &idle);
 		break;
 	default:
 		error = ufd_refuse(context->file.ufd, -EINVAL,
-				   "attach: object %u is neither an IOAS nor a HWPT", pt_id);
+		                   "attach: object %u is neither an IOAS nor a HWPT", pt_id);
 	}
 	unlock_devices(context);
 	ufd_object_release(target);
@@ -271,8 +269,8 @@ void ufd_device_unbind(struct ufd_device *device)
 	/* a call that names the device may still run; it has a deadline, as has this */
 	if (ufd_object_unuse_hold(&device->object, 1) && ufd_object_destroy(&device->object))
 		iommu_log(context->file.ufd->os, IOMMU_LOG_ERROR,
-			  "ufd: device %s: its object %u stays until /dev/iommu is closed",
-			  device->device->desc.name, device->object.id);
+		          "ufd: device %s: its object %u stays until /dev/iommu is closed",
+		          device->device->desc.name, device->object.id);
 }
 
 /* ---- hardware information ----------------------------------------------------------------- */
@@ -291,8 +289,8 @@ static int hw_info(struct iommu_device *device, uint32_t *type, void *out, uint3
 	}
 	if (result > HW_INFO_MAX) {
 		iommu_log(iommu->os, IOMMU_LOG_ERROR,
-			  "ufd: device %s: hardware information of %d bytes, at most %d",
-			  device->desc.name, result, HW_INFO_MAX);
+		          "ufd: device %s: hardware information of %d bytes, at most %d",
+		          device->desc.name, result, HW_INFO_MAX);
 		return -EIO;
 	}
 	*bytes = result < 0 ? 0 : (uint32_t)result;
@@ -319,15 +317,15 @@ int ufd_call_get_hw_info(struct ufd_call *call)
 	error = hw_info(device->device, &type, info, &bytes);
 	if (!error && wanted != IOMMU_HW_INFO_TYPE_DEFAULT && wanted != type)
 		error = ufd_refuse(call->ufd, -EOPNOTSUPP,
-				   "GET_HW_INFO: type %#x wanted, the device's is %#x", wanted,
-				   type);
+		                   "GET_HW_INFO: type %#x wanted, the device's is %#x", wanted,
+		                   type);
 	if (!error) {
 		uint32_t now = room < bytes ? room : bytes;
 		if (now)
 			error = ufd_copy_out(call->ufd, user, info, now);
 		if (!error && room > now)
 			error = user + now < user ? -EFAULT
-						  : ufd_zero_out(call->ufd, user + now, room - now);
+			                          : ufd_zero_out(call->ufd, user + now, room - now);
 	}
 	if (!error) {
 		arguments->data_len = bytes;

@@ -7,12 +7,10 @@
 #include "ufd/private.h"
 
 /** Stage-1 descriptions are a few words; more than this is -E2BIG. */
-enum {
-	USER_DATA_MAX = 256
-};
+enum { USER_DATA_MAX = 256 };
 
 int ufd_hwpt_new(struct ufd_ioas *ioas, struct iommu_device *device, uint32_t flags,
-		 const struct iommu_user_data *data, struct ufd_hwpt **out)
+                 const struct iommu_user_data *data, struct ufd_hwpt **out)
 {
 	struct ufd_context *context = ioas->object.context;
 	struct ufd_hwpt *hwpt = NULL;
@@ -26,7 +24,7 @@ int ufd_hwpt_new(struct ufd_ioas *ioas, struct iommu_device *device, uint32_t fl
 		error = ufd_ioas_add_hwpt(ioas, hwpt);
 		if (error && iommu_domain_free(hwpt->domain))
 			iommu_log(context->file.ufd->os, IOMMU_LOG_ERROR,
-				  "ufd: a new domain that was never attached is busy");
+			          "ufd: a new domain that was never attached is busy");
 	}
 	if (error) {
 		ufd_object_free(&hwpt->object, sizeof(*hwpt));
@@ -38,7 +36,7 @@ int ufd_hwpt_new(struct ufd_ioas *ioas, struct iommu_device *device, uint32_t fl
 }
 
 static int hwpt_new_nested(struct ufd_hwpt *parent, struct iommu_device *device, uint32_t flags,
-			   const struct iommu_user_data *data, struct ufd_hwpt **out)
+                           const struct iommu_user_data *data, struct ufd_hwpt **out)
 {
 	struct ufd_context *context = parent->object.context;
 	const struct ufd *ufd = context->file.ufd;
@@ -80,27 +78,27 @@ void ufd_hwpt_free(struct ufd_hwpt *hwpt)
 		ufd_ioas_remove_hwpt(hwpt->ioas, hwpt);
 	else if (iommu_domain_free(hwpt->domain))
 		iommu_log(ufd->os, IOMMU_LOG_ERROR, "ufd: HWPT %u: its domain is busy and is lost",
-			  hwpt->object.id);
+		          hwpt->object.id);
 	ufd_object_free(&hwpt->object, sizeof(*hwpt));
 	ufd_object_unuse(used, 1);
 }
 
 /** Make the HWPT that @p arguments asks for on object @p target. */
 static int hwpt_new_on(struct ufd_object *target, struct iommu_device *device,
-		       const struct iommu_hwpt_alloc *arguments, const struct iommu_user_data *data,
-		       struct ufd_hwpt **out)
+                       const struct iommu_hwpt_alloc *arguments, const struct iommu_user_data *data,
+                       struct ufd_hwpt **out)
 {
 	switch (target->kind) {
 	case UFD_IOAS:
 		return ufd_hwpt_new(container_of(target, struct ufd_ioas, object), device,
-				    arguments->flags, data->bytes ? data : NULL, out);
+		                    arguments->flags, data->bytes ? data : NULL, out);
 	case UFD_HWPT_PAGING:
 		return hwpt_new_nested(container_of(target, struct ufd_hwpt, object), device,
-				       arguments->flags, data, out);
+		                       arguments->flags, data, out);
 	default:
 		return ufd_refuse(target->context->file.ufd, -EINVAL,
-				  "object %u is neither an IOAS nor a HWPT that can be a parent",
-				  target->id);
+		                  "object %u is neither an IOAS nor a HWPT that can be a parent",
+		                  target->id);
 	}
 }
 

@@ -30,7 +30,7 @@ int ufd_call_ioas_alloc(struct ufd_call *call)
 
 	if (arguments->flags)
 		return ufd_refuse(call->ufd, -EOPNOTSUPP, "IOAS_ALLOC: flags %#x, must be 0",
-				  arguments->flags);
+		                  arguments->flags);
 	int error = ufd_object_new(call->context, UFD_IOAS, sizeof(*ioas), &ioas);
 	if (error)
 		return error;
@@ -78,7 +78,7 @@ static uint64_t hwpt_alignment(const struct ufd_hwpt *hwpt)
 
 /** The alignment that @p ioas has with its HWPTs, and @p extra if it is not NULL. */
 static uint64_t needed_alignment(const struct ufd_ioas *ioas, const struct ufd_hwpt *extra,
-				 bool small_pages)
+                                 bool small_pages)
 {
 	uint64_t alignment = small_pages ? PAGE_SIZE_4K : 1;
 
@@ -98,12 +98,12 @@ static int check_alignment(const struct ufd_ioas *ioas, uint64_t alignment)
 	for (const struct ufd_area *area = first_area(ioas); area; area = next_area(ioas, area)) {
 		/* the place in the user's page is the place in the physical one */
 		uint64_t all = area->node.first | ufd_area_bytes(area) |
-			       (area->start & (PAGE_SIZE_4K - 1));
+		               (area->start & (PAGE_SIZE_4K - 1));
 		if (all & (alignment - 1))
 			return ufd_refuse(ioas->object.context->file.ufd, -EADDRINUSE,
-					  "IOAS %u: the mapping at %#llx is not aligned to %#llx",
-					  ioas->object.id, (unsigned long long)area->node.first,
-					  (unsigned long long)alignment);
+			                  "IOAS %u: the mapping at %#llx is not aligned to %#llx",
+			                  ioas->object.id, (unsigned long long)area->node.first,
+			                  (unsigned long long)alignment);
 	}
 	return 0;
 }
@@ -136,9 +136,9 @@ static int map_areas(struct ufd_ioas *ioas, struct iommu_domain *domain)
 	iommu_gather_init(&gather, domain);
 	for (struct ufd_area *area = first_area(ioas); area && !error; area = next_area(ioas, area))
 		error = ufd_pages_map(ufd_area_pages(area), area->start, ufd_area_bytes(area),
-				      domain, iova(area->node.first),
-				      ufd_area_rights(area) | IOMMU_CACHE, ioas->small_pages,
-				      &gather);
+		                      domain, iova(area->node.first),
+		                      ufd_area_rights(area) | IOMMU_CACHE, ioas->small_pages,
+		                      &gather);
 	int flushed = iommu_flush(&gather);
 	return error ? error : flushed;
 }
@@ -153,7 +153,7 @@ int ufd_ioas_add_hwpt(struct ufd_ioas *ioas, struct ufd_hwpt *hwpt)
 	int error = check_alignment(ioas, alignment);
 	if (!error)
 		error = iova_ranges_aperture(&ioas->ranges, domain->first.value, domain->last.value,
-					     hwpt);
+		                             hwpt);
 	if (!error) {
 		if (first)
 			error = pin_areas(ioas);
@@ -185,7 +185,7 @@ void ufd_ioas_remove_hwpt(struct ufd_ioas *ioas, struct ufd_hwpt *hwpt)
 	/* attached nowhere: no device reaches the tables, so they go without a flush */
 	if (iommu_domain_free(hwpt->domain))
 		iommu_log(ioas->object.context->file.ufd->os, IOMMU_LOG_ERROR,
-			  "ufd: HWPT %u: its domain is busy and is lost", hwpt->object.id);
+		          "ufd: HWPT %u: its domain is busy and is lost", hwpt->object.id);
 	iova_ranges_unreserve(&ioas->ranges, hwpt);
 	ioas->alignment = needed_alignment(ioas, NULL, ioas->small_pages);
 	if (!ioas->hwpts)
@@ -195,27 +195,41 @@ void ufd_ioas_remove_hwpt(struct ufd_ioas *ioas, struct ufd_hwpt *hwpt)
 
 /* ---- what devices cannot use ------------------------------------------------------------ */
 
-int ufd_ioas_reserve(struct ufd_ioas *ioas, struct iommu_group *group, const void *owner)
+/** The part of ufd_ioas_reserve() for one device. */
+static int reserve_device(struct ufd_ioas *ioas, const struct iommu_device *device,
+                          const void *owner)
 {
 	int error = 0;
 
+	for (const struct iommu_reserved *reserved = device->reserved; reserved && !error;
+	     reserved = reserved->next) {
+		if (reserved->kind == IOMMU_RESERVED_RELAXABLE)
+			continue;
+		error = iova_ranges_reserve(&ioas->ranges, reserved->first.value,
+		                            reserved->last.value, owner);
+		if (error == -EADDRINUSE)
+			(void)ufd_refuse(
+				ioas->object.context->file.ufd, error,
+				"IOAS %u: device %s reserves %#llx..%#llx, where something "
+				"is mapped or allowed",
+				ioas->object.id, device->desc.name,
+				(unsigned long long)reserved->first.value,
+				(unsigned long long)reserved->last.value);
+	}
+	return error;
+}
+
+int ufd_ioas_reserve(struct ufd_ioas *ioas, struct iommu_group *group, const void *owner)
+{
+	const struct ufd *ufd = ioas->object.context->file.ufd;
+	int error = 0;
+
 	LOCK(ioas);
+	ufd_lock(ufd, &group->iommu->lock); /* devices join and leave under it */
 	for (const struct iommu_device *device = group->devices; device && !error;
 	     device = device->next_in_group)
-		for (const struct iommu_reserved *reserved = device->reserved; reserved && !error;
-		     reserved = reserved->next) {
-			if (reserved->kind == IOMMU_RESERVED_RELAXABLE)
-				continue;
-			error = iova_ranges_reserve(&ioas->ranges, reserved->first.value,
-						    reserved->last.value, owner);
-			if (error == -EADDRINUSE)
-				(void)ufd_refuse(ioas->object.context->file.ufd, error,
-						 "IOAS %u: device %s reserves %#llx..%#llx, where "
-						 "something is mapped or allowed",
-						 ioas->object.id, device->desc.name,
-						 (unsigned long long)reserved->first.value,
-						 (unsigned long long)reserved->last.value);
-		}
+		error = reserve_device(ioas, device, owner);
+	ufd_unlock(ufd, &group->iommu->lock);
 	if (error)
 		iova_ranges_unreserve(&ioas->ranges, owner);
 	UNLOCK(ioas);
@@ -250,8 +264,8 @@ int ufd_call_ioas_iova_ranges(struct ufd_call *call)
 		uint64_t user = arguments->allowed_iovas + count * sizeof(out);
 		if (count < room)
 			error = user < arguments->allowed_iovas
-					? -EFAULT
-					: ufd_copy_out(call->ufd, user, &out, sizeof(out));
+			                ? -EFAULT
+			                : ufd_copy_out(call->ufd, user, &out, sizeof(out));
 		if (range.last == ~UINT64_C(0)) {
 			count++;
 			break;
@@ -275,7 +289,7 @@ struct range_list {
 };
 
 static int read_ranges(const struct ufd *ufd, uint64_t user, uint32_t count,
-		       struct range_list *list)
+                       struct range_list *list)
 {
 	for (uint32_t i = 0; i < count; i++) {
 		struct iommu_iova_range in;
@@ -286,8 +300,8 @@ static int read_ranges(const struct ufd *ufd, uint64_t user, uint32_t count,
 			return error;
 		if (in.start >= in.last) /* a single address too: as in Linux */
 			return ufd_refuse(ufd, -EINVAL, "allowed range %u: %#llx..%#llx is empty",
-					  i, (unsigned long long)in.start,
-					  (unsigned long long)in.last);
+			                  i, (unsigned long long)in.start,
+			                  (unsigned long long)in.last);
 		if (i == list->capacity) {
 			size_t capacity = i ? list->capacity * 2 : 4;
 			struct iova_range *range = ufd_alloc(ufd, capacity * sizeof(*range));
@@ -367,7 +381,7 @@ static int option_huge_pages(const struct ufd_call *call, struct iommu_option *a
 		uint64_t alignment = needed_alignment(ioas, NULL, true);
 		/* what is mapped already is mapped in large pages */
 		error = ioas->hwpts && ioas->areas.count ? -EINVAL
-							 : check_alignment(ioas, alignment);
+		                                         : check_alignment(ioas, alignment);
 		if (!error) {
 			ioas->small_pages = true;
 			ioas->alignment = alignment;
@@ -402,8 +416,8 @@ int ufd_call_option(struct ufd_call *call)
 		break;
 	default:
 		error = ufd_refuse(call->ufd, -EOPNOTSUPP,
-				   "OPTION: id %u, known are 0 (RLIMIT_MODE) and 1 (HUGE_PAGES)",
-				   arguments->option_id);
+		                   "OPTION: id %u, known are 0 (RLIMIT_MODE) and 1 (HUGE_PAGES)",
+		                   arguments->option_id);
 	}
 	return error || arguments->op == IOMMU_OPTION_OP_SET ? error : ufd_respond(call);
 }

@@ -171,7 +171,7 @@ struct iommu_option {
 /* ---- hardware page tables --------------------------------------------------------- */
 
 enum iommufd_hwpt_alloc_flags {
-	IOMMU_HWPT_ALLOC_NEST_PARENT = 1 << 0,	  /* can be the parent of a nested HWPT */
+	IOMMU_HWPT_ALLOC_NEST_PARENT = 1 << 0,    /* can be the parent of a nested HWPT */
 	IOMMU_HWPT_ALLOC_DIRTY_TRACKING = 1 << 1, /* refuse devices that cannot track */
 	IOMMU_HWPT_FAULT_ID_VALID = 1 << 2,
 	IOMMU_HWPT_ALLOC_PASID = 1 << 3,

@@ -42,7 +42,7 @@ static uint32_t map_rights(uint32_t flags)
 /** Append an area for [start, start + bytes) of @p pages, whose reference it takes
  *  on success. node.first is the offset in the chain until it is placed. */
 static int chain_add(const struct ufd *ufd, struct chain *chain, struct ufd_pages *pages,
-		     uint64_t start, uint64_t bytes, uint32_t rights)
+                     uint64_t start, uint64_t bytes, uint32_t rights)
 {
 	struct ufd_area *area = ufd_alloc(ufd, sizeof(*area));
 
@@ -96,7 +96,7 @@ static bool unmap_everywhere(struct ufd_ioas *ioas, uint64_t first, uint64_t las
 /** Map the areas from @p area to @p last in @p hwpt. Both flags are about failure:
  *  *safe becomes false if the IOMMU did not answer. */
 static int map_in_hwpt(struct ufd_ioas *ioas, struct ufd_hwpt *hwpt, struct ufd_area *area,
-		       const struct ufd_area *last, bool *safe)
+                       const struct ufd_area *last, bool *safe)
 {
 	struct iommu_gather gather;
 	int error = 0;
@@ -104,9 +104,9 @@ static int map_in_hwpt(struct ufd_ioas *ioas, struct ufd_hwpt *hwpt, struct ufd_
 	iommu_gather_init(&gather, hwpt->domain);
 	for (;;) {
 		error = ufd_pages_map(ufd_area_pages(area), area->start, ufd_area_bytes(area),
-				      hwpt->domain, iova(area->node.first),
-				      ufd_area_rights(area) | IOMMU_CACHE, ioas->small_pages,
-				      &gather);
+		                      hwpt->domain, iova(area->node.first),
+		                      ufd_area_rights(area) | IOMMU_CACHE, ioas->small_pages,
+		                      &gather);
 		if (error || area == last)
 			break;
 		area = (struct ufd_area *)iova_space_next(&ioas->areas, &area->node);
@@ -119,7 +119,7 @@ static int map_in_hwpt(struct ufd_ioas *ioas, struct ufd_hwpt *hwpt, struct ufd_
 
 /** Undo the pins of the areas from @p area up to, not including, @p end. */
 static void unpin_until(struct ufd_ioas *ioas, struct ufd_area *area, const struct ufd_area *end,
-			bool safe)
+                        bool safe)
 {
 	for (; area != end; area = (struct ufd_area *)iova_space_next(&ioas->areas, &area->node))
 		ufd_pages_unpin(ioas->object.context, ufd_area_pages(area), safe);
@@ -179,33 +179,33 @@ static int choose_iova(const struct ufd_ioas *ioas, const struct chain *chain, u
 }
 
 static int check_iova(const struct ufd *ufd, const struct ufd_ioas *ioas, uint64_t at,
-		      uint64_t bytes)
+                      uint64_t bytes)
 {
 	if (at & (ioas->alignment - 1))
 		return ufd_refuse(ufd, -EINVAL, "iova %#llx is not a multiple of %#llx",
-				  (unsigned long long)at, (unsigned long long)ioas->alignment);
+		                  (unsigned long long)at, (unsigned long long)ioas->alignment);
 	if (at + (bytes - 1) < at)
 		return -EOVERFLOW;
 	int error = iova_ranges_check(&ioas->ranges, at, at + (bytes - 1));
 	if (error)
 		(void)ufd_refuse(ufd, error, "iova %#llx..%#llx is %s", (unsigned long long)at,
-				 (unsigned long long)(at + (bytes - 1)),
-				 error == -EEXIST ? "mapped in part" : "reserved in part");
+		                 (unsigned long long)(at + (bytes - 1)),
+		                 error == -EEXIST ? "mapped in part" : "reserved in part");
 	return error;
 }
 
 /** Do the parts keep to the alignment of @p ioas, as lengths and as memory? */
 static int check_parts(const struct ufd *ufd, const struct ufd_ioas *ioas,
-		       const struct chain *chain)
+                       const struct chain *chain)
 {
 	for (const struct ufd_area *area = chain->first; area; area = chain_next(area)) {
 		uint64_t all = area->node.first | ufd_area_bytes(area) |
-			       (area->start & (PAGE_SIZE_4K - 1));
+		               (area->start & (PAGE_SIZE_4K - 1));
 		if (all & (ioas->alignment - 1))
 			return ufd_refuse(ufd, -EINVAL,
-					  "length %#llx or memory is not a multiple of %#llx",
-					  (unsigned long long)ufd_area_bytes(area),
-					  (unsigned long long)ioas->alignment);
+			                  "length %#llx or memory is not a multiple of %#llx",
+			                  (unsigned long long)ufd_area_bytes(area),
+			                  (unsigned long long)ioas->alignment);
 	}
 	return 0;
 }
@@ -231,8 +231,8 @@ static void remove_chain(struct ufd_ioas *ioas, struct chain *chain, uint64_t at
 
 	for (;; previous = area, area = next) {
 		next = area == chain->last
-			       ? NULL
-			       : (struct ufd_area *)iova_space_next(&ioas->areas, &area->node);
+		               ? NULL
+		               : (struct ufd_area *)iova_space_next(&ioas->areas, &area->node);
 		iova_space_remove(&ioas->areas, &area->node);
 		area->node.first -= at;
 		area->node.last -= at;
@@ -247,13 +247,13 @@ static void remove_chain(struct ufd_ioas *ioas, struct chain *chain, uint64_t at
 /** Put the chain at *at (if @p fixed) or where there is room, map it, answer. The
  *  chain is empty after success and unchanged after a failure. */
 static int place(struct ufd_call *call, struct ufd_ioas *ioas, struct chain *chain, bool fixed,
-		 uint64_t *at)
+                 uint64_t *at)
 {
 	LOCK(ioas);
 	int error = check_parts(call->ufd, ioas, chain);
 	if (!error)
 		error = fixed ? check_iova(call->ufd, ioas, *at, chain->bytes)
-			      : choose_iova(ioas, chain, at);
+		              : choose_iova(ioas, chain, at);
 	if (!error)
 		error = insert_chain(ioas, chain, *at);
 	if (!error) {
@@ -262,11 +262,11 @@ static int place(struct ufd_call *call, struct ufd_ioas *ioas, struct chain *cha
 			error = ufd_respond(call);
 			if (error && ioas->hwpts) {
 				bool safe = unmap_everywhere(ioas, chain->first->node.first,
-							     chain->last->node.last);
+				                             chain->last->node.last);
 				unpin_until(ioas, chain->first,
-					    (struct ufd_area *)iova_space_next(&ioas->areas,
-									       &chain->last->node),
-					    safe);
+				            (struct ufd_area *)iova_space_next(&ioas->areas,
+				                                               &chain->last->node),
+				            safe);
 			}
 		}
 		if (error) {
@@ -286,8 +286,8 @@ static int check_map_flags(const struct ufd *ufd, uint32_t flags)
 {
 	if (flags & ~(uint32_t)MAP_FLAGS)
 		return ufd_refuse(ufd, -EOPNOTSUPP,
-				  "flags %#x: known are FIXED_IOVA 1, WRITEABLE 2, READABLE 4",
-				  flags);
+		                  "flags %#x: known are FIXED_IOVA 1, WRITEABLE 2, READABLE 4",
+		                  flags);
 	if (!(flags & MAP_RIGHTS))
 		return ufd_refuse(ufd, -EINVAL, "flags %#x: neither READABLE nor WRITEABLE", flags);
 	return 0;
@@ -315,20 +315,20 @@ int ufd_call_ioas_map(struct ufd_call *call)
 
 	if (!bytes || bytes > UINT64_MAX - PAGE_SIZE_4K)
 		error = ufd_refuse(call->ufd, -EINVAL, "IOAS_MAP: length %#llx",
-				   (unsigned long long)bytes);
+		                   (unsigned long long)bytes);
 	else if (user + (bytes - 1) < user)
 		error = -EOVERFLOW;
 	else
 		error = ufd_pages_new(call->context, user, bytes, rights & IOMMU_WRITE, &pages);
 	if (!error) {
 		error = chain_add(call->ufd, &chain, pages, user & (PAGE_SIZE_4K - 1), bytes,
-				  rights);
+		                  rights);
 		if (error)
 			ufd_pages_put(call->context, pages);
 		else
 			error = place(call, ioas, &chain,
-				      arguments->flags & IOMMU_IOAS_MAP_FIXED_IOVA,
-				      &arguments->iova);
+			              arguments->flags & IOMMU_IOAS_MAP_FIXED_IOVA,
+			              &arguments->iova);
 		chain_free(call->context, &chain);
 	}
 	ufd_object_release(&ioas->object);
@@ -338,7 +338,7 @@ int ufd_call_ioas_map(struct ufd_call *call)
 /** A chain that refers to the memory behind [at, at + bytes) of @p ioas. -ENOENT if
  *  a byte is not mapped, -EPERM to write what was mapped for reading only. */
 static int collect(struct ufd_call *call, struct ufd_ioas *ioas, uint64_t at, uint64_t bytes,
-		   uint32_t rights, struct chain *chain)
+                   uint32_t rights, struct chain *chain)
 {
 	int error = 0;
 
@@ -354,12 +354,12 @@ static int collect(struct ufd_call *call, struct ufd_ioas *ioas, uint64_t at, ui
 		uint64_t now = bytes < left ? bytes : left;
 		if ((rights & IOMMU_WRITE) && !ufd_pages_writable(pages)) {
 			error = ufd_refuse(call->ufd, -EPERM,
-					   "IOAS_COPY: the memory at %#llx was mapped read-only",
-					   (unsigned long long)at);
+			                   "IOAS_COPY: the memory at %#llx was mapped read-only",
+			                   (unsigned long long)at);
 			break;
 		}
 		error = chain_add(call->ufd, chain, pages, area->start + (at - area->node.first),
-				  now, rights);
+		                  now, rights);
 		if (!error)
 			ufd_pages_get(pages);
 		at += now;
@@ -395,10 +395,10 @@ int ufd_call_ioas_copy(struct ufd_call *call)
 		error = -EOVERFLOW;
 	else
 		error = collect(call, from, arguments->src_iova, bytes,
-				map_rights(arguments->flags), &chain);
+		                map_rights(arguments->flags), &chain);
 	if (!error)
 		error = place(call, to, &chain, arguments->flags & IOMMU_IOAS_MAP_FIXED_IOVA,
-			      &arguments->dst_iova);
+		              &arguments->dst_iova);
 	chain_free(call->context, &chain);
 	ufd_object_release(&to->object);
 	ufd_object_release(&from->object);

@@ -41,7 +41,7 @@ struct mock_tlb_entry {
 
 struct mock_domain {
 	struct iommu_domain domain;
-	struct pt pt;		    /* not of a nested domain */
+	struct pt pt;               /* not of a nested domain */
 	struct mock_domain *parent; /* of a nested domain */
 	struct mock_domain *children, *next_child;
 	struct iova_space tlb;
@@ -97,7 +97,7 @@ static struct pt *domain_table(struct mock_domain *domain)
 
 /** Drop what the TLB of @p domain holds of [first, last]. */
 static void tlb_drop(struct mock_unit *unit, struct mock_domain *domain, uint64_t first,
-		     uint64_t last)
+                     uint64_t last)
 {
 	const struct iommu_os *os = unit->unit.iommu->os;
 	struct iova_node *node = iova_space_find_from(&domain->tlb, first);
@@ -114,7 +114,7 @@ static void tlb_drop(struct mock_unit *unit, struct mock_domain *domain, uint64_
 
 /** Keep a translation; without memory it is just not kept. */
 static void tlb_keep(struct mock_unit *unit, struct mock_domain *domain,
-		     const struct iommu_leaf *leaf)
+                     const struct iommu_leaf *leaf)
 {
 	const struct iommu_os *os = unit->unit.iommu->os;
 	struct mock_tlb_entry *entry = os->alloc(os->ctx, sizeof(*entry));
@@ -136,13 +136,13 @@ static void tlb_keep(struct mock_unit *unit, struct mock_domain *domain,
 /* ---- domains ------------------------------------------------------------------------- */
 
 static int domain_map(struct iommu_domain *domain, iova_t start, pa_t to, uint64_t bytes,
-		      uint32_t rights, struct iommu_gather *gather)
+                      uint32_t rights, struct iommu_gather *gather)
 {
 	return mock_pt_map(&mock_domain(domain)->pt, start, to, bytes, rights, gather);
 }
 
 static uint64_t domain_unmap(struct iommu_domain *domain, iova_t start, uint64_t bytes,
-			     struct iommu_gather *gather)
+                             struct iommu_gather *gather)
 {
 	return mock_pt_unmap(&mock_domain(domain)->pt, start, bytes, gather);
 }
@@ -153,13 +153,13 @@ static bool domain_lookup(struct iommu_domain *domain, iova_t at, struct iommu_l
 }
 
 static bool domain_visit(struct iommu_domain *domain, iova_t first, iova_t last,
-			 bool (*visit)(void *arg, const struct iommu_leaf *leaf), void *arg)
+                         bool (*visit)(void *arg, const struct iommu_leaf *leaf), void *arg)
 {
 	return mock_pt_visit(domain_table(mock_domain(domain)), first, last, visit, arg);
 }
 
 static void domain_walk(struct iommu_domain *domain, iova_t at, uint32_t access,
-			struct iommu_walk *walk)
+                        struct iommu_walk *walk)
 {
 	mock_pt_walk(domain_table(mock_domain(domain)), at, access, walk);
 }
@@ -231,12 +231,12 @@ static const struct iommu_domain_ops mock_nested_ops = {
 };
 
 static int nest(struct mock_unit *unit, struct mock_domain *self, struct iommu_domain *parent,
-		const struct iommu_user_data *data)
+                const struct iommu_user_data *data)
 {
 	struct iommu_hwpt_selftest stage1;
 
 	int error = iommu_user_data_copy(data, IOMMU_HWPT_DATA_SELFTEST, &stage1, sizeof(stage1),
-					 sizeof(stage1));
+	                                 sizeof(stage1));
 	if (error)
 		return error;
 	self->domain.ops = &mock_nested_ops;
@@ -252,8 +252,8 @@ static int nest(struct mock_unit *unit, struct mock_domain *self, struct iommu_d
 }
 
 static int unit_domain_alloc_user(struct iommu_device *device, uint32_t flags,
-				  struct iommu_domain *parent, const struct iommu_user_data *data,
-				  struct iommu_domain **out)
+                                  struct iommu_domain *parent, const struct iommu_user_data *data,
+                                  struct iommu_domain **out)
 {
 	struct mock_unit *unit = mock_unit(device->unit);
 	const struct iommu_os *os = device->iommu->os;
@@ -348,7 +348,7 @@ static void unit_device_remove(struct iommu_unit *unit, struct iommu_device *dev
 }
 
 static int unit_attach(struct iommu_device *device, uint32_t pasid, struct iommu_domain *domain,
-		       struct iommu_domain *old)
+                       struct iommu_domain *old)
 {
 	struct mock_unit *unit = mock_unit(device->unit);
 	struct mock_device *known = device->driver_data;
@@ -381,7 +381,7 @@ static unsigned unit_poll(struct iommu_unit *unit)
 }
 
 static void unit_walk(struct iommu_unit *unit, iommu_rid_t rid, uint32_t pasid, iova_t at,
-		      uint32_t access, struct iommu_walk *walk)
+                      uint32_t access, struct iommu_walk *walk)
 {
 	struct mock_unit *self = mock_unit(unit);
 	struct mock_domain *domain = NULL;
@@ -393,7 +393,7 @@ static void unit_walk(struct iommu_unit *unit, iommu_rid_t rid, uint32_t pasid, 
 		if (known->device->desc.rid == rid)
 			domain = known->domain;
 	(void)iommu_snprintf(step->note, sizeof(step->note), "%s",
-			     domain ? domain->domain.format : "blocked: no domain is attached");
+	                     domain ? domain->domain.format : "blocked: no domain is attached");
 	if (domain) {
 		mock_pt_walk(domain_table(domain), at, access, walk);
 	} else {
@@ -407,9 +407,9 @@ static void unit_walk(struct iommu_unit *unit, iommu_rid_t rid, uint32_t pasid, 
 static void unit_describe(struct iommu_unit *unit, struct iommu_print *to)
 {
 	iommu_printf(to,
-		     "%s: software, segment %#x; 4 levels, 48 bits; pages of 4 KiB, 2 MiB, 1 GiB; "
-		     "nests\n",
-		     unit->name, unit->segment);
+	             "%s: software, segment %#x; 4 levels, 48 bits; pages of 4 KiB, 2 MiB, 1 GiB; "
+	             "nests\n",
+	             unit->name, unit->segment);
 }
 
 static void unit_describe_stats(struct iommu_unit *unit, struct iommu_print *to)
@@ -418,11 +418,11 @@ static void unit_describe_stats(struct iommu_unit *unit, struct iommu_print *to)
 
 	ufd_mock_stats(unit, &stats);
 	iommu_printf(to,
-		     "%s: %llu translations, %llu from the TLB; %llu flushes dropped %llu of its "
-		     "entries, %llu remain\n",
-		     unit->name, (unsigned long long)stats.translations,
-		     (unsigned long long)stats.hits, (unsigned long long)stats.flushes,
-		     (unsigned long long)stats.flushed, (unsigned long long)stats.cached);
+	             "%s: %llu translations, %llu from the TLB; %llu flushes dropped %llu of its "
+	             "entries, %llu remain\n",
+	             unit->name, (unsigned long long)stats.translations,
+	             (unsigned long long)stats.hits, (unsigned long long)stats.flushes,
+	             (unsigned long long)stats.flushed, (unsigned long long)stats.cached);
 }
 
 static const struct iommu_unit_ops mock_unit_ops = {
@@ -477,7 +477,7 @@ int ufd_mock_device_add(struct iommu *iommu, iommu_rid_t rid, struct iommu_devic
 	};
 
 	(void)iommu_snprintf(desc.name, sizeof(desc.name), "mock:%02x:%02x.%x", RID_BUS(rid),
-			     RID_DEVICE(rid), RID_FUNCTION(rid));
+	                     RID_DEVICE(rid), RID_FUNCTION(rid));
 	return iommu_device_add(iommu, &desc, out);
 }
 
@@ -485,7 +485,7 @@ int ufd_mock_device_add(struct iommu *iommu, iommu_rid_t rid, struct iommu_devic
 
 /** Translate, by TLB or table. 0, or the reason for a fault. */
 static uint16_t translate(struct mock_unit *unit, struct mock_domain *domain, iova_t at,
-			  uint32_t access, pa_t *out)
+                          uint32_t access, pa_t *out)
 {
 	struct iommu_leaf leaf;
 

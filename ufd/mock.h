@@ -27,7 +27,7 @@ struct iommu_hwpt_selftest {
 struct ufd_mock_stats {
 	uint64_t translations, hits; /* asked for; answered from the TLB */
 	uint64_t flushes, flushed;   /* calls; TLB entries dropped by them */
-	uint64_t cached;	     /* TLB entries now */
+	uint64_t cached;             /* TLB entries now */
 };
 
 /** What the unit, which is the mock's, has done so far. */

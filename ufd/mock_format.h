@@ -21,19 +21,19 @@
 #include "iommu/field.h"
 #include "iommu/pt_entry.h"
 
-#define MOCK_ENTRY_V	     BIT64(3)
-#define MOCK_ENTRY_L	     BIT64(4)
-#define MOCK_ENTRY_R	     BIT64(5)
-#define MOCK_ENTRY_W	     BIT64(6)
-#define MOCK_ENTRY_D	     BIT64(9)
-#define MOCK_ENTRY_ADDR	     FIELD(63, 16)
+#define MOCK_ENTRY_V         BIT64(3)
+#define MOCK_ENTRY_L         BIT64(4)
+#define MOCK_ENTRY_R         BIT64(5)
+#define MOCK_ENTRY_W         BIT64(6)
+#define MOCK_ENTRY_D         BIT64(9)
+#define MOCK_ENTRY_ADDR      FIELD(63, 16)
 
 #define PT_FORMAT_MIN_LEVELS 4
 #define PT_FORMAT_MAX_LEVELS 4
 #define PT_FORMAT_PAGE_SIZES (PAGE_SIZE_4K | PAGE_SIZE_2M | PAGE_SIZE_1G)
 #define PT_FORMAT_PRESENT    MOCK_ENTRY_V
-#define PT_FORMAT_USUAL	     MOCK_ENTRY_V
-#define PT_FORMAT_DIRTY	     MOCK_ENTRY_D
+#define PT_FORMAT_USUAL      MOCK_ENTRY_V
+#define PT_FORMAT_DIRTY      MOCK_ENTRY_D
 #define PT_FORMAT_FREE_BITS  UINT64_C(0)
 #define PT_FORMAT_MEMORY     FIELD(59, 12)
 
@@ -112,7 +112,7 @@ PT_INLINE uint64_t pt_format_reserved(uint64_t entry, unsigned level, uint64_t p
 }
 
 static inline struct pt_verdict pt_format_verdict(enum pt_problem problem, uint32_t access,
-						  bool scalable)
+                                                  bool scalable)
 {
 	(void)access;
 	(void)scalable;

@@ -11,10 +11,7 @@
 
 #include "iommu/string.h"
 
-enum {
-	FIRST_CAPACITY = 32,
-	MAX_OBJECTS = 1 << 22
-};
+enum { FIRST_CAPACITY = 32, MAX_OBJECTS = 1 << 22 };
 
 /** How long destroying waits for calls that use the object. */
 #define HOLD_DEADLINE_NS (UINT64_C(10) * 1000 * 1000 * 1000)
@@ -29,7 +26,7 @@ static void unlock_table(const struct ufd_context *context, struct iommu_lock *l
 	ufd_unlock(context->file.ufd, lock);
 }
 
-#define LOCK(context)	lock_table(context, &(context)->table_lock)
+#define LOCK(context)   lock_table(context, &(context)->table_lock)
 #define UNLOCK(context) unlock_table(context, &(context)->table_lock)
 
 static size_t table_bytes(uint32_t capacity)
@@ -250,7 +247,7 @@ int ufd_call_destroy(struct ufd_call *call)
 	if (!error)
 		error = ufd_object_destroy(object);
 	return error == -EBUSY ? ufd_refuse(call->ufd, error, "object %u is in use", arguments->id)
-			       : error;
+	                       : error;
 }
 
 /* ---- contexts ---------------------------------------------------------------------- */
@@ -268,7 +265,7 @@ int ufd_context_new(struct ufd *ufd, struct ufd_context **out)
 	context->objects = ufd_alloc(ufd, table_bytes(FIRST_CAPACITY));
 	if (context->objects) {
 		struct iommu_lock *const locks[] = {&context->device_lock, &context->pages_lock,
-						    &context->table_lock};
+		                                    &context->table_lock};
 		int error = ufd_locks_init(ufd, locks, names, ARRAY_SIZE(locks));
 		if (!error) {
 			*out = context;
@@ -285,7 +282,7 @@ int ufd_context_new(struct ufd *ufd, struct ufd_context **out)
 void ufd_context_free(struct ufd_context *context)
 {
 	static const enum ufd_kind order[] = {UFD_HWPT_NESTED, UFD_HWPT_PAGING, UFD_IOAS,
-					      UFD_DEVICE};
+	                                      UFD_DEVICE};
 	struct ufd *ufd = context->file.ufd;
 
 	for (size_t pass = 0; pass < ARRAY_SIZE(order); pass++) {

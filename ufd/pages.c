@@ -27,8 +27,8 @@ struct ufd_runs {
 
 enum {
 	USER_WRITABLE = 1 << 0, /* in `user`; never changes, as nothing there does */
-	BYTES_PINNED = 1 << 0,	/* in `bytes`: the runs are valid */
-	BYTES_MANY = 1 << 1,	/* `runs` is used, not `start` */
+	BYTES_PINNED = 1 << 0,  /* in `bytes`: the runs are valid */
+	BYTES_MANY = 1 << 1,    /* `runs` is used, not `start` */
 };
 
 /** In `pins`. */
@@ -37,10 +37,10 @@ enum {
 /* Who holds a pin may read `bytes` and the runs without a lock: they change only with
  * the first pin and the last. */
 struct ufd_pages {
-	uint64_t user;	/* 63:12 the first page, 11:0 USER_... */
+	uint64_t user;  /* 63:12 the first page, 11:0 USER_... */
 	uint64_t bytes; /* 63:12 whole pages, 11:0 BYTES_...; 0: all 2^64, which nobody pins */
-	uint32_t refs;	/* atomic */
-	uint32_t pins;	/* areas that need the pins */
+	uint32_t refs;  /* atomic */
+	uint32_t pins;  /* areas that need the pins */
 	union {
 		uint64_t start; /* physical, of the only run */
 		struct ufd_runs *runs;
@@ -49,9 +49,7 @@ struct ufd_pages {
 
 _Static_assert(sizeof(struct ufd_pages) == 32, "with its area a mapping costs 96 bytes");
 
-enum {
-	FIRST_RUNS = 32
-};
+enum { FIRST_RUNS = 32 };
 
 static size_t runs_bytes(size_t count)
 {
@@ -70,7 +68,7 @@ static uint64_t pages_bytes(const struct ufd_pages *pages)
 
 /** The runs of pinned pages; @p one is room for a single one. */
 static const struct iommu_extent *pages_runs(const struct ufd_pages *pages,
-					     struct iommu_extent *one, size_t *count)
+                                             struct iommu_extent *one, size_t *count)
 {
 	if (pages->bytes & BYTES_MANY) {
 		*count = pages->runs->count;
@@ -82,7 +80,7 @@ static const struct iommu_extent *pages_runs(const struct ufd_pages *pages,
 }
 
 int ufd_pages_new(struct ufd_context *context, uint64_t user, uint64_t bytes, bool writable,
-		  struct ufd_pages **out)
+                  struct ufd_pages **out)
 {
 	struct ufd_pages *pages = ufd_alloc(context->file.ufd, sizeof(*pages));
 
@@ -167,7 +165,7 @@ static int gathering_add(struct gathering *found, size_t count, uint64_t pinned,
 			return -EFAULT;
 		sum += run.bytes;
 		if (last && found->run[last - 1].start.value + found->run[last - 1].bytes ==
-				    run.start.value)
+		                    run.start.value)
 			found->run[last - 1].bytes += run.bytes;
 		else
 			found->run[last++] = run;
@@ -196,8 +194,8 @@ static int pages_pin_all(const struct ufd *ufd, struct ufd_pages *pages)
 			error = gathering_grow(ufd, &found);
 		if (!error)
 			error = ufd->memory->pin(ufd->memory_ctx, user, left, writable,
-						 found.run + found.count,
-						 found.capacity - found.count, &count, &pinned);
+			                         found.run + found.count,
+			                         found.capacity - found.count, &count, &pinned);
 		if (!error)
 			error = gathering_add(&found, count, pinned, left);
 		if (!error) {
@@ -234,11 +232,11 @@ static void pages_unpin_all(const struct ufd *ufd, struct ufd_pages *pages)
 
 	if (pages->pins & PINS_STUCK) {
 		iommu_log(ufd->os, IOMMU_LOG_ERROR,
-			  "ufd: user memory %#llx, %#llx bytes: stays pinned for good, for an "
-			  "IOMMU did "
-			  "not confirm that no device can reach it",
-			  (unsigned long long)pages_user(pages),
-			  (unsigned long long)pages_bytes(pages));
+		          "ufd: user memory %#llx, %#llx bytes: stays pinned for good, for an "
+		          "IOMMU did "
+		          "not confirm that no device can reach it",
+		          (unsigned long long)pages_user(pages),
+		          (unsigned long long)pages_bytes(pages));
 		return; /* still pinned, and still known to be */
 	}
 	ufd->memory->unpin(ufd->memory_ctx, runs, count, ufd_pages_writable(pages));
@@ -292,7 +290,7 @@ void ufd_pages_unpin(struct ufd_context *context, struct ufd_pages *pages, bool 
 /** Map one run page by page: iommu_map() makes one extent of neighbours, so each call
  *  has one page, and the engine sees no room for a larger one. */
 static int map_small(struct iommu_domain *domain, iova_t at, pa_t from, uint64_t bytes,
-		     uint32_t rights, struct iommu_gather *gather, uint64_t *done)
+                     uint32_t rights, struct iommu_gather *gather, uint64_t *done)
 {
 	for (uint64_t offset = 0; offset < bytes; offset += PAGE_SIZE_4K) {
 		const struct iommu_extent page = {pa_add(from, offset), PAGE_SIZE_4K};
@@ -305,8 +303,8 @@ static int map_small(struct iommu_domain *domain, iova_t at, pa_t from, uint64_t
 }
 
 int ufd_pages_map(const struct ufd_pages *pages, uint64_t start, uint64_t bytes,
-		  struct iommu_domain *domain, iova_t at, uint32_t rights, bool small,
-		  struct iommu_gather *gather)
+                  struct iommu_domain *domain, iova_t at, uint32_t rights, bool small,
+                  struct iommu_gather *gather)
 {
 	struct iommu_extent one;
 	size_t count;
@@ -325,7 +323,7 @@ int ufd_pages_map(const struct ufd_pages *pages, uint64_t start, uint64_t bytes,
 		part.bytes = now < bytes - done ? now : bytes - done;
 		if (small) {
 			error = map_small(domain, at, part.start, part.bytes, rights, gather,
-					  &done);
+			                  &done);
 		} else {
 			error = iommu_map(domain, iova_add(at, done), &part, 1, rights, gather);
 			done += error ? 0 : part.bytes;

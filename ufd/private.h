@@ -28,10 +28,7 @@
 
 /* ---- descriptors ------------------------------------------------------------- */
 
-enum ufd_file_kind {
-	UFD_FILE_CONTEXT,
-	UFD_FILE_DEVICE
-};
+enum ufd_file_kind { UFD_FILE_CONTEXT, UFD_FILE_DEVICE };
 
 struct ufd_file {
 	struct ufd *ufd;
@@ -46,8 +43,8 @@ struct ufd_context {
 	struct ufd_file file;
 	struct iommu_lock device_lock, pages_lock, table_lock;
 	struct ufd_object **objects; /* by id - 1 */
-	uint32_t capacity;	     /* of objects */
-	uint32_t lowest_free;	     /* no id below this is free */
+	uint32_t capacity;           /* of objects */
+	uint32_t lowest_free;        /* no id below this is free */
 	struct ufd_group *groups;
 	bool rlimit_by_process;
 };
@@ -92,7 +89,7 @@ static inline void ufd_free(const struct ufd *ufd, void *object, size_t bytes)
 
 /** Make @p count locks, or none. */
 int must_check ufd_locks_init(const struct ufd *ufd, struct iommu_lock *const *locks,
-			      const char *const *names, size_t count);
+                              const char *const *names, size_t count);
 
 /** Say why a call is refused (a debug line), and return @p error. */
 int ufd_refuse(const struct ufd *ufd, int error, const char *format, ...) printf_like(3, 4);
@@ -111,7 +108,7 @@ struct ufd_call {
 	struct ufd_context *context;
 	uint64_t user;
 	uint32_t user_bytes; /* as the caller says */
-	uint32_t bytes;	     /* as this code knows the structure */
+	uint32_t bytes;      /* as this code knows the structure */
 	void *arguments;
 };
 
@@ -131,23 +128,23 @@ enum ufd_state {
 /** The head of every object. */
 struct ufd_object {
 	struct ufd_context *context;
-	uint32_t id;	/* 1, 2, ...: the lowest that is free */
-	uint8_t kind;	/* enum ufd_kind */
-	uint8_t state;	/* enum ufd_state */
+	uint32_t id;    /* 1, 2, ...: the lowest that is free */
+	uint8_t kind;   /* enum ufd_kind */
+	uint8_t state;  /* enum ufd_state */
 	uint32_t users; /* what must go before it may: under table_lock */
 	uint32_t holds; /* calls that are using it now: under table_lock */
 };
 
 /** A zeroed object of @p bytes with an id, UFD_NEW. 0 or -ENOMEM. */
 int must_check ufd_object_new(struct ufd_context *context, enum ufd_kind kind, size_t bytes,
-			      void *out);
+                              void *out);
 /** Let a new object be found. */
 void ufd_object_publish(struct ufd_object *object);
 /** Give the id of an object that is not UFD_LIVE back, and free it. */
 void ufd_object_free(struct ufd_object *object, size_t bytes);
 /** Find and hold; @p kind UFD_NONE is any. -ENOENT. */
 int must_check ufd_object_hold(struct ufd_context *context, uint32_t id, enum ufd_kind kind,
-			       void *out);
+                               void *out);
 void ufd_object_release(struct ufd_object *object);
 /** Add or drop long-term users. */
 void ufd_object_use(struct ufd_object *object, uint32_t users);
@@ -170,7 +167,7 @@ struct ufd_pages;
 struct ufd_area {
 	struct iova_node node; /* first */
 	uintptr_t pages;       /* struct ufd_pages *; bits 1:0 are the rights */
-	uint64_t start;	       /* byte of the pages that node.first maps */
+	uint64_t start;        /* byte of the pages that node.first maps */
 };
 
 _Static_assert(sizeof(struct ufd_area) == 64, "with its pages an area costs 96 bytes");
@@ -193,7 +190,7 @@ static inline uint64_t ufd_area_bytes(const struct ufd_area *area)
 /** The pages of [user, user + bytes), not pinned, with one reference; the range is
  *  not empty and does not wrap around. 0 or -ENOMEM. */
 int must_check ufd_pages_new(struct ufd_context *context, uint64_t user, uint64_t bytes,
-			     bool writable, struct ufd_pages **out);
+                             bool writable, struct ufd_pages **out);
 void ufd_pages_get(struct ufd_pages *pages);
 /** Drop a reference; the last one frees. Its pins are dropped already. */
 void ufd_pages_put(struct ufd_context *context, struct ufd_pages *pages);
@@ -210,8 +207,8 @@ void ufd_pages_unpin(struct ufd_context *context, struct ufd_pages *pages, bool 
  *  only. After a failure a part is mapped: the caller unmaps the range, or frees the
  *  domain. It flushes @p gather in any case. */
 int must_check ufd_pages_map(const struct ufd_pages *pages, uint64_t start, uint64_t bytes,
-			     struct iommu_domain *domain, iova_t at, uint32_t rights, bool small,
-			     struct iommu_gather *gather);
+                             struct iommu_domain *domain, iova_t at, uint32_t rights, bool small,
+                             struct iommu_gather *gather);
 
 /* ---- IOAS: ufd/ioas.c, ufd/map.c ----------------------------------------------------------- */
 
@@ -219,11 +216,11 @@ struct ufd_hwpt;
 
 struct ufd_ioas {
 	struct ufd_object object; /* first; users: its HWPTs */
-	struct iommu_lock lock;	  /* all below */
+	struct iommu_lock lock;   /* all below */
 	struct iova_space areas;
 	struct iova_ranges ranges;
 	struct ufd_hwpt *hwpts; /* changed under device_lock and lock */
-	uint64_t alignment;	/* of IOVAs and lengths: 1 without a HWPT */
+	uint64_t alignment;     /* of IOVAs and lengths: 1 without a HWPT */
 	uint64_t mapped_bytes;
 	bool small_pages; /* IOMMU_OPTION_HUGE_PAGES is 0 */
 };
@@ -236,7 +233,7 @@ int must_check ufd_ioas_add_hwpt(struct ufd_ioas *ioas, struct ufd_hwpt *hwpt);
 void ufd_ioas_remove_hwpt(struct ufd_ioas *ioas, struct ufd_hwpt *hwpt);
 /** Reserve for @p owner what no device of @p group may use. 0, -ENOMEM, -EADDRINUSE. */
 int must_check ufd_ioas_reserve(struct ufd_ioas *ioas, struct iommu_group *group,
-				const void *owner);
+                                const void *owner);
 void ufd_ioas_unreserve(struct ufd_ioas *ioas, const void *owner);
 void ufd_ioas_free(struct ufd_ioas *ioas);
 void ufd_ioas_info(struct ufd_ioas *ioas, struct ufd_object_info *out);
@@ -257,15 +254,15 @@ int must_check ufd_call_ioas_unmap(struct ufd_call *call);
 struct ufd_hwpt {
 	struct ufd_object object; /* first; users: attached devices, nested HWPTs */
 	struct iommu_domain *domain;
-	struct ufd_ioas *ioas;	 /* paging: its IOAS; nested: its parent's */
+	struct ufd_ioas *ioas;   /* paging: its IOAS; nested: its parent's */
 	struct ufd_hwpt *parent; /* nested */
-	struct ufd_hwpt *next;	 /* in ioas->hwpts */
+	struct ufd_hwpt *next;   /* in ioas->hwpts */
 	bool automatic;
 };
 
 /** A paging HWPT with the mappings of @p ioas. device_lock is held. */
 int must_check ufd_hwpt_new(struct ufd_ioas *ioas, struct iommu_device *device, uint32_t flags,
-			    const struct iommu_user_data *data, struct ufd_hwpt **out);
+                            const struct iommu_user_data *data, struct ufd_hwpt **out);
 /** Free a HWPT that has no users and is not UFD_LIVE. device_lock is held. */
 void ufd_hwpt_free(struct ufd_hwpt *hwpt);
 int must_check ufd_call_hwpt_alloc(struct ufd_call *call);
@@ -290,7 +287,7 @@ struct ufd_device {
 /** Claim the device for @p context. UFD_NEW. 0, -ENODEV without a unit, -EBUSY,
  *  -EINVAL if it is bound to the context already, -ENOMEM. */
 int must_check ufd_device_bind(struct ufd_context *context, struct iommu_device *device,
-			       struct ufd_device **out);
+                               struct ufd_device **out);
 /** Detach, give the group back. No lock is held. */
 void ufd_device_unbind(struct ufd_device *device);
 /** Attach to IOAS or HWPT @p pt_id, or replace what is attached; the HWPT's id goes to

@@ -10,12 +10,10 @@
 
 #include "iommu/string.h"
 
-enum {
-	FIRST_FD = 3
-};
+enum { FIRST_FD = 3 };
 
 int ufd_init(struct ufd *ufd, struct iommu *iommu, const struct ufd_memory_ops *memory,
-	     void *memory_ctx)
+             void *memory_ctx)
 {
 	*ufd = (struct ufd){
 		.iommu = iommu,
@@ -34,7 +32,7 @@ void ufd_exit(struct ufd *ufd)
 }
 
 int ufd_locks_init(const struct ufd *ufd, struct iommu_lock *const *locks, const char *const *names,
-		   size_t count)
+                   size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		int error = ufd->os->lock_init(ufd->os->ctx, locks[i], names[i]);
@@ -167,10 +165,10 @@ int ufd_ioctl(struct ufd *ufd, int fd, unsigned long command, uint64_t user)
 		return result;
 	if (file->kind == UFD_FILE_CONTEXT)
 		result = ufd_context_ioctl(container_of(file, struct ufd_context, file),
-					   (uint32_t)command, user);
+		                           (uint32_t)command, user);
 	else
 		result = ufd_cdev_ioctl(container_of(file, struct ufd_cdev, file),
-					(uint32_t)command, user);
+		                        (uint32_t)command, user);
 	ufd_file_put(file);
 	return result;
 }

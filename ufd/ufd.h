@@ -32,8 +32,7 @@ struct ufd_memory_ops {
 	 *  and *pinned, the bytes that they hold; the caller comes back for the rest.
 	 *  0, -EFAULT if the first page is not there, -ENOMEM. */
 	int (*pin)(void *ctx, uint64_t user, uint64_t bytes, bool writable,
-		   struct iommu_extent *extents, size_t capacity, size_t *count,
-		   uint64_t *pinned);
+	           struct iommu_extent *extents, size_t capacity, size_t *count, uint64_t *pinned);
 	/** Undo pins, by the physical extents that pin gave (or parts of them, page
 	 *  granular, each byte once a pin). */
 	void (*unpin)(void *ctx, const struct iommu_extent *extents, size_t count, bool dirty);
@@ -54,7 +53,7 @@ struct ufd {
 
 /** Set up in caller's memory; all pointers outlive it. 0 or -ENOMEM. */
 int must_check ufd_init(struct ufd *ufd, struct iommu *iommu, const struct ufd_memory_ops *memory,
-			void *memory_ctx);
+                        void *memory_ctx);
 /** Close every descriptor. */
 void ufd_exit(struct ufd *ufd);
 
@@ -74,11 +73,11 @@ enum ufd_kind { UFD_NONE, UFD_IOAS, UFD_HWPT_PAGING, UFD_HWPT_NESTED, UFD_DEVICE
 struct ufd_object_info {
 	uint32_t id;
 	enum ufd_kind kind;
-	uint32_t users;              /* what keeps it busy */
-	struct iommu_domain *domain; /* of a HWPT; valid while the object lives */
-	struct iommu_device *device; /* of a device */
-	uint32_t ioas_id;            /* of a HWPT: its IOAS or its parent HWPT */
-	bool automatic;              /* of a HWPT: made by attach */
+	uint32_t users;               /* what keeps it busy */
+	struct iommu_domain *domain;  /* of a HWPT; valid while the object lives */
+	struct iommu_device *device;  /* of a device */
+	uint32_t ioas_id;             /* of a HWPT: its IOAS or its parent HWPT */
+	bool automatic;               /* of a HWPT: made by attach */
 	uint64_t areas, mapped_bytes; /* of an IOAS */
 };
 
@@ -103,6 +102,6 @@ int must_check ufd_mock_device_add(struct iommu *iommu, iommu_rid_t rid, struct 
 /** DMA of a mock device: translate @p at as its domain says. 0 and the physical
  *  address, or -EFAULT after a fault was reported. */
 int must_check ufd_mock_translate(struct iommu_device *device, iova_t at, uint32_t access,
-				  pa_t *out);
+                                  pa_t *out);
 
 #endif

@@ -12,8 +12,8 @@
 
 #include <stdint.h>
 
-#define VFIO_TYPE		 (';')
-#define VFIO_BASE		 100
+#define VFIO_TYPE                (';')
+#define VFIO_BASE                100
 
 #define UFD_VFIO_COMMAND(number) ((uint32_t)(VFIO_TYPE) << 8 | (uint32_t)(VFIO_BASE + (number)))
 

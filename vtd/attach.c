@@ -14,7 +14,7 @@
 /* ---- legacy mode ------------------------------------------------------------------ */
 
 static void legacy_entry(const struct vtd_unit *unit, const struct vtd_domain *domain, uint16_t did,
-			 uint64_t out[2])
+                         uint64_t out[2])
 {
 	out[0] = out[1] = 0;
 	if (!domain)
@@ -32,7 +32,7 @@ static void legacy_entry(const struct vtd_unit *unit, const struct vtd_domain *d
 }
 
 static int program_legacy(struct vtd_unit *unit, struct vtd_device *device,
-			  const struct vtd_domain *domain, uint16_t did)
+                          const struct vtd_domain *domain, uint16_t did)
 {
 	uint16_t forget[VTD_MAX_RIDS];
 	unsigned forget_count = 0;
@@ -55,7 +55,7 @@ static int program_legacy(struct vtd_unit *unit, struct vtd_device *device,
 		/* Caching mode tags what was not present with domain id 0. */
 		uint16_t old_did = was_present ? (uint16_t)field_get(VTD_CONTEXT_DID, old[1]) : 0;
 		vtd_batch_add(&batch,
-			      vtd_desc_context(VTD_CONTEXT_DEVICE, old_did, device->rids[i]));
+		              vtd_desc_context(VTD_CONTEXT_DEVICE, old_did, device->rids[i]));
 		unsigned n = 0;
 		while (n < forget_count && forget[n] != old_did)
 			n++;
@@ -76,7 +76,7 @@ static int program_legacy(struct vtd_unit *unit, struct vtd_device *device,
 
 /** The first three qwords of a PASID entry; the rest is zero in all kinds used here. */
 static void scalable_entry(const struct vtd_unit *unit, const struct vtd_domain *domain,
-			   uint16_t did, uint64_t out[3])
+                           uint16_t did, uint64_t out[3])
 {
 	const struct vtd_caps *caps = &unit->caps;
 	unsigned levels = caps->max_levels ? caps->max_levels : 4;
@@ -92,8 +92,8 @@ static void scalable_entry(const struct vtd_unit *unit, const struct vtd_domain 
 	} else if (domain->format) {
 		pgtt = VTD_PGTT_FIRST;
 		out[2] = field_put(VTD_PASID_FSPM,
-				   domain->pt.levels == 5 ? VTD_FSPM_5_LEVEL : VTD_FSPM_4_LEVEL) |
-			 domain->pt.root.value;
+		                   domain->pt.levels == 5 ? VTD_FSPM_5_LEVEL : VTD_FSPM_4_LEVEL) |
+		         domain->pt.root.value;
 		levels = 4;
 	}
 	/* AW counts for the second stage, is ignored beside it, and is reserved where there is
@@ -103,13 +103,13 @@ static void scalable_entry(const struct vtd_unit *unit, const struct vtd_domain 
 		out[0] |= field_put(VTD_PASID_AW, levels - 2u);
 	out[0] |= VTD_PASID_P | field_put(VTD_PASID_PGTT, pgtt);
 	out[1] = field_put(VTD_PASID_DID, did) | (caps->smpwcs ? VTD_PASID_PWSNP : 0) |
-		 (caps->sc ? VTD_PASID_PGSNP : 0);
+	         (caps->sc ? VTD_PASID_PGSNP : 0);
 }
 
 /** What is owed after a PASID entry stopped saying @p old, or, in caching mode, began to say
  *  something for domain id @p did. */
 static void owe_scalable(struct vtd_batch *batch, const struct vtd_device *device, uint32_t pasid,
-			 const uint64_t old[3], uint16_t did)
+                         const uint64_t old[3], uint16_t did)
 {
 	bool was_present = old[0] & VTD_PASID_P;
 	uint16_t old_did = was_present ? (uint16_t)field_get(VTD_PASID_DID, old[1]) : 0;
@@ -122,7 +122,7 @@ static void owe_scalable(struct vtd_batch *batch, const struct vtd_device *devic
 	if (pgtt == VTD_PGTT_PT || !was_present)
 		for (unsigned i = 0; i < device->rid_count; i++)
 			vtd_batch_add(batch,
-				      vtd_desc_context(VTD_CONTEXT_DEVICE, 0, device->rids[i]));
+			              vtd_desc_context(VTD_CONTEXT_DEVICE, 0, device->rids[i]));
 	vtd_batch_add(batch, vtd_desc_pasid(VTD_PASID_CACHE_PASID, old_did, pasid));
 	if (!was_present && did)
 		vtd_batch_add(batch, vtd_desc_pasid(VTD_PASID_CACHE_PASID, did, pasid));
@@ -135,7 +135,7 @@ static void owe_scalable(struct vtd_batch *batch, const struct vtd_device *devic
 }
 
 static int program_scalable(struct vtd_unit *unit, struct vtd_device *device, uint32_t pasid,
-			    const struct vtd_domain *domain, uint16_t did)
+                            const struct vtd_domain *domain, uint16_t did)
 {
 	struct vtd_pasid_entry *table = vtd_va(unit, device->pasid_table);
 	uint64_t *entry = table[pasid % VTD_PASIDS_PER_TABLE].word;
@@ -178,7 +178,7 @@ static int program_scalable(struct vtd_unit *unit, struct vtd_device *device, ui
 }
 
 int vtd_device_program(struct vtd_unit *unit, struct vtd_device *device, struct vtd_domain *domain,
-		       uint16_t did)
+                       uint16_t did)
 {
 	if (unit->scalable)
 		return program_scalable(unit, device, IOMMU_NO_PASID, domain, did);
@@ -188,7 +188,7 @@ int vtd_device_program(struct vtd_unit *unit, struct vtd_device *device, struct 
 /* ---- attach ------------------------------------------------------------------------- */
 
 int vtd_attach(struct iommu_device *core, uint32_t pasid, struct iommu_domain *domain,
-	       struct iommu_domain *old)
+               struct iommu_domain *old)
 {
 	struct vtd_unit *unit = vtd_unit_of(core->unit);
 	struct vtd_device *device = core->driver_data;
@@ -196,7 +196,7 @@ int vtd_attach(struct iommu_device *core, uint32_t pasid, struct iommu_domain *d
 	uint16_t did = 0;
 	int err;
 
-	(void)old;		     /* the driver knows better: it may be firmware's regions */
+	(void)old;                   /* the driver knows better: it may be firmware's regions */
 	if (pasid != IOMMU_NO_PASID) /* nothing is ever attached there */
 		return domain ? -EOPNOTSUPP : 0;
 	if (domain) {
@@ -222,15 +222,15 @@ int vtd_attach(struct iommu_device *core, uint32_t pasid, struct iommu_domain *d
 		bool forgotten = vtd_device_program(unit, device, from, old_did) == 0;
 		vtd_tag_put(to, unit, pasid, forgotten);
 		vtd_log(unit, IOMMU_LOG_ERROR,
-			"%s keeps its old translation: the unit did not confirm the new one",
-			core->desc.name);
+		        "%s keeps its old translation: the unit did not confirm the new one",
+		        core->desc.name);
 		return err;
 	}
 	if (err)
 		vtd_log(unit, IOMMU_LOG_ERROR,
-			"%s is blocked, but the unit did not confirm that it forgot the old "
-			"translation",
-			core->desc.name);
+		        "%s is blocked, but the unit did not confirm that it forgot the old "
+		        "translation",
+		        core->desc.name);
 	device->domain = to;
 	if (from)
 		vtd_tag_put(from, unit, pasid, err == 0);

@@ -123,7 +123,7 @@ struct relation {
 };
 
 unsigned vtd_caps_check(const struct vtd_caps *caps, void (*report)(void *ctx, const char *line),
-			void *ctx)
+                        void *ctx)
 {
 	const struct relation relations[] = {
 		{"ECAP.SMTS", caps->smts, "ECAP.QI", caps->qi},
@@ -157,18 +157,18 @@ unsigned vtd_caps_check(const struct vtd_caps *caps, void (*report)(void *ctx, c
 		const char *line;
 	} rules[] = {
 		{caps->domain_bits > 16,
-		 "CAP.ND is 7, which is reserved: 16-bit domain ids are used"},
+	         "CAP.ND is 7, which is reserved: 16-bit domain ids are used"},
 		{caps->sagaw & 0x11, "CAP.SAGAW has a reserved bit set: ignored"},
 		{caps->ss_1g && !caps->ss_2m, "CAP.SSLPS has 1 GiB pages without 2 MiB pages"},
 		{field_get(VTD_CAP_SSLPS, caps->cap) & 0xc,
-		 "CAP.SSLPS has a reserved bit set: ignored"},
+	         "CAP.SSLPS has a reserved bit set: ignored"},
 		{caps->rwbf && caps->smts, "CAP.RWBF is set on a unit with ECAP.SMTS"},
 		{caps->levels && level_bits(caps->levels) < caps->mgaw,
-		 "CAP.MGAW is wider than the deepest table of CAP.SAGAW: the table's width is "
-		 "used"},
+	         "CAP.MGAW is wider than the deepest table of CAP.SAGAW: the table's width is "
+	         "used"},
 		{caps->mgaw > 57, "CAP.MGAW is above 57 bits"},
 		{caps->fault_offset < 0x48,
-		 "CAP.FRO places the fault records over other registers"},
+	         "CAP.FRO places the fault records over other registers"},
 		{caps->iotlb_offset < 0x48, "ECAP.IRO places the IOTLB registers over others"},
 		{caps->ecap & VTD_ECAP_ERS, "ECAP.ERS is set, which must be 0: ignored"},
 		{caps->major == 0, "VER has major version 0"},
@@ -183,7 +183,7 @@ unsigned vtd_caps_check(const struct vtd_caps *caps, void (*report)(void *ctx, c
 		if (!report)
 			continue;
 		iommu_snprintf(line, sizeof(line), "%s is set but %s, which it needs, is not",
-			       relations[i].name, relations[i].needs);
+		               relations[i].name, relations[i].needs);
 		report(ctx, line);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
@@ -217,7 +217,7 @@ struct word {
 
 /** Print the words that hold, wrapped within 90 columns. */
 static void print_words(struct iommu_print *to, const char *indent, const char *head,
-			const struct word *words, size_t count)
+                        const struct word *words, size_t count)
 {
 	unsigned column = 90;
 	bool any = false;
@@ -252,18 +252,18 @@ void vtd_caps_print(const struct vtd_caps *caps, struct iommu_print *to, const c
 	for (unsigned n = 3; n <= 5; n++)
 		if (caps->sagaw & 1u << (n - 2))
 			length += (unsigned)iommu_snprintf(levels + length, sizeof(levels) - length,
-							   "%s%u", length ? "/" : "", n);
+			                                   "%s%u", length ? "/" : "", n);
 	iommu_snprintf(tables, sizeof(tables), "%s-level second-stage tables", levels);
 	iommu_snprintf(domains, sizeof(domains), "%u-bit domain ids", caps->domain_bits);
 	iommu_snprintf(masks, sizeof(masks), "page-selective up to 2^%u pages", caps->mamv);
 	iommu_snprintf(records, sizeof(records), "%u fault record%s", caps->fault_records,
-		       caps->fault_records == 1 ? "" : "s");
+	               caps->fault_records == 1 ? "" : "s");
 	iommu_snprintf(pasids, sizeof(pasids), "%u-bit PASIDs", caps->pasid_bits);
 
 	iommu_printf(to, "%sVER   %u.%u\n", indent, caps->major, caps->minor);
 	iommu_printf(to, "%sCAP   %#018llx: %u-bit addresses, %s, pages 4K%s%s\n", indent,
-		     (unsigned long long)caps->cap, caps->mgaw, tables, caps->ss_2m ? "/2M" : "",
-		     caps->ss_1g ? "/1G" : "");
+	             (unsigned long long)caps->cap, caps->mgaw, tables, caps->ss_2m ? "/2M" : "",
+	             caps->ss_1g ? "/1G" : "");
 	const struct word cap_words[] = {
 		{true, domains},
 		{caps->psi, masks},
@@ -287,7 +287,7 @@ void vtd_caps_print(const struct vtd_caps *caps, struct iommu_print *to, const c
 	print_words(to, indent, "", cap_words, ARRAY_SIZE(cap_words));
 
 	iommu_printf(to, "%sECAP  %#018llx: %s\n", indent, (unsigned long long)caps->ecap,
-		     caps->c ? "coherent table walks" : "table walks do not snoop (C=0)");
+	             caps->c ? "coherent table walks" : "table walks do not snoop (C=0)");
 	const struct word ecap_words[] = {
 		{caps->qi, "queued invalidation"},
 		{!caps->qi, "no queued invalidation"},

@@ -118,7 +118,7 @@ int vtd_context_reserve(struct vtd_unit *unit, struct vtd_device *device)
 
 /** Another device that uses the requester id too. */
 static const struct vtd_device *sharer(const struct vtd_unit *unit, const struct vtd_device * not,
-				       iommu_rid_t rid)
+                                       iommu_rid_t rid)
 {
 	for (const struct vtd_device *other = unit->devices; other; other = other->next) {
 		for (unsigned i = 0; other != not &&i < other->rid_count; i++)
@@ -145,7 +145,7 @@ void vtd_context_release(struct vtd_unit *unit, struct vtd_device *device)
 				continue;
 			vtd_store128(unit, entry, 0, 0);
 		} else if ((entry[0] & VTD_SM_CONTEXT_PASIDDIRPTR) !=
-			   device->pasid_directory.value) {
+		           device->pasid_directory.value) {
 			continue;
 		} else if (other) {
 			point_context(unit, entry, other);
@@ -162,9 +162,9 @@ void vtd_context_release(struct vtd_unit *unit, struct vtd_device *device)
 	}
 	if (vtd_batch_end(&batch)) {
 		vtd_log(unit, IOMMU_LOG_WARNING,
-			"%s left, but the unit did not confirm that it forgot it: its PASID table "
-			"stays out of use",
-			device->device->desc.name);
+		        "%s left, but the unit did not confirm that it forgot it: its PASID table "
+		        "stays out of use",
+		        device->device->desc.name);
 		return;
 	}
 	page_free(unit, device->pasid_table);

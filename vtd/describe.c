@@ -27,8 +27,8 @@ static void describe_status(struct vtd_unit *unit, struct iommu_print *to)
 		any = true;
 	}
 	iommu_printf(to, "%s (translation %s, queue %s, interrupt remapping %s)\n",
-		     any ? "" : " none", on_off(gsts & VTD_GSTS_TES), on_off(gsts & VTD_GSTS_QIES),
-		     on_off(gsts & VTD_GSTS_IRES));
+	             any ? "" : " none", on_off(gsts & VTD_GSTS_TES), on_off(gsts & VTD_GSTS_QIES),
+	             on_off(gsts & VTD_GSTS_IRES));
 }
 
 static void describe_faults(struct vtd_unit *unit, struct iommu_print *to)
@@ -56,18 +56,18 @@ void vtd_describe(struct iommu_unit *base, struct iommu_print *to)
 	static const char *const ttm[] = {"legacy", "scalable", "reserved", "abort-DMA"};
 
 	iommu_printf(to, "%s: registers at %#llx, segment %u, %u-bit host addresses%s\n",
-		     unit->base.name, (unsigned long long)unit->registers.value, unit->base.segment,
-		     unit->host_bits,
-		     unit->drhd.flags & VTD_DRHD_INCLUDE_PCI_ALL ? ", all other devices" : "");
+	             unit->base.name, (unsigned long long)unit->registers.value, unit->base.segment,
+	             unit->host_bits,
+	             unit->drhd.flags & VTD_DRHD_INCLUDE_PCI_ALL ? ", all other devices" : "");
 	vtd_caps_print(&unit->caps, to, "  ");
 	describe_status(unit, to);
 	describe_faults(unit, to);
 	iommu_printf(to, "  Mode  %s, %s%s\n", unit->scalable ? "scalable" : "legacy",
-		     unit->live ? "enabled" : "not enabled", unit->broken ? ", broken" : "");
+	             unit->live ? "enabled" : "not enabled", unit->broken ? ", broken" : "");
 	if (unit->refusal)
 		iommu_printf(to, "        cannot be enabled: %s\n", unit->refusal);
 	iommu_printf(to, "  Root  %#llx (RTADDR %#llx: %s)\n", (unsigned long long)unit->root.value,
-		     (unsigned long long)rtaddr, ttm[field_get(VTD_RTADDR_TTM, rtaddr)]);
+	             (unsigned long long)rtaddr, ttm[field_get(VTD_RTADDR_TTM, rtaddr)]);
 	if (unit->queue_on)
 		iommu_printf(
 			to, "  Queue %u descriptors of %u bits at %#llx, head %#llx, tail %#llx\n",
@@ -76,7 +76,7 @@ void vtd_describe(struct iommu_unit *base, struct iommu_print *to)
 			(unsigned long long)vtd_read(&unit->window, VTD_REG_IQT));
 	else
 		iommu_printf(to, "  Queue off%s\n",
-			     unit->live ? ": invalidation by registers" : "");
+		             unit->live ? ": invalidation by registers" : "");
 }
 
 void vtd_describe_stats(struct iommu_unit *base, struct iommu_print *to)
@@ -102,20 +102,20 @@ void vtd_describe_stats(struct iommu_unit *base, struct iommu_print *to)
 		if (!names[type] || !stats->descriptors[type])
 			continue;
 		iommu_printf(to, " %s %llu", names[type],
-			     (unsigned long long)stats->descriptors[type]);
+		             (unsigned long long)stats->descriptors[type]);
 		any = true;
 	}
 	iommu_printf(to, "%s\n", any ? "" : " none");
 	iommu_printf(to, "  flushes %llu, register commands %llu, queue errors %llu\n",
-		     (unsigned long long)stats->flushes,
-		     (unsigned long long)stats->register_commands,
-		     (unsigned long long)stats->queue_errors);
+	             (unsigned long long)stats->flushes,
+	             (unsigned long long)stats->register_commands,
+	             (unsigned long long)stats->queue_errors);
 	iommu_printf(to, "  register reads %llu, writes %llu; cache lines cleaned %llu\n",
-		     (unsigned long long)unit->window.reads,
-		     (unsigned long long)unit->window.writes, (unsigned long long)stats->cleans);
+	             (unsigned long long)unit->window.reads,
+	             (unsigned long long)unit->window.writes, (unsigned long long)stats->cleans);
 	iommu_printf(to, "  domains %llu, domain ids in use %u of %u\n",
-		     (unsigned long long)stats->domains, unit->domain_ids_used,
-		     vtd_domain_id_limit(&unit->caps) - 1);
+	             (unsigned long long)stats->domains, unit->domain_ids_used,
+	             vtd_domain_id_limit(&unit->caps) - 1);
 	iommu_printf(to, "  faults %llu, overflows of the log %llu\n",
-		     (unsigned long long)stats->faults, (unsigned long long)stats->faults_lost);
+	             (unsigned long long)stats->faults, (unsigned long long)stats->faults_lost);
 }

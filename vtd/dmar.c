@@ -72,7 +72,7 @@ static int printf_like(3, 4) refuse(struct vtd_dmar *out, uint32_t offset, const
 
 /** All scopes of one structure lie in it and have a path. Counts them. */
 static int check_scopes(struct vtd_dmar *out, uint32_t offset, uint32_t length, const char *name,
-			uint32_t fixed_bytes)
+                        uint32_t fixed_bytes)
 {
 	const uint8_t *structure = out->table + offset;
 	uint32_t at = fixed_bytes;
@@ -81,9 +81,9 @@ static int check_scopes(struct vtd_dmar *out, uint32_t offset, uint32_t length, 
 		uint32_t left = length - at;
 		if (left < SCOPE_HEADER_BYTES)
 			return refuse(out, offset + at,
-				      "%s at %#x: %u bytes after its last scope, a scope has 6 or "
-				      "more",
-				      name, (unsigned)offset, (unsigned)left);
+			              "%s at %#x: %u bytes after its last scope, a scope has 6 or "
+			              "more",
+			              name, (unsigned)offset, (unsigned)left);
 		uint32_t bytes = structure[at + 1];
 		if (bytes < SCOPE_LEAST_BYTES || bytes % 2)
 			return refuse(
@@ -98,7 +98,7 @@ static int check_scopes(struct vtd_dmar *out, uint32_t offset, uint32_t length, 
 				name, (unsigned)offset, (unsigned)bytes, (unsigned)left);
 		if (++out->scopes > VTD_DMAR_MAX_SCOPES)
 			return refuse(out, offset + at, "more than %u scopes",
-				      (unsigned)VTD_DMAR_MAX_SCOPES);
+			              (unsigned)VTD_DMAR_MAX_SCOPES);
 		at += bytes;
 	}
 	return 0;
@@ -129,12 +129,12 @@ static int check_structures(struct vtd_dmar *out)
 				(unsigned)type, name, (unsigned)length, (unsigned)least);
 		if (length > left)
 			return refuse(out, offset + 2,
-				      "structure of type %u (%s) has length %u, but the table ends "
-				      "after %u",
-				      (unsigned)type, name, (unsigned)length, (unsigned)left);
+			              "structure of type %u (%s) has length %u, but the table ends "
+			              "after %u",
+			              (unsigned)type, name, (unsigned)length, (unsigned)left);
 		if (out->structures == VTD_DMAR_MAX_STRUCTURES)
 			return refuse(out, offset, "more than %u structures",
-				      (unsigned)VTD_DMAR_MAX_STRUCTURES);
+			              (unsigned)VTD_DMAR_MAX_STRUCTURES);
 		if (known && types[type].has_scopes) {
 			int error = check_scopes(out, offset, length, name, least);
 			if (error)
@@ -154,25 +154,25 @@ static int check_header(struct vtd_dmar *out, const uint8_t *table, size_t bytes
 {
 	if (bytes < HEADER_BYTES)
 		return refuse(out, (uint32_t)bytes, "only %u bytes, the header has %u",
-			      (unsigned)bytes, (unsigned)HEADER_BYTES);
+		              (unsigned)bytes, (unsigned)HEADER_BYTES);
 	if (memcmp(table, "DMAR", 4) != 0)
 		return refuse(out, 0,
-			      "signature %02x %02x %02x %02x, right is 44 4d 41 52 (\"DMAR\")",
-			      table[0], table[1], table[2], table[3]);
+		              "signature %02x %02x %02x %02x, right is 44 4d 41 52 (\"DMAR\")",
+		              table[0], table[1], table[2], table[3]);
 	uint32_t length = vtd_dmar_get32(table + LENGTH_OFFSET);
 	if (length < HEADER_BYTES)
 		return refuse(out, LENGTH_OFFSET, "table length %u, the header alone has %u",
-			      (unsigned)length, (unsigned)HEADER_BYTES);
+		              (unsigned)length, (unsigned)HEADER_BYTES);
 	if (length > bytes)
 		return refuse(out, LENGTH_OFFSET, "table length %u, but only %llu bytes are there",
-			      (unsigned)length, (unsigned long long)bytes);
+		              (unsigned)length, (unsigned long long)bytes);
 	uint8_t sum = 0;
 	for (uint32_t i = 0; i < length; i++)
 		sum = (uint8_t)(sum + table[i]);
 	if (sum)
 		return refuse(out, CHECKSUM_OFFSET,
-			      "checksum %#x, right is %#x: all bytes must add up to 0",
-			      table[CHECKSUM_OFFSET], (uint8_t)(table[CHECKSUM_OFFSET] - sum));
+		              "checksum %#x, right is %#x: all bytes must add up to 0",
+		              table[CHECKSUM_OFFSET], (uint8_t)(table[CHECKSUM_OFFSET] - sum));
 
 	out->table = table;
 	out->bytes = length;
@@ -183,7 +183,7 @@ static int check_header(struct vtd_dmar *out, const uint8_t *table, size_t bytes
 }
 
 int vtd_dmar_parse(const void *table, size_t bytes, const struct vtd_dmar_options *options,
-		   struct vtd_dmar *out)
+                   struct vtd_dmar *out)
 {
 	memset(out, 0, sizeof(*out));
 	int error = check_header(out, table, bytes);
@@ -201,7 +201,7 @@ int vtd_dmar_parse(const void *table, size_t bytes, const struct vtd_dmar_option
 
 /** Does the window [base, base + bytes) overlap that of a DRHD before @p offset? */
 static bool overlaps_earlier(const struct vtd_dmar *dmar, uint32_t offset, uint64_t base,
-			     uint64_t last, uint32_t *other)
+                             uint64_t last, uint32_t *other)
 {
 	for (uint32_t at = HEADER_BYTES; at < offset;) {
 		const uint8_t *structure = dmar->table + at;
@@ -220,7 +220,7 @@ static bool overlaps_earlier(const struct vtd_dmar *dmar, uint32_t offset, uint6
 }
 
 bool vtd_dmar_unit_overlap(const struct vtd_dmar *dmar, const struct vtd_dmar_entry *drhd,
-			   uint32_t *other)
+                           uint32_t *other)
 {
 	uint64_t last = drhd->base + drhd->bytes - 1;
 	return drhd->base && last >= drhd->base &&
@@ -276,7 +276,7 @@ static void decode(const struct vtd_dmar *dmar, uint32_t offset, struct vtd_dmar
 		out->base = vtd_dmar_get64(structure + 8);
 		out->limit = vtd_dmar_get64(structure + 16);
 		out->usable = out->limit > out->base && is_page_aligned(out->base) &&
-			      is_page_aligned(out->limit + 1);
+		              is_page_aligned(out->limit + 1);
 		break;
 	case VTD_DMAR_RHSA:
 		out->base = vtd_dmar_get64(structure + 8);
@@ -299,7 +299,7 @@ static void decode(const struct vtd_dmar *dmar, uint32_t offset, struct vtd_dmar
 }
 
 bool vtd_dmar_next_fast(const struct vtd_dmar *dmar, uint32_t type, uint32_t *at,
-			struct vtd_dmar_entry *out)
+                        struct vtd_dmar_entry *out)
 {
 	uint32_t offset = *at ? *at : HEADER_BYTES;
 
@@ -319,7 +319,7 @@ bool vtd_dmar_next_fast(const struct vtd_dmar *dmar, uint32_t type, uint32_t *at
 }
 
 bool vtd_dmar_next(const struct vtd_dmar *dmar, uint32_t type, uint32_t *at,
-		   struct vtd_dmar_entry *out)
+                   struct vtd_dmar_entry *out)
 {
 	uint32_t other;
 
@@ -331,7 +331,7 @@ bool vtd_dmar_next(const struct vtd_dmar *dmar, uint32_t type, uint32_t *at,
 }
 
 bool vtd_dmar_scope_next(const struct vtd_dmar *dmar, const struct vtd_dmar_entry *entry,
-			 uint32_t *at, struct vtd_dmar_scope *out)
+                         uint32_t *at, struct vtd_dmar_scope *out)
 {
 	uint32_t offset = *at ? *at : entry->scope_start;
 

@@ -63,7 +63,7 @@ enum {
 /** Device scope types, section 8.3.1. */
 enum {
 	VTD_SCOPE_ENDPOINT = 1, /* one PCI function */
-	VTD_SCOPE_BRIDGE = 2,	/* a bridge and all below it */
+	VTD_SCOPE_BRIDGE = 2,   /* a bridge and all below it */
 	VTD_SCOPE_IOAPIC = 3,
 	VTD_SCOPE_HPET = 4,
 	VTD_SCOPE_ANDD = 5,
@@ -82,9 +82,9 @@ enum {
 /** One device scope. */
 struct vtd_dmar_scope {
 	uint32_t offset; /* in the table */
-	uint8_t type;	 /* VTD_SCOPE_..., or unknown */
-	uint8_t flags;	 /* SIDP only */
-	uint8_t id;	 /* IOAPIC: MADT id; HPET number; ANDD number */
+	uint8_t type;    /* VTD_SCOPE_..., or unknown */
+	uint8_t flags;   /* SIDP only */
+	uint8_t id;      /* IOAPIC: MADT id; HPET number; ANDD number */
 	uint8_t start_bus;
 	uint8_t hop_count;   /* 1..124 */
 	const uint8_t *path; /* hop_count pairs {device, function} */
@@ -93,15 +93,15 @@ struct vtd_dmar_scope {
 /** One remapping structure, decoded. Fields that its type lacks are 0. */
 struct vtd_dmar_entry {
 	uint32_t offset; /* in the table */
-	uint16_t type;	 /* VTD_DMAR_..., or unknown */
+	uint16_t type;   /* VTD_DMAR_..., or unknown */
 	uint16_t length; /* bytes */
 	uint8_t flags;
 	uint16_t segment;
-	uint64_t base;	      /* DRHD, RHSA: registers; RMRR: first byte */
-	uint64_t limit;	      /* RMRR: last byte, inclusive */
-	uint64_t bytes;	      /* DRHD: length of the register window */
+	uint64_t base;        /* DRHD, RHSA: registers; RMRR: first byte */
+	uint64_t limit;       /* RMRR: last byte, inclusive */
+	uint64_t bytes;       /* DRHD: length of the register window */
 	uint32_t proximity;   /* RHSA: proximity domain */
-	uint8_t device;	      /* ANDD: number that scopes refer to */
+	uint8_t device;       /* ANDD: number that scopes refer to */
 	const char *name;     /* ANDD: ACPI path, printable; else ""; others NULL */
 	uint16_t scope_start; /* offset of the first scope in the structure; 0: has none */
 	/** DRHD: can be driven: base is not 0, aligned to 4 KiB, the window does not wrap
@@ -113,26 +113,26 @@ struct vtd_dmar_entry {
 /** Every finding that is not fatal. */
 enum vtd_dmar_finding_kind {
 	/* notes: odd, harmless */
-	VTD_DMAR_NOTE_REVISION,		  /* neither 0 nor 1 */
-	VTD_DMAR_NOTE_OEM_ID,		  /* NUL in the OEM id */
-	VTD_DMAR_NOTE_TRAILING,		  /* bytes after the fields of a structure */
-	VTD_DMAR_NOTE_RESERVED,		  /* reserved bits or bytes are set */
-	VTD_DMAR_NOTE_UNKNOWN_TYPE,	  /* structure type, skipped by its length */
-	VTD_DMAR_NOTE_UNKNOWN_SCOPE,	  /* scope type */
-	VTD_DMAR_NOTE_WINDOW_SIZE,	  /* DRHD size field: registers of more than 4 KiB */
-	VTD_DMAR_NOTE_MULTI_HOP,	  /* a scope path of more than one hop */
-	VTD_DMAR_NOTE_HPET_COUNT,	  /* several scopes for one HPET */
-	VTD_DMAR_NOTE_ANDD_TAIL,	  /* bytes after the name's NUL */
-	VTD_DMAR_NOTE_ANDD_LENGTH,	  /* length is not a multiple of 4 */
-	VTD_DMAR_NOTE_RHSA_COUNT,	  /* some units have an RHSA, others do not */
-	VTD_DMAR_NOTE_IOAPIC_NO_REMAP,	  /* IOAPIC scopes though INTR_REMAP is clear */
-	VTD_DMAR_NOTE_RMRR_LOW,		  /* below 1 MiB */
+	VTD_DMAR_NOTE_REVISION,           /* neither 0 nor 1 */
+	VTD_DMAR_NOTE_OEM_ID,             /* NUL in the OEM id */
+	VTD_DMAR_NOTE_TRAILING,           /* bytes after the fields of a structure */
+	VTD_DMAR_NOTE_RESERVED,           /* reserved bits or bytes are set */
+	VTD_DMAR_NOTE_UNKNOWN_TYPE,       /* structure type, skipped by its length */
+	VTD_DMAR_NOTE_UNKNOWN_SCOPE,      /* scope type */
+	VTD_DMAR_NOTE_WINDOW_SIZE,        /* DRHD size field: registers of more than 4 KiB */
+	VTD_DMAR_NOTE_MULTI_HOP,          /* a scope path of more than one hop */
+	VTD_DMAR_NOTE_HPET_COUNT,         /* several scopes for one HPET */
+	VTD_DMAR_NOTE_ANDD_TAIL,          /* bytes after the name's NUL */
+	VTD_DMAR_NOTE_ANDD_LENGTH,        /* length is not a multiple of 4 */
+	VTD_DMAR_NOTE_RHSA_COUNT,         /* some units have an RHSA, others do not */
+	VTD_DMAR_NOTE_IOAPIC_NO_REMAP,    /* IOAPIC scopes though INTR_REMAP is clear */
+	VTD_DMAR_NOTE_RMRR_LOW,           /* below 1 MiB */
 	VTD_DMAR_NOTE_UNIT_WITHOUT_SCOPE, /* translates for nothing */
 	VTD_DMAR_NOTES,
 	/* defects: contrary to the specification */
 	VTD_DMAR_DEFECT_WIDTH = VTD_DMAR_NOTES, /* host address width beyond 64, or below 32 */
-	VTD_DMAR_DEFECT_STRUCTURE_ORDER,	/* types do not ascend */
-	VTD_DMAR_DEFECT_INCLUDE_ALL_ORDER,	/* a DRHD after its segment's INCLUDE_PCI_ALL */
+	VTD_DMAR_DEFECT_STRUCTURE_ORDER,        /* types do not ascend */
+	VTD_DMAR_DEFECT_INCLUDE_ALL_ORDER,      /* a DRHD after its segment's INCLUDE_PCI_ALL */
 	VTD_DMAR_DEFECT_INCLUDE_ALL_TWICE,
 	VTD_DMAR_DEFECT_UNIT_BASE,     /* 0, unaligned, or wraps */
 	VTD_DMAR_DEFECT_UNIT_OVERLAP,  /* register windows overlap */
@@ -172,7 +172,7 @@ struct vtd_dmar_options {
 
 enum {
 	VTD_DMAR_MAX_STRUCTURES = 4096, /* more is refused: checks are quadratic */
-	VTD_DMAR_MAX_SCOPES = 4096,	/* likewise */
+	VTD_DMAR_MAX_SCOPES = 4096,     /* likewise */
 	VTD_DMAR_ERROR_TEXT = 120,
 };
 
@@ -181,8 +181,8 @@ struct vtd_dmar {
 	uint32_t bytes; /* the table's own length */
 	uint8_t revision;
 	unsigned host_address_width; /* bits: the stored field plus one */
-	uint8_t flags;		     /* VTD_DMAR_INTR_REMAP, ... */
-	uint32_t structures;	     /* of all types, unknown ones included */
+	uint8_t flags;               /* VTD_DMAR_INTR_REMAP, ... */
+	uint32_t structures;         /* of all types, unknown ones included */
 	uint32_t count[VTD_DMAR_TYPES];
 	uint32_t unknown; /* structures of unknown type */
 	uint32_t scopes;  /* in all structures */
@@ -196,16 +196,16 @@ struct vtd_dmar {
  *  @p options NULL: report nothing, accept defects. 0; -EINVAL: refused,
  *  out->error and out->error_offset say why, everything else in @p out is 0. */
 int must_check vtd_dmar_parse(const void *table, size_t bytes,
-			      const struct vtd_dmar_options *options, struct vtd_dmar *out);
+                              const struct vtd_dmar_options *options, struct vtd_dmar *out);
 
 /** The next structure of @p type (or VTD_DMAR_ANY) after cursor @p at, which starts
  *  as 0. False: no more. */
 bool vtd_dmar_next(const struct vtd_dmar *dmar, uint32_t type, uint32_t *at,
-		   struct vtd_dmar_entry *out);
+                   struct vtd_dmar_entry *out);
 
 /** The next scope of @p entry after cursor @p at, which starts as 0. */
 bool vtd_dmar_scope_next(const struct vtd_dmar *dmar, const struct vtd_dmar_entry *entry,
-			 uint32_t *at, struct vtd_dmar_scope *out);
+                         uint32_t *at, struct vtd_dmar_scope *out);
 
 /** Does an endpoint or bridge scope name this device? A bridge scope names the bridge
  *  and everything below it. The segment is the entry's and not compared here. */
@@ -213,11 +213,11 @@ bool vtd_dmar_scope_names(const struct vtd_dmar_scope *scope, const struct iommu
 
 /** Does any scope of @p entry name the device, in the entry's segment? */
 bool vtd_dmar_entry_names(const struct vtd_dmar *dmar, const struct vtd_dmar_entry *entry,
-			  const struct iommu_device_desc *desc);
+                          const struct iommu_device_desc *desc);
 
 /** How well unit @p drhd fits the device: EXPLICIT by scope; REST by INCLUDE_PCI_ALL. */
 enum iommu_claim vtd_dmar_claims(const struct vtd_dmar *dmar, const struct vtd_dmar_entry *drhd,
-				 const struct iommu_device_desc *desc);
+                                 const struct iommu_device_desc *desc);
 
 /** May the device use ATS? Below a root port: if an ATSR names the port or all. On the
  *  root bus: yes (it is integrated). */
@@ -230,9 +230,9 @@ bool vtd_dmar_requires_ats(const struct vtd_dmar *dmar, const struct iommu_devic
  *  it is called only for paths of several hops and may be NULL if there are none.
  *  False: the path leads nowhere. */
 bool vtd_dmar_scope_rid(const struct vtd_dmar_scope *scope, uint16_t segment,
-			bool (*secondary)(void *ctx, uint16_t segment, iommu_rid_t bridge,
-					  uint8_t *bus),
-			void *ctx, iommu_rid_t *out);
+                        bool (*secondary)(void *ctx, uint16_t segment, iommu_rid_t bridge,
+                                          uint8_t *bus),
+                        void *ctx, iommu_rid_t *out);
 
 /** "DRHD", "RMRR", ...; "unknown". */
 const char *vtd_dmar_type_name(uint32_t type);

@@ -23,7 +23,7 @@ enum {
 };
 
 static void printf_like(4, 5) find(struct vtd_dmar_check *check, enum vtd_dmar_finding_kind kind,
-				   uint32_t offset, const char *format, ...)
+                                   uint32_t offset, const char *format, ...)
 {
 	const struct vtd_dmar_options *options = check->options;
 	bool is_defect = kind >= VTD_DMAR_NOTES;
@@ -63,7 +63,7 @@ static bool is_set(const uint8_t *from, unsigned bytes)
 
 /** Note reserved bytes of @p entry that are not 0. */
 static void check_reserved(struct vtd_dmar_check *check, const struct vtd_dmar_entry *entry,
-			   unsigned from, unsigned bytes)
+                           unsigned from, unsigned bytes)
 {
 	uint32_t offset = entry->offset + from;
 	if (is_set(check->dmar->table + offset, bytes))
@@ -73,7 +73,7 @@ static void check_reserved(struct vtd_dmar_check *check, const struct vtd_dmar_e
 
 /** Note reserved bits of the byte at @p from. */
 static void check_reserved_bits(struct vtd_dmar_check *check, const struct vtd_dmar_entry *entry,
-				unsigned from, unsigned known)
+                                unsigned from, unsigned known)
 {
 	uint32_t offset = entry->offset + from;
 	unsigned value = check->dmar->table[offset];
@@ -210,7 +210,7 @@ static void check_rmrr(struct vtd_dmar_check *check, const struct vtd_dmar_entry
 		find(check, VTD_DMAR_DEFECT_RMRR_RANGE, rmrr->offset + (limit > base ? 8 : 16),
 		     "RMRR %#llx-%#llx: %s", base, limit,
 		     limit > base ? "right is whole pages of 0x1000"
-				  : "its limit is not above its base");
+		                  : "its limit is not above its base");
 	else if (base < 0x100000)
 		find(check, VTD_DMAR_NOTE_RMRR_LOW, rmrr->offset + 8,
 		     "RMRR %#llx-%#llx lies below 1 MiB", base, limit);
@@ -319,7 +319,7 @@ static bool is_same_device(const struct vtd_dmar_scope *a, const struct vtd_dmar
 
 /** A device belongs to one unit. */
 static void check_scope_twice(struct vtd_dmar_check *check, const struct vtd_dmar_entry *drhd,
-			      const struct vtd_dmar_scope *scope)
+                              const struct vtd_dmar_scope *scope)
 {
 	uint32_t at = 0;
 	struct vtd_dmar_entry unit;
@@ -343,7 +343,7 @@ static void check_scope_twice(struct vtd_dmar_check *check, const struct vtd_dma
 }
 
 static void check_scope(struct vtd_dmar_check *check, const struct vtd_dmar_entry *entry,
-			const struct vtd_dmar_scope *scope)
+                        const struct vtd_dmar_scope *scope)
 {
 	const char *in = vtd_dmar_type_name(entry->type);
 	const char *kind = vtd_dmar_scope_type_name(scope->type);
@@ -379,7 +379,7 @@ static void check_scope(struct vtd_dmar_check *check, const struct vtd_dmar_entr
 }
 
 static void check_scopes(struct vtd_dmar_check *check, const struct vtd_dmar_entry *entry,
-			 bool *io_apic_noted)
+                         bool *io_apic_noted)
 {
 	uint32_t at = 0;
 	struct vtd_dmar_scope scope;

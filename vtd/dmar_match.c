@@ -36,7 +36,7 @@ bool vtd_dmar_scope_names(const struct vtd_dmar_scope *scope, const struct iommu
 }
 
 bool vtd_dmar_entry_names(const struct vtd_dmar *dmar, const struct vtd_dmar_entry *entry,
-			  const struct iommu_device_desc *desc)
+                          const struct iommu_device_desc *desc)
 {
 	uint32_t at = 0;
 	struct vtd_dmar_scope scope;
@@ -50,7 +50,7 @@ bool vtd_dmar_entry_names(const struct vtd_dmar *dmar, const struct vtd_dmar_ent
 }
 
 enum iommu_claim vtd_dmar_claims(const struct vtd_dmar *dmar, const struct vtd_dmar_entry *drhd,
-				 const struct iommu_device_desc *desc)
+                                 const struct iommu_device_desc *desc)
 {
 	if (drhd->segment != desc->segment)
 		return IOMMU_CLAIM_NO;
@@ -88,7 +88,7 @@ bool vtd_dmar_requires_ats(const struct vtd_dmar *dmar, const struct iommu_devic
 			continue;
 		while (vtd_dmar_scope_next(dmar, &entry, &scope_at, &scope)) {
 			bool required = by_sidp ? scope.flags & VTD_SCOPE_ATC_REQUIRED
-						: entry.flags & VTD_SATC_ATC_REQUIRED;
+			                        : entry.flags & VTD_SATC_ATC_REQUIRED;
 			if (required && vtd_dmar_scope_names(&scope, desc))
 				return true;
 		}
@@ -97,9 +97,9 @@ bool vtd_dmar_requires_ats(const struct vtd_dmar *dmar, const struct iommu_devic
 }
 
 bool vtd_dmar_scope_rid(const struct vtd_dmar_scope *scope, uint16_t segment,
-			bool (*secondary)(void *ctx, uint16_t segment, iommu_rid_t bridge,
-					  uint8_t *bus),
-			void *ctx, iommu_rid_t *out)
+                        bool (*secondary)(void *ctx, uint16_t segment, iommu_rid_t bridge,
+                                          uint8_t *bus),
+                        void *ctx, iommu_rid_t *out)
 {
 	uint8_t bus = scope->start_bus;
 

@@ -29,11 +29,11 @@ void vtd_dmar_check_all(struct vtd_dmar_check *check);
 /** Does the unit's window overlap that of an earlier DRHD, whose offset goes to
  *  @p other? False for windows that start at 0 or wrap. */
 bool vtd_dmar_unit_overlap(const struct vtd_dmar *dmar, const struct vtd_dmar_entry *drhd,
-			   uint32_t *other);
+                           uint32_t *other);
 
 /** As vtd_dmar_next(), but `usable` of a DRHD does not take overlap into account: the
  *  checks compare all pairs and must not pay for a third loop. */
 bool vtd_dmar_next_fast(const struct vtd_dmar *dmar, uint32_t type, uint32_t *at,
-			struct vtd_dmar_entry *out);
+                        struct vtd_dmar_entry *out);
 
 #endif

@@ -5,12 +5,10 @@
 /* Bits of the leaf formats that this file chooses; the format headers hold one
  * definition set each and cannot be included together. */
 #define SECOND_STAGE_SNP BIT64(11)
-#define FIRST_STAGE_A	 BIT64(5)
-#define FIRST_STAGE_D	 BIT64(6)
+#define FIRST_STAGE_A    BIT64(5)
+#define FIRST_STAGE_D    BIT64(6)
 
-enum {
-	ADDRESS_LIMIT = 52
-};
+enum { ADDRESS_LIMIT = 52 };
 
 struct vtd_domain *vtd_domain_check(struct iommu_domain *domain)
 {
@@ -93,8 +91,8 @@ int vtd_domain_create(struct vtd_unit *unit, bool second, uint32_t flags, struct
 		return err;
 	domain->format = second ? &vtd_second_stage_format : &vtd_first_stage_format;
 	err = domain->format->init(&domain->pt, unit->os, levels,
-				   second ? caps->second_sizes : caps->first_sizes,
-				   second && caps->sc ? SECOND_STAGE_SNP : 0, snoop);
+	                           second ? caps->second_sizes : caps->first_sizes,
+	                           second && caps->sc ? SECOND_STAGE_SNP : 0, snoop);
 	if (err) {
 		domain_delete(domain);
 		return err;
@@ -120,7 +118,7 @@ int vtd_domain_create(struct vtd_unit *unit, bool second, uint32_t flags, struct
 	domain->base.last = iova((UINT64_C(1) << bits) - 1);
 	domain->base.max_rights = IOMMU_READ | IOMMU_WRITE | IOMMU_CACHE;
 	iommu_snprintf(domain->text, sizeof(domain->text), "VT-d %s-stage, %u levels",
-		       second ? "second" : "first", levels);
+	               second ? "second" : "first", levels);
 	*out = domain;
 	return 0;
 }
@@ -131,7 +129,7 @@ int vtd_domain_create_preferred(struct vtd_unit *unit, struct vtd_domain **out)
 }
 
 int vtd_domain_alloc_user(struct iommu_device *device, uint32_t flags, struct iommu_domain *parent,
-			  const struct iommu_user_data *data, struct iommu_domain **out)
+                          const struct iommu_user_data *data, struct iommu_domain **out)
 {
 	struct vtd_unit *unit = vtd_unit_of(device->unit);
 	bool nest_parent = flags & IOMMU_ALLOC_NEST_PARENT;
@@ -177,14 +175,14 @@ int vtd_domain_may_map(const struct vtd_domain *domain, uint32_t rights)
 /* ---- identity ---------------------------------------------------------------------- */
 
 static int identity_map(struct iommu_domain *domain, iova_t start, pa_t to, uint64_t bytes,
-			uint32_t rights, struct iommu_gather *gather)
+                        uint32_t rights, struct iommu_gather *gather)
 {
 	(void)domain, (void)start, (void)to, (void)bytes, (void)rights, (void)gather;
 	return -EOPNOTSUPP;
 }
 
 static uint64_t identity_unmap(struct iommu_domain *domain, iova_t start, uint64_t bytes,
-			       struct iommu_gather *gather)
+                               struct iommu_gather *gather)
 {
 	(void)domain, (void)start, (void)bytes, (void)gather;
 	return 0;
@@ -205,14 +203,14 @@ static bool identity_lookup(struct iommu_domain *domain, iova_t at, struct iommu
 
 /** There are no leaves: nothing is mapped, everything passes. */
 static bool identity_visit(struct iommu_domain *domain, iova_t first, iova_t last,
-			   bool (*visit)(void *arg, const struct iommu_leaf *leaf), void *arg)
+                           bool (*visit)(void *arg, const struct iommu_leaf *leaf), void *arg)
 {
 	(void)domain, (void)first, (void)last, (void)visit, (void)arg;
 	return true;
 }
 
 static void identity_walk(struct iommu_domain *domain, iova_t at, uint32_t access,
-			  struct iommu_walk *walk)
+                          struct iommu_walk *walk)
 {
 	struct vtd_unit *unit = vtd_unit_of(domain->unit);
 
@@ -286,7 +284,7 @@ int vtd_domain_fits(const struct vtd_domain *domain, struct vtd_unit *unit)
 	if (!what)
 		return 0;
 	vtd_log(unit, IOMMU_LOG_ERROR, "cannot use a domain made for %s (%s): %s",
-		domain->base.unit->name, domain->base.format, what);
+	        domain->base.unit->name, domain->base.format, what);
 	return -EINVAL;
 }
 
@@ -305,7 +303,7 @@ static void unlock(struct vtd_domain *domain)
 }
 
 static struct vtd_tag *tag_find(struct vtd_domain *domain, const struct vtd_unit *unit,
-				uint32_t pasid)
+                                uint32_t pasid)
 {
 	for (struct vtd_tag *tag = domain->tags; tag; tag = tag->next)
 		if (tag->unit == unit && tag->pasid == pasid)
@@ -376,8 +374,8 @@ void vtd_tag_put(struct vtd_domain *domain, struct vtd_unit *unit, uint32_t pasi
 	} else {
 		domain->poisoned = true;
 		vtd_log(unit, IOMMU_LOG_WARNING,
-			"domain id %u stays out of use: the unit did not confirm that it forgot it",
-			tag->did);
+		        "domain id %u stays out of use: the unit did not confirm that it forgot it",
+		        tag->did);
 	}
 	unit->os->free(unit->os->ctx, tag, sizeof(*tag));
 }
@@ -386,7 +384,7 @@ void vtd_tag_put(struct vtd_domain *domain, struct vtd_unit *unit, uint32_t pasi
 
 /** Add what one domain's tags owe to @p batch; units that it passes on are waited for. */
 static void flush_tags(struct vtd_domain *domain, const struct iommu_gather *gather, iova_t last,
-		       struct vtd_batch *batch, int *result)
+                       struct vtd_batch *batch, int *result)
 {
 	bool empty = iommu_gather_empty(gather);
 
@@ -405,7 +403,7 @@ static void flush_tags(struct vtd_domain *domain, const struct iommu_gather *gat
 			continue;
 		if (domain->base.stage == IOMMU_STAGE_FIRST)
 			vtd_batch_add_pasid_range(batch, tag->did, tag->pasid, gather->first, last,
-						  !gather->tables);
+			                          !gather->tables);
 		else
 			vtd_batch_add_range(batch, tag->did, gather->first, last, !gather->tables);
 	}
@@ -449,7 +447,7 @@ void vtd_domain_free(struct iommu_domain *base)
 		domain->format->destroy(&domain->pt);
 	else if (domain->format)
 		vtd_log(vtd_unit_of(base->unit), IOMMU_LOG_WARNING,
-			"%llu table pages stay out of use: a unit may still walk them",
-			(unsigned long long)domain->pt.table_pages);
+		        "%llu table pages stay out of use: a unit may still walk them",
+		        (unsigned long long)domain->pt.table_pages);
 	domain_delete(domain);
 }

@@ -25,7 +25,7 @@
 struct vtd_format {
 	struct iommu_domain_ops ops;
 	int (*init)(struct pt *pt, const struct iommu_os *os, unsigned levels, uint64_t page_sizes,
-		    uint64_t leaf_bits, bool coherent);
+	            uint64_t leaf_bits, bool coherent);
 	void (*destroy)(struct pt *pt);
 	void (*walk)(struct pt *pt, iova_t at, uint32_t access, struct iommu_walk *walk);
 };
@@ -45,11 +45,11 @@ struct vtd_tag {
 struct vtd_domain {
 	struct iommu_domain base;
 	const struct vtd_format *format; /* NULL: identity */
-	struct pt pt;			 /* with a format */
+	struct pt pt;                    /* with a format */
 	struct iommu_lock lock;
 	struct vtd_tag *tags;
 	struct vtd_domain *children, *sibling; /* nested on this one; next of the parent's */
-	bool write_buffer;		       /* some unit where it was attached has CAP.RWBF */
+	bool write_buffer;                     /* some unit where it was attached has CAP.RWBF */
 	bool poisoned; /* a unit may still walk the tables: they are never freed */
 	char text[48]; /* base.format */
 };
@@ -67,13 +67,13 @@ bool vtd_walks_snoop(const struct vtd_unit *unit);
 
 /** As iommu_unit_ops. */
 int vtd_domain_alloc_user(struct iommu_device *device, uint32_t flags, struct iommu_domain *parent,
-			  const struct iommu_user_data *data, struct iommu_domain **out);
+                          const struct iommu_user_data *data, struct iommu_domain **out);
 int vtd_domain_alloc_identity(struct iommu_device *device, struct iommu_domain **out);
 
 /** A paging domain for @p unit: second stage if @p second, else first stage. 0, -ENOMEM,
  *  -EOPNOTSUPP if the unit's mode cannot translate so. */
 int must_check vtd_domain_create(struct vtd_unit *unit, bool second, uint32_t flags,
-				 struct vtd_domain **out);
+                                 struct vtd_domain **out);
 /** In the format that the driver prefers for the unit. */
 int must_check vtd_domain_create_preferred(struct vtd_unit *unit, struct vtd_domain **out);
 
@@ -84,7 +84,7 @@ int must_check vtd_domain_fits(const struct vtd_domain *domain, struct vtd_unit 
 /** Count one more device of (unit, pasid) on the domain; its domain id goes to @p did.
  *  The first one allocates it. 0, -ENOMEM, -ENOSPC. iommu->lock is held. */
 int must_check vtd_tag_get(struct vtd_domain *domain, struct vtd_unit *unit, uint32_t pasid,
-			   uint16_t *did);
+                           uint16_t *did);
 /** One device less; its entries no longer name the domain. At the last one the unit
  *  forgets the id and it is free again. @p forgotten false: some of the invalidations
  *  that this takes failed already, so the id and the tables stay out of use. */
@@ -103,11 +103,11 @@ int must_check vtd_domain_may_map(const struct vtd_domain *domain, uint32_t righ
 
 /** As iommu_unit_ops.attach. */
 int vtd_attach(struct iommu_device *core, uint32_t pasid, struct iommu_domain *domain,
-	       struct iommu_domain *old);
+               struct iommu_domain *old);
 /** Point the device's entries at @p domain (NULL: nothing), whose id there is @p did, and
  *  make the unit forget what they said. The entries are written even when the
  *  invalidation fails. */
 int must_check vtd_device_program(struct vtd_unit *unit, struct vtd_device *device,
-				  struct vtd_domain *domain, uint16_t did);
+                                  struct vtd_domain *domain, uint16_t did);
 
 #endif

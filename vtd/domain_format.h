@@ -7,7 +7,7 @@
 #include "vtd/domain.h"
 
 static int format_map(struct iommu_domain *base, iova_t start, pa_t to, uint64_t bytes,
-		      uint32_t rights, struct iommu_gather *gather)
+                      uint32_t rights, struct iommu_gather *gather)
 {
 	struct vtd_domain *domain = vtd_domain_of(base);
 	int err = vtd_domain_may_map(domain, rights);
@@ -19,7 +19,7 @@ static int format_map(struct iommu_domain *base, iova_t start, pa_t to, uint64_t
 }
 
 static uint64_t format_unmap(struct iommu_domain *base, iova_t start, uint64_t bytes,
-			     struct iommu_gather *gather)
+                             struct iommu_gather *gather)
 {
 	return PT_FN(unmap)(&vtd_domain_of(base)->pt, start, bytes, gather);
 }
@@ -30,13 +30,13 @@ static bool format_lookup(struct iommu_domain *base, iova_t at, struct iommu_lea
 }
 
 static bool format_visit(struct iommu_domain *base, iova_t first, iova_t last,
-			 bool (*visit)(void *arg, const struct iommu_leaf *leaf), void *arg)
+                         bool (*visit)(void *arg, const struct iommu_leaf *leaf), void *arg)
 {
 	return PT_FN(visit)(&vtd_domain_of(base)->pt, first, last, visit, arg);
 }
 
 static void format_walk(struct iommu_domain *base, iova_t at, uint32_t access,
-			struct iommu_walk *walk)
+                        struct iommu_walk *walk)
 {
 	PT_FN(walk)(&vtd_domain_of(base)->pt, at, access, walk);
 }

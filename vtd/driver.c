@@ -29,7 +29,7 @@ static bool can_do_without(uint32_t class_code)
 /** Map firmware's region one to one for the device; what the domain's width does not reach
  *  is left out, with a line. */
 static int map_region(struct vtd_unit *unit, struct vtd_device *device,
-		      const struct vtd_dmar_entry *region)
+                      const struct vtd_dmar_entry *region)
 {
 	struct iommu_domain *domain;
 	struct iommu_gather gather;
@@ -51,20 +51,20 @@ static int map_region(struct vtd_unit *unit, struct vtd_device *device,
 	domain = &device->firmware->base;
 	if (region->limit > domain->last.value) {
 		vtd_log(unit, IOMMU_LOG_WARNING,
-			"%s: firmware's region %#llx-%#llx lies beyond the unit's reach (%#llx) "
-			"and "
-			"is not mapped",
-			device->device->desc.name, (unsigned long long)region->base,
-			(unsigned long long)region->limit, (unsigned long long)domain->last.value);
+		        "%s: firmware's region %#llx-%#llx lies beyond the unit's reach (%#llx) "
+		        "and "
+		        "is not mapped",
+		        device->device->desc.name, (unsigned long long)region->base,
+		        (unsigned long long)region->limit, (unsigned long long)domain->last.value);
 		return 0;
 	}
 	/* Regions of one device may overlap: a page that is there is the same page. */
 	iommu_gather_init(&gather, domain);
 	err = domain->ops->map(domain, iova(region->base), pa(region->base),
-			       region->limit - region->base + 1, IOMMU_READ | IOMMU_WRITE, &gather);
+	                       region->limit - region->base + 1, IOMMU_READ | IOMMU_WRITE, &gather);
 	for (uint64_t at = region->base; err == -EEXIST && at < region->limit; at += PAGE_SIZE_4K) {
 		int one = domain->ops->map(domain, iova(at), pa(at), PAGE_SIZE_4K,
-					   IOMMU_READ | IOMMU_WRITE, &gather);
+		                           IOMMU_READ | IOMMU_WRITE, &gather);
 		if (one && one != -EEXIST)
 			err = one;
 	}
@@ -158,7 +158,7 @@ static int device_add(struct iommu_unit *base, struct iommu_device *core)
 	if (!err && device->firmware) {
 		device->domain = device->firmware;
 		err = vtd_device_program(unit, device, device->firmware,
-					 vtd_tag_did(device->firmware, unit, IOMMU_NO_PASID));
+		                         vtd_tag_did(device->firmware, unit, IOMMU_NO_PASID));
 	}
 	if (err) {
 		device_free(unit, device);
@@ -217,14 +217,14 @@ static void report_finding(void *ctx, const struct vtd_dmar_finding *finding)
 	const struct iommu_os *os = ctx;
 
 	iommu_log(os, finding->is_defect ? IOMMU_LOG_WARNING : IOMMU_LOG_DEBUG,
-		  "DMAR, offset %#x: %s", finding->offset, finding->text);
+	          "DMAR, offset %#x: %s", finding->offset, finding->text);
 }
 
 static int probe(struct iommu *iommu, const struct iommu_firmware *firmware)
 {
 	const struct iommu_os *os = iommu_os(iommu);
 	const struct vtd_dmar_options options = {.ctx = (void *)(uintptr_t)os,
-						 .report = report_finding};
+	                                         .report = report_finding};
 	struct iommu_unit *found = NULL, **last = &found;
 	struct vtd_dmar_entry drhd;
 	struct vtd_dmar dmar;
@@ -235,7 +235,7 @@ static int probe(struct iommu *iommu, const struct iommu_firmware *firmware)
 	err = vtd_dmar_parse(firmware->table, firmware->bytes, &options, &dmar);
 	if (err) {
 		iommu_log(os, IOMMU_LOG_ERROR, "DMAR refused at offset %#x: %s", dmar.error_offset,
-			  dmar.error);
+		          dmar.error);
 		return err;
 	}
 	while (vtd_dmar_next(&dmar, VTD_DMAR_DRHD, &at, &drhd)) {
@@ -244,8 +244,8 @@ static int probe(struct iommu *iommu, const struct iommu_firmware *firmware)
 		unsigned mine = number++;
 		if (!drhd.usable) {
 			iommu_log(os, IOMMU_LOG_ERROR,
-				  "vtd%u: DRHD at offset %#x: unit at %#llx left out", mine,
-				  drhd.offset, (unsigned long long)drhd.base);
+			          "vtd%u: DRHD at offset %#x: unit at %#llx left out", mine,
+			          drhd.offset, (unsigned long long)drhd.base);
 			continue;
 		}
 		err = vtd_unit_create(iommu, &dmar, &drhd, mine, &unit);

@@ -48,7 +48,7 @@ static int protect(struct vtd_unit *unit, bool on)
 		over = vtd_wait_over(unit, deadline);
 	}
 	vtd_log(unit, IOMMU_LOG_ERROR, "PMEN.PRS did not become %u within %u ms (PMEN is %#x)", on,
-		VTD_DEADLINE_NS / 1000000, value);
+	        VTD_DEADLINE_NS / 1000000, value);
 	return -ETIMEDOUT;
 }
 
@@ -95,7 +95,7 @@ static void shield_off(struct vtd_unit *unit, struct found_state *found)
 /* ---- taking over ------------------------------------------------------------------------ */
 
 bool vtd_mode_change_needs_te_off(const struct vtd_unit *unit, uint32_t gsts, uint64_t rtaddr,
-				  bool scalable)
+                                  bool scalable)
 {
 	uint64_t wanted = scalable ? VTD_TTM_SCALABLE : VTD_TTM_LEGACY;
 
@@ -131,9 +131,9 @@ static int take_over(struct vtd_unit *unit, struct found_state *found)
 	}
 	if (vtd_mode_change_needs_te_off(unit, found->gsts, found->rtaddr, unit->scalable)) {
 		vtd_log(unit, IOMMU_LOG_INFO,
-			"firmware's %s mode cannot be changed with TE on: memory is shielded by "
-			"the protected regions meanwhile",
-			ttm_name(found->rtaddr));
+		        "firmware's %s mode cannot be changed with TE on: memory is shielded by "
+		        "the protected regions meanwhile",
+		        ttm_name(found->rtaddr));
 		err = shield(unit, found);
 		if (!err)
 			err = vtd_command_toggle(unit, VTD_GCMD_TE, false);
@@ -204,7 +204,7 @@ static void put_back(struct vtd_unit *unit, struct found_state *found)
 	os->unlock(os->ctx, &unit->lock);
 	if (err)
 		vtd_log(unit, IOMMU_LOG_ERROR,
-			"could not be put back into the state in which it was found");
+		        "could not be put back into the state in which it was found");
 }
 
 /** Can the mode be reached from the state found? */
@@ -261,7 +261,7 @@ int vtd_unit_enable(struct iommu_unit *base)
 		found.pmen = vtd_read(&unit->window, VTD_REG_PMEN);
 	if (found.gsts & VTD_GSTS_TES)
 		vtd_log(unit, IOMMU_LOG_INFO,
-			"firmware left it translating: taking over with TE on");
+		        "firmware left it translating: taking over with TE on");
 
 	err = program_devices(unit); /* not live: memory only */
 	if (err)
@@ -290,7 +290,7 @@ int vtd_unit_enable(struct iommu_unit *base)
 	if (found.shielded) /* off by now: give the ranges back */
 		shield_off(unit, &found);
 	vtd_log(unit, IOMMU_LOG_DEBUG, "enabled in %s mode, root table at %#llx",
-		unit->scalable ? "scalable" : "legacy", (unsigned long long)unit->root.value);
+	        unit->scalable ? "scalable" : "legacy", (unsigned long long)unit->root.value);
 	return 0;
 }
 

@@ -102,7 +102,7 @@ static const struct vtd_reason reasons[] = {
 const struct vtd_reason *vtd_reason(unsigned code)
 {
 	static const struct vtd_reason unknown = {0, "unknown",
-						  "reason is not in the specification"};
+	                                          "reason is not in the specification"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(reasons); i++)
 		if (reasons[i].code == code)
@@ -200,7 +200,7 @@ static unsigned drain(struct vtd_unit *unit, bool report)
 		unit->stats.faults_lost++;
 		if (report)
 			vtd_log(unit, IOMMU_LOG_WARNING,
-				"the fault log was full (FSTS.PFO): faults were lost");
+			        "the fault log was full (FSTS.PFO): faults were lost");
 	}
 	return count;
 }
@@ -238,7 +238,7 @@ void vtd_fault_discard(struct vtd_unit *unit)
 	unit->os->unlock(unit->os->ctx, &unit->fault_lock);
 	if (count)
 		vtd_log(unit, IOMMU_LOG_INFO, "%u fault%s from before were discarded", count,
-			count == 1 ? "" : "s");
+		        count == 1 ? "" : "s");
 }
 
 /* ---- the event ------------------------------------------------------------------ */
@@ -256,7 +256,7 @@ void vtd_fault_event_start(struct vtd_unit *unit)
 	if (!unit->has_msi &&
 	    unit->os->msi_alloc(unit->os->ctx, on_message, &unit->base, &unit->msi)) {
 		vtd_log(unit, IOMMU_LOG_WARNING,
-			"no interrupt is left for the fault event: the log is polled");
+		        "no interrupt is left for the fault event: the log is polled");
 		return;
 	}
 	unit->has_msi = true;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Domains in the first-stage format: the page-table engine, compiled for it. */
-#define PT_NAME	   vtd_fs
+#define PT_NAME    vtd_fs
 #define VTD_FORMAT vtd_first_stage_format
 #include "vtd/first_stage.h"
 #include "iommu/pt_engine.h"

@@ -17,23 +17,23 @@
 #include "iommu/field.h"
 #include "iommu/pt_entry.h"
 
-#define VTD_FS_P	     BIT64(0)
-#define VTD_FS_RW	     BIT64(1)
-#define VTD_FS_US	     BIT64(2)
-#define VTD_FS_PWT	     BIT64(3)
-#define VTD_FS_PCD	     BIT64(4)
-#define VTD_FS_A	     BIT64(5)
-#define VTD_FS_D	     BIT64(6)
-#define VTD_FS_PS	     BIT64(7)  /* levels 3 and 2; PAT at level 1; reserved above */
-#define VTD_FS_PAT	     BIT64(12) /* of a large leaf */
-#define VTD_FS_ADDR	     FIELD(51, 12)
+#define VTD_FS_P             BIT64(0)
+#define VTD_FS_RW            BIT64(1)
+#define VTD_FS_US            BIT64(2)
+#define VTD_FS_PWT           BIT64(3)
+#define VTD_FS_PCD           BIT64(4)
+#define VTD_FS_A             BIT64(5)
+#define VTD_FS_D             BIT64(6)
+#define VTD_FS_PS            BIT64(7)  /* levels 3 and 2; PAT at level 1; reserved above */
+#define VTD_FS_PAT           BIT64(12) /* of a large leaf */
+#define VTD_FS_ADDR          FIELD(51, 12)
 
 #define PT_FORMAT_MIN_LEVELS 4
 #define PT_FORMAT_MAX_LEVELS 5
 #define PT_FORMAT_PAGE_SIZES (PAGE_SIZE_4K | PAGE_SIZE_2M | PAGE_SIZE_1G)
 #define PT_FORMAT_PRESENT    VTD_FS_P
-#define PT_FORMAT_USUAL	     VTD_FS_P
-#define PT_FORMAT_DIRTY	     VTD_FS_D
+#define PT_FORMAT_USUAL      VTD_FS_P
+#define PT_FORMAT_DIRTY      VTD_FS_D
 #define PT_FORMAT_FREE_BITS  (VTD_FS_PWT | VTD_FS_PCD)
 #define PT_FORMAT_MEMORY     VTD_FS_ADDR
 
@@ -116,7 +116,7 @@ PT_INLINE uint64_t pt_format_reserved(uint64_t entry, unsigned level, uint64_t p
 
 /** Table 30 of the specification. First stage exists in scalable mode only. */
 static inline struct pt_verdict pt_format_verdict(enum pt_problem problem, uint32_t access,
-						  bool scalable)
+                                                  bool scalable)
 {
 	(void)access;
 	(void)scalable;

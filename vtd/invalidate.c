@@ -5,7 +5,7 @@
 #include "vtd/queue.h"
 
 unsigned vtd_split_range(uint64_t first, uint64_t last, unsigned max_order, struct vtd_block *out,
-			 unsigned capacity)
+                         unsigned capacity)
 {
 	uint64_t page = first;
 	unsigned count = 0;
@@ -34,7 +34,7 @@ unsigned vtd_split_range(uint64_t first, uint64_t last, unsigned max_order, stru
 
 /** Wait for the start bit of @p reg to clear, then check that hardware did anything. */
 static int finish_command(struct vtd_unit *unit, struct vtd_cmd64 reg, const char *bit,
-			  uint64_t start, uint64_t actual)
+                          uint64_t start, uint64_t actual)
 {
 	uint64_t deadline = vtd_deadline(unit);
 	uint64_t value;
@@ -47,16 +47,16 @@ static int finish_command(struct vtd_unit *unit, struct vtd_cmd64 reg, const cha
 		if (over) {
 			unit->broken = true;
 			vtd_log(unit, IOMMU_LOG_ERROR,
-				"%s did not clear within %u ms (register is %#llx); this unit's "
-				"invalidations fail from now on",
-				bit, VTD_DEADLINE_NS / 1000000, (unsigned long long)value);
+			        "%s did not clear within %u ms (register is %#llx); this unit's "
+			        "invalidations fail from now on",
+			        bit, VTD_DEADLINE_NS / 1000000, (unsigned long long)value);
 			return -ETIMEDOUT;
 		}
 		over = vtd_wait_over(unit, deadline);
 	}
 	if (!(value & actual)) {
 		vtd_log(unit, IOMMU_LOG_ERROR, "%s: the request was ignored (register is %#llx)",
-			bit, (unsigned long long)value);
+		        bit, (unsigned long long)value);
 		return -EIO;
 	}
 	return 0;
@@ -74,20 +74,20 @@ static int execute_by_registers(struct vtd_unit *unit, const struct vtd_descript
 	switch (vtd_descriptor_type(descriptor)) {
 	case VTD_DESC_CONTEXT:
 		vtd_write(&unit->window, VTD_REG_CCMD,
-			  VTD_CCMD_ICC | field_put(VTD_CCMD_CIRG, g) |
-				  field_put(VTD_CCMD_DID, did) |
-				  field_put(VTD_CCMD_SID, field_get(VTD_DESC_CONTEXT_SID, low)));
+		          VTD_CCMD_ICC | field_put(VTD_CCMD_CIRG, g) |
+		                  field_put(VTD_CCMD_DID, did) |
+		                  field_put(VTD_CCMD_SID, field_get(VTD_DESC_CONTEXT_SID, low)));
 		return finish_command(unit, VTD_REG_CCMD, "CCMD.ICC", VTD_CCMD_ICC, VTD_CCMD_CAIG);
 	case VTD_DESC_IOTLB:
 		if (g == VTD_IOTLB_PAGE) /* same layout as IVA: ADDR, IH, AM */
 			vtd_write(&unit->window, iva, descriptor->word[1]);
 		vtd_write(&unit->window, iotlb,
-			  VTD_IOTLB_IVT | field_put(VTD_IOTLB_IIRG, g) |
-				  field_put(VTD_IOTLB_DID, did) | VTD_IOTLB_DR | VTD_IOTLB_DW);
+		          VTD_IOTLB_IVT | field_put(VTD_IOTLB_IIRG, g) |
+		                  field_put(VTD_IOTLB_DID, did) | VTD_IOTLB_DR | VTD_IOTLB_DW);
 		return finish_command(unit, iotlb, "IOTLB.IVT", VTD_IOTLB_IVT, VTD_IOTLB_IAIG);
 	default:
 		vtd_log(unit, IOMMU_LOG_ERROR, "descriptor type %u needs the invalidation queue",
-			vtd_descriptor_type(descriptor));
+		        vtd_descriptor_type(descriptor));
 		return -EIO;
 	}
 }
@@ -147,7 +147,7 @@ int vtd_batch_end(struct vtd_batch *batch)
 }
 
 void vtd_batch_add_range(struct vtd_batch *batch, uint16_t did, iova_t first, iova_t last,
-			 bool leaves_only)
+                         bool leaves_only)
 {
 	struct vtd_block blocks[VTD_MAX_PAGE_DESCRIPTORS];
 	const struct vtd_caps *caps = &batch->unit->caps;
@@ -158,18 +158,18 @@ void vtd_batch_add_range(struct vtd_batch *batch, uint16_t did, iova_t first, io
 	if (caps->psi &&
 	    (caps->mamv >= VTD_MAX_ORDER || (last_page - first_page) >> caps->mamv == 0))
 		count = vtd_split_range(first_page, last_page, caps->mamv, blocks,
-					VTD_MAX_PAGE_DESCRIPTORS);
+		                        VTD_MAX_PAGE_DESCRIPTORS);
 	if (count > VTD_MAX_PAGE_DESCRIPTORS) {
 		vtd_batch_add(batch, vtd_desc_iotlb(VTD_IOTLB_DOMAIN, did));
 		return;
 	}
 	for (unsigned i = 0; i < count; i++)
 		vtd_batch_add(batch, vtd_desc_iotlb_page(did, blocks[i].page << 12, blocks[i].order,
-							 leaves_only));
+		                                         leaves_only));
 }
 
 void vtd_batch_add_pasid_range(struct vtd_batch *batch, uint16_t did, uint32_t pasid, iova_t first,
-			       iova_t last, bool leaves_only)
+                               iova_t last, bool leaves_only)
 {
 	struct vtd_block blocks[VTD_MAX_PAGE_DESCRIPTORS];
 	uint64_t first_page = first.value >> 12, last_page = last.value >> 12;
@@ -177,14 +177,14 @@ void vtd_batch_add_pasid_range(struct vtd_batch *batch, uint16_t did, uint32_t p
 
 	if ((last_page - first_page) >> VTD_MAX_PASID_ORDER == 0)
 		count = vtd_split_range(first_page, last_page, VTD_MAX_PASID_ORDER, blocks,
-					VTD_MAX_PAGE_DESCRIPTORS);
+		                        VTD_MAX_PAGE_DESCRIPTORS);
 	if (count > VTD_MAX_PAGE_DESCRIPTORS) {
 		vtd_batch_add(batch, vtd_desc_p_iotlb(did, pasid));
 		return;
 	}
 	for (unsigned i = 0; i < count; i++)
 		vtd_batch_add(batch, vtd_desc_p_iotlb_page(did, pasid, blocks[i].page << 12,
-							   blocks[i].order, leaves_only));
+		                                           blocks[i].order, leaves_only));
 }
 
 void vtd_batch_add_domain(struct vtd_batch *batch, uint16_t did)

@@ -31,7 +31,7 @@ enum {
  *  most 2^max_order pages. Stores the first @p capacity, in ascending order; returns how
  *  many there are, or capacity + 1 when there are more. */
 unsigned vtd_split_range(uint64_t first, uint64_t last, unsigned max_order, struct vtd_block *out,
-			 unsigned capacity);
+                         unsigned capacity);
 
 /** Descriptors on their way to one unit: filled, and submitted when it is full or done.
  *  Errors are kept; the first is what vtd_batch_end() returns. */
@@ -49,17 +49,17 @@ int must_check vtd_batch_end(struct vtd_batch *batch);
 
 /** Forget [first, last] of a second-stage or pass-through domain id. */
 void vtd_batch_add_range(struct vtd_batch *batch, uint16_t did, iova_t first, iova_t last,
-			 bool leaves_only);
+                         bool leaves_only);
 /** Forget [first, last] of a first-stage (domain id, PASID). */
 void vtd_batch_add_pasid_range(struct vtd_batch *batch, uint16_t did, uint32_t pasid, iova_t first,
-			       iova_t last, bool leaves_only);
+                               iova_t last, bool leaves_only);
 /** Forget everything about a domain id: needed before it is used again. */
 void vtd_batch_add_domain(struct vtd_batch *batch, uint16_t did);
 
 /** Execute @p count descriptors now, by queue or by registers. Takes unit->lock. A unit
  *  that does not use our tables (not live) has nothing to forget: 0. */
 int must_check vtd_submit(struct vtd_unit *unit, const struct vtd_descriptor *descriptors,
-			  unsigned count);
+                          unsigned count);
 /** Forget everything: context, PASID (scalable mode) and IOTLB, globally. */
 int must_check vtd_flush_all(struct vtd_unit *unit);
 

@@ -78,10 +78,10 @@ static bool recover_bad_descriptor(struct vtd_unit *unit)
 	const uint64_t *bad = slot(unit, index);
 
 	vtd_log(unit, IOMMU_LOG_ERROR,
-		"FSTS.IQE: invalidation descriptor %#llx %#llx at IQH %#llx was refused (IQEI %u, "
-		"%s)",
-		(unsigned long long)bad[0], (unsigned long long)bad[1], (unsigned long long)head,
-		iqei, vtd_queue_error_name(iqei));
+	        "FSTS.IQE: invalidation descriptor %#llx %#llx at IQH %#llx was refused (IQEI %u, "
+	        "%s)",
+	        (unsigned long long)bad[0], (unsigned long long)bad[1], (unsigned long long)head,
+	        iqei, vtd_queue_error_name(iqei));
 	bool is_last = (index + 1) % unit->slots == unit->tail;
 	if (!is_last) {
 		struct vtd_descriptor nothing =
@@ -99,11 +99,11 @@ static void die(struct vtd_unit *unit, const char *why)
 {
 	unit->broken = true;
 	vtd_log(unit, IOMMU_LOG_ERROR,
-		"the invalidation queue is dead: %s (IQH %#llx, IQT %#llx, FSTS %#x); this unit's "
-		"invalidations fail from now on",
-		why, (unsigned long long)vtd_read(&unit->window, VTD_REG_IQH),
-		(unsigned long long)vtd_read(&unit->window, VTD_REG_IQT),
-		vtd_read(&unit->window, VTD_REG_FSTS));
+	        "the invalidation queue is dead: %s (IQH %#llx, IQT %#llx, FSTS %#x); this unit's "
+	        "invalidations fail from now on",
+	        why, (unsigned long long)vtd_read(&unit->window, VTD_REG_IQH),
+	        (unsigned long long)vtd_read(&unit->window, VTD_REG_IQT),
+	        vtd_read(&unit->window, VTD_REG_FSTS));
 }
 
 /** Look at FSTS and recover. @p result gets the first error. False: the queue is dead. */
@@ -125,8 +125,8 @@ static bool handle_errors(struct vtd_unit *unit, unsigned *chances, int *result)
 	if (status & VTD_FSTS_ICE) {
 		uint64_t record = vtd_read(&unit->window, VTD_REG_IQERCD);
 		vtd_log(unit, IOMMU_LOG_ERROR,
-			"FSTS.ICE: device %#llx answered an invalidation wrongly",
-			(unsigned long long)field_get(VTD_IQERCD_ICESID, record));
+		        "FSTS.ICE: device %#llx answered an invalidation wrongly",
+		        (unsigned long long)field_get(VTD_IQERCD_ICESID, record));
 		vtd_clear(&unit->window, VTD_REG_FSTS, VTD_FSTS_ICE);
 		*result = *result ? *result : -EIO;
 	}
@@ -140,8 +140,8 @@ static bool handle_errors(struct vtd_unit *unit, unsigned *chances, int *result)
 	if (status & VTD_FSTS_ITE) {
 		uint64_t record = vtd_read(&unit->window, VTD_REG_IQERCD);
 		vtd_log(unit, IOMMU_LOG_ERROR,
-			"FSTS.ITE: device %#llx did not answer an invalidation",
-			(unsigned long long)field_get(VTD_IQERCD_ITESID, record));
+		        "FSTS.ITE: device %#llx did not answer an invalidation",
+		        (unsigned long long)field_get(VTD_IQERCD_ITESID, record));
 		vtd_clear(&unit->window, VTD_REG_FSTS, VTD_FSTS_ITE);
 		*result = *result ? *result : -ETIMEDOUT;
 		append_wait(unit); /* hardware dropped those that were pending */
@@ -152,7 +152,7 @@ static bool handle_errors(struct vtd_unit *unit, unsigned *chances, int *result)
 
 /** One batch, which fits into the ring. */
 static int submit_batch(struct vtd_unit *unit, const struct vtd_descriptor *descriptors,
-			unsigned count)
+                        unsigned count)
 {
 	uint32_t *word = status_word(unit, VTD_STATUS_WAIT);
 	unsigned chances = count < SPARE_SLOTS - 2 ? count + 1 : SPARE_SLOTS - 2;
@@ -182,7 +182,7 @@ static int submit_batch(struct vtd_unit *unit, const struct vtd_descriptor *desc
 }
 
 int vtd_queue_submit(struct vtd_unit *unit, const struct vtd_descriptor *descriptors,
-		     unsigned count)
+                     unsigned count)
 {
 	int result = 0;
 
@@ -211,7 +211,7 @@ int vtd_queue_start(struct vtd_unit *unit)
 	vtd_write(&unit->window, VTD_REG_IQT, 0);
 	/* QS 0: one page, 2^8 descriptors of 128 bits or 2^7 of 256. */
 	vtd_write(&unit->window, VTD_REG_IQA,
-		  unit->queue.value | (unit->scalable ? VTD_IQA_DW : UINT64_C(0)));
+	          unit->queue.value | (unit->scalable ? VTD_IQA_DW : UINT64_C(0)));
 	arch_barrier();
 	err = vtd_command_toggle(unit, VTD_GCMD_QIE, true);
 	if (!err)
@@ -253,8 +253,8 @@ static int drain_found(struct vtd_unit *unit)
 		over = vtd_wait_over(unit, deadline);
 	}
 	vtd_log(unit, IOMMU_LOG_ERROR,
-		"firmware's invalidation queue did not drain within %u ms (IQH %#llx, IQT %#llx)",
-		VTD_DEADLINE_NS / 1000000, (unsigned long long)head, (unsigned long long)tail);
+	        "firmware's invalidation queue did not drain within %u ms (IQH %#llx, IQT %#llx)",
+	        VTD_DEADLINE_NS / 1000000, (unsigned long long)head, (unsigned long long)tail);
 	return -ETIMEDOUT;
 }
 

@@ -32,7 +32,7 @@ int must_check vtd_queue_stop(struct vtd_unit *unit);
 /** Execute @p count descriptors, in order, and wait for them. unit->lock is held.
  *  0, -EIO, -ETIMEDOUT: what they were to forget may then still be cached. */
 int must_check vtd_queue_submit(struct vtd_unit *unit, const struct vtd_descriptor *descriptors,
-				unsigned count);
+                                unsigned count);
 
 /** Stop a queue that firmware left on: wait for it to drain, switch it off; if the unit
  *  will not, append a wait to firmware's queue and try again (QEMU stops a queue only

@@ -130,7 +130,7 @@ VTD_REG_TYPE(cmd, 64)
 
 #define VTD_REG_CONSTANT(name, block, at, bits, policy, count, stride, section)                    \
 	_Static_assert((at) % ((bits) / 8) == 0 && (stride) % ((bits) / 8) == 0,                   \
-		       #name ": naturally aligned");                                               \
+	               #name ": naturally aligned");                                               \
 	static const struct vtd_##policy##bits __attribute__((unused)) VTD_REG_##name = {at};
 VTD_REGISTERS(VTD_REG_CONSTANT)
 #undef VTD_REG_CONSTANT
@@ -140,72 +140,72 @@ VTD_REGISTERS(VTD_REG_CONSTANT)
 
 /* ---- fields ---------------------------------------------------------------- */
 
-#define VTD_VER_MAX	 FIELD(7, 4)
-#define VTD_VER_MIN	 FIELD(3, 0)
+#define VTD_VER_MAX      FIELD(7, 4)
+#define VTD_VER_MIN      FIELD(3, 0)
 
-#define VTD_CAP_ESRTPS	 BIT64(63)
-#define VTD_CAP_ESIRTPS	 BIT64(62)
-#define VTD_CAP_ECMDS	 BIT64(61)
-#define VTD_CAP_FS5LP	 BIT64(60)
-#define VTD_CAP_PI	 BIT64(59)
-#define VTD_CAP_FS1GP	 BIT64(56)
-#define VTD_CAP_DRD	 BIT64(55)
-#define VTD_CAP_DWD	 BIT64(54)
-#define VTD_CAP_MAMV	 FIELD(53, 48)
-#define VTD_CAP_NFR	 FIELD(47, 40) /* N - 1 */
-#define VTD_CAP_PSI	 BIT64(39)
-#define VTD_CAP_SSLPS	 FIELD(37, 34)
-#define VTD_CAP_FRO	 FIELD(33, 24) /* times 16 bytes */
-#define VTD_CAP_ISOCH	 BIT64(23)     /* deprecated */
-#define VTD_CAP_ZLR	 BIT64(22)
-#define VTD_CAP_MGAW	 FIELD(21, 16) /* N - 1 */
-#define VTD_CAP_SAGAW	 FIELD(12, 8)
-#define VTD_CAP_CM	 BIT64(7)
-#define VTD_CAP_PHMR	 BIT64(6)
-#define VTD_CAP_PLMR	 BIT64(5)
-#define VTD_CAP_RWBF	 BIT64(4)
-#define VTD_CAP_AFL	 BIT64(3) /* reserved since 5.0 */
-#define VTD_CAP_ND	 FIELD(2, 0)
+#define VTD_CAP_ESRTPS   BIT64(63)
+#define VTD_CAP_ESIRTPS  BIT64(62)
+#define VTD_CAP_ECMDS    BIT64(61)
+#define VTD_CAP_FS5LP    BIT64(60)
+#define VTD_CAP_PI       BIT64(59)
+#define VTD_CAP_FS1GP    BIT64(56)
+#define VTD_CAP_DRD      BIT64(55)
+#define VTD_CAP_DWD      BIT64(54)
+#define VTD_CAP_MAMV     FIELD(53, 48)
+#define VTD_CAP_NFR      FIELD(47, 40) /* N - 1 */
+#define VTD_CAP_PSI      BIT64(39)
+#define VTD_CAP_SSLPS    FIELD(37, 34)
+#define VTD_CAP_FRO      FIELD(33, 24) /* times 16 bytes */
+#define VTD_CAP_ISOCH    BIT64(23)     /* deprecated */
+#define VTD_CAP_ZLR      BIT64(22)
+#define VTD_CAP_MGAW     FIELD(21, 16) /* N - 1 */
+#define VTD_CAP_SAGAW    FIELD(12, 8)
+#define VTD_CAP_CM       BIT64(7)
+#define VTD_CAP_PHMR     BIT64(6)
+#define VTD_CAP_PLMR     BIT64(5)
+#define VTD_CAP_RWBF     BIT64(4)
+#define VTD_CAP_AFL      BIT64(3) /* reserved since 5.0 */
+#define VTD_CAP_ND       FIELD(2, 0)
 
-#define VTD_ECAP_IRREQ	 BIT64(62)
-#define VTD_ECAP_EIMER	 BIT64(61)
-#define VTD_ECAP_RDTS	 BIT64(60)
+#define VTD_ECAP_IRREQ   BIT64(62)
+#define VTD_ECAP_EIMER   BIT64(61)
+#define VTD_ECAP_RDTS    BIT64(60)
 #define VTD_ECAP_HPT1GPS BIT64(59)
-#define VTD_ECAP_SMS	 BIT64(58)
-#define VTD_ECAP_SSIRWS	 BIT64(57)
-#define VTD_ECAP_PTRS	 BIT64(56)
-#define VTD_ECAP_HPTS	 BIT64(55)
-#define VTD_ECAP_RPRIVS	 BIT64(53)
-#define VTD_ECAP_ADMS	 BIT64(52)
-#define VTD_ECAP_PMS	 BIT64(51)
-#define VTD_ECAP_TDXCS	 BIT64(50)
-#define VTD_ECAP_RPS	 BIT64(49)
-#define VTD_ECAP_SMPWCS	 BIT64(48)
-#define VTD_ECAP_FSTS	 BIT64(47)
-#define VTD_ECAP_SSTS	 BIT64(46)
-#define VTD_ECAP_SSADS	 BIT64(45)
-#define VTD_ECAP_VCS	 BIT64(44)
-#define VTD_ECAP_SMTS	 BIT64(43)
-#define VTD_ECAP_PDS	 BIT64(42)
-#define VTD_ECAP_DIT	 BIT64(41)
-#define VTD_ECAP_PASID	 BIT64(40)
-#define VTD_ECAP_PSS	 FIELD(39, 35) /* N - 1 */
-#define VTD_ECAP_EAFS	 BIT64(34)
-#define VTD_ECAP_NWFS	 BIT64(33)
-#define VTD_ECAP_SRS	 BIT64(31)
-#define VTD_ECAP_ERS	 BIT64(30) /* must be 0 now */
-#define VTD_ECAP_PRS	 BIT64(29)
-#define VTD_ECAP_NEST	 BIT64(26)
-#define VTD_ECAP_MTS	 BIT64(25)
-#define VTD_ECAP_MHMV	 FIELD(23, 20)
-#define VTD_ECAP_IRO	 FIELD(17, 8) /* times 16 bytes */
-#define VTD_ECAP_SC	 BIT64(7)
-#define VTD_ECAP_PT	 BIT64(6)
-#define VTD_ECAP_EIM	 BIT64(4)
-#define VTD_ECAP_IR	 BIT64(3)
-#define VTD_ECAP_DT	 BIT64(2)
-#define VTD_ECAP_QI	 BIT64(1)
-#define VTD_ECAP_C	 BIT64(0)
+#define VTD_ECAP_SMS     BIT64(58)
+#define VTD_ECAP_SSIRWS  BIT64(57)
+#define VTD_ECAP_PTRS    BIT64(56)
+#define VTD_ECAP_HPTS    BIT64(55)
+#define VTD_ECAP_RPRIVS  BIT64(53)
+#define VTD_ECAP_ADMS    BIT64(52)
+#define VTD_ECAP_PMS     BIT64(51)
+#define VTD_ECAP_TDXCS   BIT64(50)
+#define VTD_ECAP_RPS     BIT64(49)
+#define VTD_ECAP_SMPWCS  BIT64(48)
+#define VTD_ECAP_FSTS    BIT64(47)
+#define VTD_ECAP_SSTS    BIT64(46)
+#define VTD_ECAP_SSADS   BIT64(45)
+#define VTD_ECAP_VCS     BIT64(44)
+#define VTD_ECAP_SMTS    BIT64(43)
+#define VTD_ECAP_PDS     BIT64(42)
+#define VTD_ECAP_DIT     BIT64(41)
+#define VTD_ECAP_PASID   BIT64(40)
+#define VTD_ECAP_PSS     FIELD(39, 35) /* N - 1 */
+#define VTD_ECAP_EAFS    BIT64(34)
+#define VTD_ECAP_NWFS    BIT64(33)
+#define VTD_ECAP_SRS     BIT64(31)
+#define VTD_ECAP_ERS     BIT64(30) /* must be 0 now */
+#define VTD_ECAP_PRS     BIT64(29)
+#define VTD_ECAP_NEST    BIT64(26)
+#define VTD_ECAP_MTS     BIT64(25)
+#define VTD_ECAP_MHMV    FIELD(23, 20)
+#define VTD_ECAP_IRO     FIELD(17, 8) /* times 16 bytes */
+#define VTD_ECAP_SC      BIT64(7)
+#define VTD_ECAP_PT      BIT64(6)
+#define VTD_ECAP_EIM     BIT64(4)
+#define VTD_ECAP_IR      BIT64(3)
+#define VTD_ECAP_DT      BIT64(2)
+#define VTD_ECAP_QI      BIT64(1)
+#define VTD_ECAP_C       BIT64(0)
 
 /* GCMD and GSTS share positions; the status names are used for both where they agree. */
 #define VTD_GCMD_TE    (UINT32_C(1) << 31)
@@ -225,15 +225,10 @@ VTD_REGISTERS(VTD_REG_CONSTANT)
 /** What of GSTS may go back into GCMD: everything but the one-shot bits 30, 29, 27, 24. */
 #define VTD_GSTS_TOGGLES  UINT32_C(0x96ffffff)
 
-#define VTD_RTADDR_RTA	  FIELD(63, 12)
-#define VTD_RTADDR_TTM	  FIELD(11, 10)
+#define VTD_RTADDR_RTA    FIELD(63, 12)
+#define VTD_RTADDR_TTM    FIELD(11, 10)
 #define VTD_RTADDR_SSIRWE BIT64(7)
-enum vtd_ttm {
-	VTD_TTM_LEGACY = 0,
-	VTD_TTM_SCALABLE = 1,
-	VTD_TTM_RESERVED = 2,
-	VTD_TTM_ABORT = 3
-};
+enum vtd_ttm { VTD_TTM_LEGACY = 0, VTD_TTM_SCALABLE = 1, VTD_TTM_RESERVED = 2, VTD_TTM_ABORT = 3 };
 
 #define VTD_CCMD_ICC   BIT64(63)
 #define VTD_CCMD_CIRG  FIELD(62, 61)
@@ -265,36 +260,36 @@ enum vtd_ttm {
 #define VTD_EVENT_IP (UINT32_C(1) << 30)
 
 /* FRCD: in the piece that holds them */
-#define VTD_FRCD_FI	  FIELD(63, 12)	      /* FRCD_FI */
-#define VTD_FRCD_PP	  (UINT32_C(1) << 31) /* FRCD_SID: bit 95 */
-#define VTD_FRCD_EXE	  (UINT32_C(1) << 30)
-#define VTD_FRCD_PRIV	  (UINT32_C(1) << 29)
-#define VTD_FRCD_T2	  (UINT32_C(1) << 28)
-#define VTD_FRCD_SID	  FIELD(15, 0)
-#define VTD_FRCD_F	  (UINT32_C(1) << 31) /* FRCD_F: bit 127 */
-#define VTD_FRCD_T1	  (UINT32_C(1) << 30)
-#define VTD_FRCD_AT	  FIELD(29, 28)
-#define VTD_FRCD_PV	  FIELD(27, 8)
-#define VTD_FRCD_FR	  FIELD(7, 0)
-#define VTD_FRCD_BYTES	  16u
+#define VTD_FRCD_FI       FIELD(63, 12)       /* FRCD_FI */
+#define VTD_FRCD_PP       (UINT32_C(1) << 31) /* FRCD_SID: bit 95 */
+#define VTD_FRCD_EXE      (UINT32_C(1) << 30)
+#define VTD_FRCD_PRIV     (UINT32_C(1) << 29)
+#define VTD_FRCD_T2       (UINT32_C(1) << 28)
+#define VTD_FRCD_SID      FIELD(15, 0)
+#define VTD_FRCD_F        (UINT32_C(1) << 31) /* FRCD_F: bit 127 */
+#define VTD_FRCD_T1       (UINT32_C(1) << 30)
+#define VTD_FRCD_AT       FIELD(29, 28)
+#define VTD_FRCD_PV       FIELD(27, 8)
+#define VTD_FRCD_FR       FIELD(7, 0)
+#define VTD_FRCD_BYTES    16u
 
-#define VTD_PMEN_EPM	  (UINT32_C(1) << 31)
-#define VTD_PMEN_PRS	  (UINT32_C(1) << 0)
+#define VTD_PMEN_EPM      (UINT32_C(1) << 31)
+#define VTD_PMEN_PRS      (UINT32_C(1) << 0)
 
-#define VTD_IQA_IQA	  FIELD(63, 12)
-#define VTD_IQA_DW	  BIT64(11)
-#define VTD_IQA_QS	  FIELD(2, 0)
-#define VTD_IQH_QH	  FIELD(18, 4)
-#define VTD_IQT_QT	  FIELD(18, 4)
-#define VTD_ICS_IWC	  (UINT32_C(1) << 0)
+#define VTD_IQA_IQA       FIELD(63, 12)
+#define VTD_IQA_DW        BIT64(11)
+#define VTD_IQA_QS        FIELD(2, 0)
+#define VTD_IQH_QH        FIELD(18, 4)
+#define VTD_IQT_QT        FIELD(18, 4)
+#define VTD_ICS_IWC       (UINT32_C(1) << 0)
 
 #define VTD_IQERCD_ICESID FIELD(63, 48)
 #define VTD_IQERCD_ITESID FIELD(47, 32)
-#define VTD_IQERCD_IQEI	  FIELD(3, 0)
+#define VTD_IQERCD_IQEI   FIELD(3, 0)
 
-#define VTD_IRTA_IRTA	  FIELD(63, 12)
-#define VTD_IRTA_EIME	  BIT64(11)
-#define VTD_IRTA_S	  FIELD(3, 0)
+#define VTD_IRTA_IRTA     FIELD(63, 12)
+#define VTD_IRTA_EIME     BIT64(11)
+#define VTD_IRTA_S        FIELD(3, 0)
 
 /* ---- accessors ------------------------------------------------------------- */
 
@@ -335,7 +330,7 @@ static inline void vtd_window_write64(struct vtd_window *window, uint32_t offset
 
 #define VTD_READER(policy, bits)                                                                   \
 	static inline uint##bits##_t vtd_read_##policy##bits(struct vtd_window *window,            \
-							     struct vtd_##policy##bits reg)        \
+	                                                     struct vtd_##policy##bits reg)        \
 	{                                                                                          \
 		return vtd_window_read##bits(window, reg.offset);                                  \
 	}
@@ -366,33 +361,33 @@ VTD_WRITER(w1c, 64)
 /** The register's value, in its own width. */
 #define vtd_read(window, reg)                                                                      \
 	_Generic((reg), struct vtd_ro32                                                            \
-		 : vtd_read_ro32, struct vtd_ro64                                                  \
-		 : vtd_read_ro64, struct vtd_rw32                                                  \
-		 : vtd_read_rw32, struct vtd_rw64                                                  \
-		 : vtd_read_rw64, struct vtd_rwp32                                                 \
-		 : vtd_read_rwp32, struct vtd_w1c32                                                \
-		 : vtd_read_w1c32, struct vtd_w1c64                                                \
-		 : vtd_read_w1c64, struct vtd_cmd64                                                \
-		 : vtd_read_cmd64)(window, reg)
+	         : vtd_read_ro32, struct vtd_ro64                                                  \
+	         : vtd_read_ro64, struct vtd_rw32                                                  \
+	         : vtd_read_rw32, struct vtd_rw64                                                  \
+	         : vtd_read_rw64, struct vtd_rwp32                                                 \
+	         : vtd_read_rwp32, struct vtd_w1c32                                                \
+	         : vtd_read_w1c32, struct vtd_w1c64                                                \
+	         : vtd_read_w1c64, struct vtd_cmd64                                                \
+	         : vtd_read_cmd64)(window, reg)
 
 /** Write the whole register. */
 #define vtd_write(window, reg, value)                                                              \
 	_Generic((reg), struct vtd_wo32                                                            \
-		 : vtd_write_wo32, struct vtd_wo64                                                 \
-		 : vtd_write_wo64, struct vtd_rw32                                                 \
-		 : vtd_write_rw32, struct vtd_rw64                                                 \
-		 : vtd_write_rw64, struct vtd_cmd64                                                \
-		 : vtd_write_cmd64)(window, reg, value)
+	         : vtd_write_wo32, struct vtd_wo64                                                 \
+	         : vtd_write_wo64, struct vtd_rw32                                                 \
+	         : vtd_write_rw32, struct vtd_rw64                                                 \
+	         : vtd_write_rw64, struct vtd_cmd64                                                \
+	         : vtd_write_cmd64)(window, reg, value)
 
 /** Clear exactly @p bits of a write-1-to-clear register. */
 #define vtd_clear(window, reg, bits)                                                               \
 	_Generic((reg), struct vtd_w1c32                                                           \
-		 : vtd_write_w1c32, struct vtd_w1c64                                               \
-		 : vtd_write_w1c64)(window, reg, bits)
+	         : vtd_write_w1c32, struct vtd_w1c64                                               \
+	         : vtd_write_w1c64)(window, reg, bits)
 
 /** Replace the bits of @p mask by those of @p value; the others are kept. */
 static inline void vtd_update(struct vtd_window *window, struct vtd_rwp32 reg, uint32_t mask,
-			      uint32_t value)
+                              uint32_t value)
 {
 	uint32_t old = vtd_read_rwp32(window, reg);
 	vtd_window_write32(window, reg.offset, (old & ~mask) | (value & mask));

@@ -17,21 +17,21 @@
 #include "iommu/field.h"
 #include "iommu/pt_entry.h"
 
-#define VTD_SS_R	     BIT64(0)
-#define VTD_SS_W	     BIT64(1)
-#define VTD_SS_PS	     BIT64(7)
-#define VTD_SS_A	     BIT64(8)
-#define VTD_SS_D	     BIT64(9)
-#define VTD_SS_SNP	     BIT64(11)
-#define VTD_SS_ADDR	     FIELD(51, 12)
-#define VTD_SS_TM	     BIT64(62) /* once: transient mapping; reserved without SSIRWS */
+#define VTD_SS_R             BIT64(0)
+#define VTD_SS_W             BIT64(1)
+#define VTD_SS_PS            BIT64(7)
+#define VTD_SS_A             BIT64(8)
+#define VTD_SS_D             BIT64(9)
+#define VTD_SS_SNP           BIT64(11)
+#define VTD_SS_ADDR          FIELD(51, 12)
+#define VTD_SS_TM            BIT64(62) /* once: transient mapping; reserved without SSIRWS */
 
 #define PT_FORMAT_MIN_LEVELS 3
 #define PT_FORMAT_MAX_LEVELS 5
 #define PT_FORMAT_PAGE_SIZES (PAGE_SIZE_4K | PAGE_SIZE_2M | PAGE_SIZE_1G)
 #define PT_FORMAT_PRESENT    (VTD_SS_R | VTD_SS_W)
-#define PT_FORMAT_USUAL	     VTD_SS_R
-#define PT_FORMAT_DIRTY	     VTD_SS_D
+#define PT_FORMAT_USUAL      VTD_SS_R
+#define PT_FORMAT_DIRTY      VTD_SS_D
 #define PT_FORMAT_FREE_BITS  (VTD_SS_SNP | FIELD(5, 3) | BIT64(6)) /* SNP, EMT, IPAT */
 #define PT_FORMAT_MEMORY     VTD_SS_ADDR
 
@@ -112,40 +112,40 @@ PT_INLINE uint64_t pt_format_reserved(uint64_t entry, unsigned level, uint64_t p
 
 /** Table 30 of the specification: LGN/LSS in legacy mode, SGN/SSS in scalable. */
 static inline struct pt_verdict pt_format_verdict(enum pt_problem problem, uint32_t access,
-						  bool scalable)
+                                                  bool scalable)
 {
 	bool write = access & (IOMMU_WRITE | IOMMU_ATOMIC);
 
 	switch (problem) {
 	case PT_PROBLEM_WIDTH:
 		return scalable ? (struct pt_verdict){0x84, "SGN.5",
-						      "address above the table's width"}
-				: (struct pt_verdict){0x4, "LGN.1",
-						      "address above the table's width"};
+		                                      "address above the table's width"}
+		                : (struct pt_verdict){0x4, "LGN.1",
+		                                      "address above the table's width"};
 	case PT_PROBLEM_ABSENT:
 		if (scalable)
 			return (struct pt_verdict){0x79, "SSS.2",
-						   "entry grants neither read nor write"};
+			                           "entry grants neither read nor write"};
 		return write ? (struct pt_verdict){0x5, "LGN.2",
-						   "no write permission: entry not present"}
-			     : (struct pt_verdict){0x6, "LGN.3",
-						   "no read permission: entry not present"};
+		                                   "no write permission: entry not present"}
+		             : (struct pt_verdict){0x6, "LGN.3",
+		                                   "no read permission: entry not present"};
 	case PT_PROBLEM_RESERVED:
 		return scalable ? (struct pt_verdict){0x7a, "SSS.3", "reserved bit set in an entry"}
-				: (struct pt_verdict){0xc, "LSS.2", "reserved bit set in an entry"};
+		                : (struct pt_verdict){0xc, "LSS.2", "reserved bit set in an entry"};
 	case PT_PROBLEM_NO_WRITE:
 		return scalable ? (struct pt_verdict){0x85, "SGN.6", "no write permission"}
-				: (struct pt_verdict){0x5, "LGN.2", "no write permission"};
+		                : (struct pt_verdict){0x5, "LGN.2", "no write permission"};
 	case PT_PROBLEM_INTERRUPT:
 		return scalable ? (struct pt_verdict){0x87, "SGN.8",
-						      "result in the interrupt window"}
-				: (struct pt_verdict){0xe, "LGN.4",
-						      "result in the interrupt window"};
+		                                      "result in the interrupt window"}
+		                : (struct pt_verdict){0xe, "LGN.4",
+		                                      "result in the interrupt window"};
 	case PT_PROBLEM_NO_READ:
 	case PT_PROBLEM_PRIVILEGED: /* the format has no such thing */
 	default:
 		return scalable ? (struct pt_verdict){0x86, "SGN.7", "no read permission"}
-				: (struct pt_verdict){0x6, "LGN.3", "no read permission"};
+		                : (struct pt_verdict){0x6, "LGN.3", "no read permission"};
 	}
 }
 

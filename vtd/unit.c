@@ -82,7 +82,7 @@ static int wait_status(struct vtd_unit *unit, uint32_t bit, bool on)
 		status = vtd_read(&unit->window, VTD_REG_GSTS);
 		if (status == UINT32_MAX) {
 			vtd_log(unit, IOMMU_LOG_ERROR,
-				"GSTS reads all ones while waiting for %s: the unit is gone", name);
+			        "GSTS reads all ones while waiting for %s: the unit is gone", name);
 			return -EIO;
 		}
 		if (!(status & bit) == !on)
@@ -92,7 +92,7 @@ static int wait_status(struct vtd_unit *unit, uint32_t bit, bool on)
 		over = vtd_wait_over(unit, deadline);
 	}
 	vtd_log(unit, IOMMU_LOG_ERROR, "GSTS.%s did not become %u within %u ms (GSTS is %#x)", name,
-		on, VTD_DEADLINE_NS / 1000000, status);
+	        on, VTD_DEADLINE_NS / 1000000, status);
 	return -ETIMEDOUT;
 }
 
@@ -151,7 +151,7 @@ static int map_window(struct vtd_unit *unit, uint64_t bytes)
 	if (err) {
 		unit->window.mmio.bytes = 0;
 		vtd_log(unit, IOMMU_LOG_ERROR, "no registers at %#llx, %#llx bytes: left out",
-			(unsigned long long)unit->registers.value, (unsigned long long)bytes);
+		        (unsigned long long)unit->registers.value, (unsigned long long)bytes);
 		return err == -ENOMEM ? err : -ENODEV;
 	}
 	if (unit->window.mmio.bytes < bytes)
@@ -174,13 +174,13 @@ static int read_registers(struct vtd_unit *unit, uint64_t bytes)
 		return err;
 
 	vtd_caps_decode(vtd_read(&unit->window, VTD_REG_VER), vtd_read(&unit->window, VTD_REG_CAP),
-			vtd_read(&unit->window, VTD_REG_ECAP), &unit->caps);
+	                vtd_read(&unit->window, VTD_REG_ECAP), &unit->caps);
 	const char *refusal = vtd_caps_refusal(&unit->caps);
 	if (refusal) {
 		vtd_log(unit, IOMMU_LOG_ERROR,
-			"unit at %#llx cannot be used: %s (CAP %#llx, ECAP %#llx)",
-			(unsigned long long)unit->registers.value, refusal,
-			(unsigned long long)unit->caps.cap, (unsigned long long)unit->caps.ecap);
+		        "unit at %#llx cannot be used: %s (CAP %#llx, ECAP %#llx)",
+		        (unsigned long long)unit->registers.value, refusal,
+		        (unsigned long long)unit->caps.cap, (unsigned long long)unit->caps.ecap);
 		return -ENODEV;
 	}
 	vtd_caps_check(&unit->caps, report_caps, unit);
@@ -249,8 +249,8 @@ static void choose_mode(struct vtd_unit *unit, enum iommu_mode wanted)
 	    found == (unit->scalable ? VTD_TTM_LEGACY : VTD_TTM_SCALABLE)) {
 		unit->scalable = !unit->scalable;
 		vtd_log(unit, IOMMU_LOG_INFO,
-			"firmware left translation on in %s mode, which is kept (CAP.ESRTPS is 0)",
-			unit->scalable ? "scalable" : "legacy");
+		        "firmware left translation on in %s mode, which is kept (CAP.ESRTPS is 0)",
+		        unit->scalable ? "scalable" : "legacy");
 	}
 }
 
@@ -284,7 +284,7 @@ void vtd_unit_free(struct vtd_unit *unit)
 
 /** This unit's own copy of the DMAR table: claims and regions are looked up later. */
 static int copy_dmar(struct vtd_unit *unit, const struct vtd_dmar *dmar,
-		     const struct vtd_dmar_entry *drhd)
+                     const struct vtd_dmar_entry *drhd)
 {
 	uint32_t at = 0;
 
@@ -302,7 +302,7 @@ static int copy_dmar(struct vtd_unit *unit, const struct vtd_dmar *dmar,
 }
 
 int vtd_unit_create(struct iommu *iommu, const struct vtd_dmar *dmar,
-		    const struct vtd_dmar_entry *drhd, unsigned number, struct vtd_unit **out)
+                    const struct vtd_dmar_entry *drhd, unsigned number, struct vtd_unit **out)
 {
 	const struct iommu_os *os = iommu_os(iommu);
 	struct vtd_unit *unit = os->alloc(os->ctx, sizeof(*unit));

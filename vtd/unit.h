@@ -34,20 +34,20 @@ struct vtd_device {
 	struct vtd_device *next; /* of the unit */
 	struct iommu_device *device;
 	unsigned rid_count;
-	iommu_rid_t rids[VTD_MAX_RIDS];	   /* its own first; no two alike */
-	struct vtd_domain *firmware;	   /* its RMRRs, one to one; NULL: none */
-	struct vtd_domain *domain;	   /* what its entries point at now; NULL: nothing */
+	iommu_rid_t rids[VTD_MAX_RIDS];    /* its own first; no two alike */
+	struct vtd_domain *firmware;       /* its RMRRs, one to one; NULL: none */
+	struct vtd_domain *domain;         /* what its entries point at now; NULL: nothing */
 	pa_t pasid_directory, pasid_table; /* scalable mode; else 0 */
 };
 
 struct vtd_stats {
 	uint64_t descriptors[VTD_DESC_TYPES]; /* by type, the waits included */
-	uint64_t register_commands;	      /* invalidations by CCMD and IOTLB */
-	uint64_t flushes;		      /* of domains */
-	uint64_t queue_errors;		      /* IQE, ICE, ITE seen */
-	uint64_t cleans;		      /* cache lines of tables, page tables excluded */
-	uint64_t faults, faults_lost;	      /* drained; overflows of the log */
-	uint64_t domains;		      /* alive that were made for the unit */
+	uint64_t register_commands;           /* invalidations by CCMD and IOTLB */
+	uint64_t flushes;                     /* of domains */
+	uint64_t queue_errors;                /* IQE, ICE, ITE seen */
+	uint64_t cleans;                      /* cache lines of tables, page tables excluded */
+	uint64_t faults, faults_lost;         /* drained; overflows of the log */
+	uint64_t domains;                     /* alive that were made for the unit */
 };
 
 struct vtd_unit {
@@ -64,10 +64,10 @@ struct vtd_unit {
 	struct vtd_dmar dmar;
 	struct vtd_dmar_entry drhd;
 
-	bool scalable;	     /* which table layout; fixed at probe */
+	bool scalable;       /* which table layout; fixed at probe */
 	const char *refusal; /* NULL, or why enable() must refuse; a constant */
-	bool live;	     /* the hardware walks our tables, or may */
-	bool broken;	     /* it stopped answering: every invalidation fails at once */
+	bool live;           /* the hardware walks our tables, or may */
+	bool broken;         /* it stopped answering: every invalidation fails at once */
 	pa_t root;
 	struct vtd_device *devices;
 
@@ -77,10 +77,10 @@ struct vtd_unit {
 
 	struct iommu_lock lock;
 	bool queue_on;
-	pa_t queue;	     /* one page of descriptors, then one page: completion words */
+	pa_t queue;          /* one page of descriptors, then one page: completion words */
 	unsigned slot_bytes; /* 16 or 32 */
 	unsigned slots;
-	unsigned tail;	   /* next slot to fill */
+	unsigned tail;     /* next slot to fill */
 	uint32_t sequence; /* of the last wait */
 
 	struct iommu_lock fault_lock;
@@ -93,7 +93,7 @@ struct vtd_unit {
 enum {
 	VTD_QUEUE_ORDER = 1,
 	/* offsets in the page of completion words */
-	VTD_STATUS_WAIT = 0,	/* sequence number of the last completed wait */
+	VTD_STATUS_WAIT = 0,    /* sequence number of the last completed wait */
 	VTD_STATUS_SCRATCH = 8, /* where a descriptor that replaces a bad one writes */
 };
 
@@ -146,8 +146,8 @@ const char *vtd_status_name(unsigned bit);
  *  table and queue. Changes nothing in hardware. 0, -ENOMEM, or -ENODEV after one
  *  line that says why the unit cannot be used. */
 int must_check vtd_unit_create(struct iommu *iommu, const struct vtd_dmar *dmar,
-			       const struct vtd_dmar_entry *drhd, unsigned number,
-			       struct vtd_unit **out);
+                               const struct vtd_dmar_entry *drhd, unsigned number,
+                               struct vtd_unit **out);
 /** Free it: disabled, without devices. */
 void vtd_unit_free(struct vtd_unit *unit);
 
@@ -164,6 +164,6 @@ void vtd_unit_disable(struct iommu_unit *base);
 /** Must RTADDR.TTM change though firmware left translation on, on a unit that may not
  *  change it then (CAP.ESRTPS = 0)? */
 bool vtd_mode_change_needs_te_off(const struct vtd_unit *unit, uint32_t gsts, uint64_t rtaddr,
-				  bool scalable);
+                                  bool scalable);
 
 #endif

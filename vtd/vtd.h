@@ -14,9 +14,7 @@
 extern const struct iommu_driver vtd_driver;
 
 /** The hardware-information type of VT-d: IOMMU_HW_INFO_TYPE_INTEL_VTD. */
-enum {
-	VTD_HW_INFO_TYPE = 1
-};
+enum { VTD_HW_INFO_TYPE = 1 };
 
 enum {
 	/** Accessed and dirty flags may be written through a read-only second-stage

@@ -34,7 +34,7 @@ static void stop(struct way *way, unsigned code)
 
 /** Start a step for the @p words qwords at @p entry. */
 static struct iommu_walk_step *step(struct way *way, const char *table, uint32_t index,
-				    const uint64_t *entry, unsigned words)
+                                    const uint64_t *entry, unsigned words)
 {
 	struct iommu_walk_step *out =
 		iommu_walk_step(way->walk, table, index, iommu_os_pa(way->unit->os, entry));
@@ -62,7 +62,7 @@ static uint64_t beyond_nd(const struct vtd_unit *unit, uint64_t field)
 
 /** The table as an entry describes it, not as the driver remembers it. */
 static struct pt table_of(const struct vtd_unit *unit, uint64_t root, unsigned levels,
-			  uint64_t page_sizes)
+                          uint64_t page_sizes)
 {
 	struct pt pt = {
 		.os = unit->os,
@@ -76,7 +76,7 @@ static struct pt table_of(const struct vtd_unit *unit, uint64_t root, unsigned l
 }
 
 static void walk_second(struct way *way, uint64_t root, unsigned levels,
-			struct iommu_walk_step *from)
+                        struct iommu_walk_step *from)
 {
 	const struct vtd_caps *caps = &way->unit->caps;
 	struct pt pt = table_of(way->unit, root, levels, caps->second_sizes);
@@ -212,13 +212,13 @@ static void walk_pasid_entry(struct way *way, const uint64_t *table)
 		note(at, "domain id %u, pass-through", did);
 		pass_through(way);
 	} else if (second && caps->ssts && levels >= 3 && levels <= 5 &&
-		   caps->sagaw & 1u << (levels - 2)) {
+	           caps->sagaw & 1u << (levels - 2)) {
 		uint64_t root = low & VTD_PASID_SSPTPTR;
 		note(at, "domain id %u, second stage, %u levels, table at %#llx", did, levels,
 		     (unsigned long long)root);
 		walk_second(way, root, levels, at);
 	} else if (pgtt == VTD_PGTT_FIRST && caps->fsts && field_get(VTD_PASID_FSPM, first) <= 1 &&
-		   (!fs5 || caps->fs_5_level)) {
+	           (!fs5 || caps->fs_5_level)) {
 		uint64_t root = first & VTD_PASID_FSPTPTR;
 		note(at, "domain id %u, first stage, %u levels, table at %#llx", did, fs5 ? 5 : 4,
 		     (unsigned long long)root);
@@ -291,7 +291,7 @@ static void walk_scalable(struct way *way)
 	unsigned index = RID_BUS(way->rid);
 	bool upper = way->rid & 0x80;
 	struct iommu_walk_step *at = step(way, upper ? "root (upper)" : "root (lower)", index,
-					  &root[2 * index + upper], 1);
+	                                  &root[2 * index + upper], 1);
 	uint64_t table = at->entry[0] & VTD_SM_ROOT_CTP;
 
 	if (!(at->entry[0] & VTD_SM_ROOT_P)) {
@@ -307,7 +307,7 @@ static void walk_scalable(struct way *way)
 }
 
 void vtd_walk(struct iommu_unit *base, iommu_rid_t rid, uint32_t pasid, iova_t at, uint32_t access,
-	      struct iommu_walk *walk)
+              struct iommu_walk *walk)
 {
 	struct way way = {
 		.unit = vtd_unit_of(base),

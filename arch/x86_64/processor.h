@@ -64,10 +64,10 @@ static inline void arch_store128(volatile void *address, uint64_t low, uint64_t 
 	unsigned char done;
 	do {
 		__asm__ volatile("lock cmpxchg16b %1\n\tsetz %0"
-				 : "=q"(done), "+m"(*(volatile unsigned __int128 *)address),
-				   "+a"(old_low), "+d"(old_high)
-				 : "b"(low), "c"(high)
-				 : "memory", "cc");
+		                 : "=q"(done), "+m"(*(volatile unsigned __int128 *)address),
+		                   "+a"(old_low), "+d"(old_high)
+		                 : "b"(low), "c"(high)
+		                 : "memory", "cc");
 	} while (!done);
 }
 

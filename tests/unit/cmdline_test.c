@@ -20,8 +20,9 @@ static void defaults(void)
 static void every_word(void)
 {
 	struct kernel_options options;
-	cmdline_parse("  scenario=a,b\tafter=off console=serial loglevel=debug vtd=scalable panic=exit\n",
-		      &options);
+	cmdline_parse(
+		"  scenario=a,b\tafter=off console=serial loglevel=debug vtd=scalable panic=exit\n",
+		&options);
 	KTAP_EQUAL(options.complaint_count, 0);
 	KTAP_CHECK(!strcmp(options.scenario, "a,b") && !strcmp(options.console, "serial"));
 	KTAP_CHECK(!options.shell_after && options.mode == IOMMU_MODE_SCALABLE);
@@ -85,7 +86,8 @@ static void noise_is_read_safely(void)
 static const struct ktap_case cases[] = {
 	{"defaults", defaults},
 	{"every word", every_word},
-	{"wrong words are reported and the rest is used", wrong_words_are_reported_and_the_rest_is_used},
+	{"wrong words are reported and the rest is used",
+         wrong_words_are_reported_and_the_rest_is_used},
 	{"the image's name is no word", image_name_is_no_word},
 	{"long values, many words", long_and_many},
 	{"noise is read safely", noise_is_read_safely},

@@ -8,7 +8,10 @@
 #include "kernel/line_edit.h"
 #include "tests/ktap.h"
 
-enum { COLUMNS = 40, ROWS = 12 };
+enum {
+	COLUMNS = 40,
+	ROWS = 12
+};
 
 /* A terminal that knows CR, LF, BS and BEL, and counts what it does not know. */
 struct terminal {
@@ -80,17 +83,17 @@ static const char *row_text(void)
 	return text;
 }
 
-#define SEES(text)   KTAP_CHECK(strcmp(row_text(), text) == 0)
-#define LINE(text)   KTAP_CHECK(strcmp(edit.line, text) == 0)
-#define CURSOR(at)   KTAP_EQUAL(terminal.column, (at) + 2)
+#define SEES(text) KTAP_CHECK(strcmp(row_text(), text) == 0)
+#define LINE(text) KTAP_CHECK(strcmp(edit.line, text) == 0)
+#define CURSOR(at) KTAP_EQUAL(terminal.column, (at) + 2)
 
-#define LEFT   "\033[D"
-#define RIGHT  "\033[C"
-#define UP     "\033[A"
-#define DOWN   "\033[B"
-#define HOME   "\033[H"
-#define END    "\033[F"
-#define DELETE "\033[3~"
+#define LEFT	   "\033[D"
+#define RIGHT	   "\033[C"
+#define UP	   "\033[A"
+#define DOWN	   "\033[B"
+#define HOME	   "\033[H"
+#define END	   "\033[F"
+#define DELETE	   "\033[3~"
 
 static void test_typing(void)
 {
@@ -258,7 +261,8 @@ static void test_completion(void)
 	LINE("devices zz");
 	type("\025x al\t"); /* in the middle of a line too */
 	LINE("x allow ");
-	type("\025" "device" LEFT LEFT LEFT "\t"); /* completes what stands before the cursor */
+	type("\025"
+	     "device" LEFT LEFT LEFT "\t"); /* completes what stands before the cursor */
 	KTAP_CHECK(strncmp(edit.line, "device", 6) == 0);
 	KTAP_EQUAL(terminal.odd, 0);
 }

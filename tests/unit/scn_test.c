@@ -34,7 +34,8 @@ static void test_scenarios(void)
 		int verdict = bench_run(text);
 		if (verdict == SCN_FAILED)
 			printf("# %s:\n%s\n", found.gl_pathv[i], bench.output);
-		KTAP_EQUAL(verdict, strstr(found.gl_pathv[i], "passthrough") ? SCN_SKIPPED : SCN_PASSED);
+		KTAP_EQUAL(verdict,
+			   strstr(found.gl_pathv[i], "passthrough") ? SCN_SKIPPED : SCN_PASSED);
 		/* the plan stands in front and holds; every line is KTAP or a comment */
 		KTAP_EQUAL(sscanf(bench.output, "KTAP version 1\n1..%u\n", &plan), 1);
 		KTAP_EQUAL(lines_with("ok "), plan);
@@ -80,12 +81,14 @@ static void test_promises(void)
 		{"buffer b 4K\nfill b 0 4K 0x100", "a byte is 0 to 0xff"},
 		{"buffer a 4K\nbuffer b 4K\nfill b 4095 1 1\ncompare a 0 b 0 4K",
 		 "different: 0x00 and 0x01, 0xfff bytes in"},
-		{"buffer a 4K\nbuffer b 4K\ncompare a 0 b 0 4K => different", "FAILED, line 3: same"},
+		{"buffer a 4K\nbuffer b 4K\ncompare a 0 b 0 4K => different",
+		 "FAILED, line 3: same"},
 		{"buffer b 4K\nremember b\nfill b 7 1 1\nunchanged b", "FAILED, line 4: no"},
 		{"buffer b 4K\nunchanged b", "remember b comes first"},
 		{"buffer b 32M\nfree b\nbuffer c 4K align 32M", "EINVAL"},
 		{"device dev named nothing", "no free DMA engine named nothing"},
-		{"device a any\ndevice b any\ndevice c any", "no free DMA engine with these abilities"},
+		{"device a any\ndevice b any\ndevice c any",
+		 "no free DMA engine with these abilities"},
 		{READY "dma dev fetch 0x100000 4K => fault any", "4K read"},
 		{READY "dma dev store 0x200000 4K", "blocked: MOCK.2 0x2"},
 		{READY "dma dev store 0x200000 4K => ok", "blocked: MOCK.2 0x2"},
@@ -119,7 +122,8 @@ static void test_promises(void)
 			printf("# case %zu, verdict %d: %s\n", i, verdict, bench.output);
 		KTAP_EQUAL(verdict, SCN_FAILED);
 		KTAP_CHECK(said(wrong[i].says));
-		KTAP_CHECK(said("\nnot ok 1 - Setup\n") && said("# t: 0 of 1 step passed, 1 FAILED\n"));
+		KTAP_CHECK(said("\nnot ok 1 - Setup\n") &&
+			   said("# t: 0 of 1 step passed, 1 FAILED\n"));
 	}
 	bench_finish();
 }
@@ -151,7 +155,8 @@ static void test_skips(void)
 	KTAP_CHECK(said("\n# t: skipped, not passed: a unit in legacy mode is not here\n"));
 	KTAP_CHECK(!said("passed\n"));
 	/* one step of two */
-	KTAP_EQUAL(bench_run("step A\nioas s\nstep B\nneed not mock\nioas t => EBUSY\n"), SCN_PASSED);
+	KTAP_EQUAL(bench_run("step A\nioas s\nstep B\nneed not mock\nioas t => EBUSY\n"),
+		   SCN_PASSED);
 	KTAP_CHECK(said("ok 1 - A\n") && said("ok 2 - B # SKIP the mock unit is here\n"));
 	KTAP_CHECK(said("# t: 1 of 2 steps passed, 1 skipped\n"));
 	/* a failure in front of a need is a failure */
@@ -326,25 +331,29 @@ static enum shell_end type(const char *keys)
 static void test_shell(void)
 {
 	KTAP_CHECK(bench_start());
-	KTAP_EQUAL(type("ioas space\rioas space\rdev\tdev any\r\x03objects\rdestroy sp\t\rexit\rx\r"),
-		   SHELL_EXIT);
+	KTAP_EQUAL(
+		type("ioas space\rioas space\rdev\tdev any\r\x03objects\rdestroy sp\t\rexit\rx\r"),
+		SHELL_EXIT);
 	KTAP_CHECK(said("ok: IOAS with id 1\n"));
 	KTAP_CHECK(said("error: \"space\" is already the name of an IOAS\n"));
 	KTAP_CHECK(*bench.keys == 'x'); /* nothing after exit is read */
-	KTAP_EQUAL(type("device dev any\rioas s\rattach dev s\rdma dev store 0x1000 4K\r"
-			"dma dev store 0x1000 4K => ok\rdma dev store 0x1000 4K => fault any\r"
-			"destroy s\rfaults\rtables dev\runits\rgroups\rdevices\rengines\rcaps\rstats\r"
-			"memory\rinfo dev\rwalk dev 0x5000\rranges s\rpoweroff\r"),
-		   SHELL_POWEROFF);
+	KTAP_EQUAL(
+		type("device dev any\rioas s\rattach dev s\rdma dev store 0x1000 4K\r"
+		     "dma dev store 0x1000 4K => ok\rdma dev store 0x1000 4K => fault any\r"
+		     "destroy s\rfaults\rtables dev\runits\rgroups\rdevices\rengines\rcaps\rstats\r"
+		     "memory\rinfo dev\rwalk dev 0x5000\rranges s\rpoweroff\r"),
+		SHELL_POWEROFF);
 	KTAP_CHECK(said("\nblocked: MOCK.2") && said("NOT AS PROMISED: blocked: MOCK.2"));
 	KTAP_CHECK(said("refused: EBUSY (in use)"));
 	KTAP_CHECK(said("mock0") && said("pages in 0 runs"));
-	KTAP_EQUAL(type("help\rhelp map\rhelp run\rhelp nonsense\rscenarios\rhistory\rreset\r"), SHELL_RESET);
+	KTAP_EQUAL(type("help\rhelp map\rhelp run\rhelp nonsense\rscenarios\rhistory\rreset\r"),
+		   SHELL_RESET);
 	KTAP_CHECK(said("map IOAS any|IOVA BUF [OFF] [LEN] [ro|rw|wo] [-> NAME]\n"));
 	KTAP_CHECK(said("there is no command \"nonsense\""));
 	KTAP_CHECK(said("  good\n") && said("  help map\n"));
-	KTAP_EQUAL(type("device dev any\rrun good\rrun bad\rrun other\rrun\rstep x\rdevice dev any\r"),
-		   SHELL_EXIT);
+	KTAP_EQUAL(
+		type("device dev any\rrun good\rrun bad\rrun other\rrun\rstep x\rdevice dev any\r"),
+		SHELL_EXIT);
 	KTAP_CHECK(said("# good: 1 of 1 step passed\n"));
 	KTAP_CHECK(said("bad:2:6: error: \"12\" is no name"));
 	KTAP_CHECK(said("there is no scenario \"other\" (ENOENT)"));

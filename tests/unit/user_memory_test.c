@@ -10,7 +10,9 @@
 #include "tests/ktap.h"
 #include "tests/test_os.h"
 
-enum { MAX_RUNS = 4096 };
+enum {
+	MAX_RUNS = 4096
+};
 
 struct bench {
 	struct test_os test;
@@ -214,7 +216,8 @@ static void test_large(void)
 	KTAP_EQUAL(user_memory_copy_in(&bench.memory, &back, b->start + (16 << 20) - 4, 8), 0);
 	KTAP_EQUAL(back, word);
 	KTAP_EQUAL(user_memory_copy_in(&bench.memory, &back, b->start + (40 << 20) - 8, 8), 0);
-	KTAP_EQUAL(user_memory_copy_in(&bench.memory, &back, b->start + (40 << 20) - 7, 8), -EFAULT);
+	KTAP_EQUAL(user_memory_copy_in(&bench.memory, &back, b->start + (40 << 20) - 7, 8),
+		   -EFAULT);
 	finish();
 }
 
@@ -307,9 +310,9 @@ static void test_scattered(void)
 	uint64_t done = 0;
 	size_t all = 0;
 	while (done < b->bytes) {
-		KTAP_EQUAL(pin(b->start + done, b->bytes - done, extents + all, 64, &count,
-			       &pinned),
-			   0);
+		KTAP_EQUAL(
+			pin(b->start + done, b->bytes - done, extents + all, 64, &count, &pinned),
+			0);
 		KTAP_CHECK(count > 0 && count <= 64 && pinned == count * 4096);
 		if (ktap_failed)
 			return;
