@@ -63,7 +63,7 @@ static struct scn_program *program_read(struct host_platform *host, const char *
 
 static int scenarios_run(struct host_platform *host, char **paths, int count)
 {
-	struct scn_program **programs = calloc((size_t)count, sizeof(*programs));
+	struct scn_program **programs = calloc((size_t)count, sizeof(struct scn_program *));
 	int status = STATUS_PASSED;
 
 	if (!programs)

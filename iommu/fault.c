@@ -93,13 +93,17 @@ void iommu_fault_print(const struct iommu_fault *fault, struct iommu_print *to)
 {
 	iommu_printf(to, "fault %llu: ", (unsigned long long)fault->sequence);
 	if (fault->unit)
-		iommu_printf(to, "%s: %04x:", fault->unit->name, fault->unit->segment);
-	iommu_printf(to, "%02x:%02x.%x", RID_BUS(fault->rid), RID_DEVICE(fault->rid),
-	             RID_FUNCTION(fault->rid));
-	if (fault->device)
-		iommu_printf(to, " (%s)", fault->device->desc.name);
-	else
-		iommu_printf(to, " (unknown device)");
+		iommu_printf(to, "%s: ", fault->unit->name);
+	if (fault->device && fault->device->desc.rid == fault->rid) {
+		iommu_printf(to, "%s", fault->device->desc.name);
+	} else {
+		iommu_printf(to, "%04x:%02x:%02x.%x", fault->unit ? fault->unit->segment : 0,
+		             RID_BUS(fault->rid), RID_DEVICE(fault->rid), RID_FUNCTION(fault->rid));
+		if (fault->device)
+			iommu_printf(to, " (for %s)", fault->device->desc.name);
+		else
+			iommu_printf(to, " (unknown device)");
+	}
 	if (fault->has_pasid)
 		iommu_printf(to, " PASID %#x", fault->pasid);
 	if (fault->interrupt)
