@@ -106,6 +106,7 @@ $(KERNEL): build/kernel/nosymbols.elf
 	@NM='$(NM)' tools/symbols.sh $< > build/kernel/symbols1.S
 	@$(CC) $(KERNEL_FLAGS) -c build/kernel/symbols1.S -o build/kernel/symbols1.o
 	$(call quiet,LD,$(LINK) $(KERNEL_PARTS) build/kernel/symbols1.o -o $@)
+	@NM='$(NM)' tools/symbols.sh $@ | cmp - build/kernel/symbols1.S # nothing moved
 
 # ---- library -------------------------------------------------------------------------
 

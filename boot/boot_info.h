@@ -12,11 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum boot_path {
-	BOOT_MULTIBOOT2,
-	BOOT_PVH,
-	BOOT_EFI
-};
+enum boot_path { BOOT_MULTIBOOT2, BOOT_PVH, BOOT_EFI };
 
 enum boot_memory_kind {
 	BOOT_MEMORY_USABLE,
@@ -39,27 +35,23 @@ struct boot_module {
 };
 
 struct boot_framebuffer {
-	uint64_t start;		       /* 0: none */
+	uint64_t start;                /* 0: none */
 	uint32_t width, height, pitch; /* pixels, pixels, bytes */
 	uint8_t bits_per_pixel;
 	uint8_t red_shift, green_shift, blue_shift;
 };
 
-enum {
-	BOOT_MAX_MEMORY = 256,
-	BOOT_MAX_MODULES = 32,
-	BOOT_MAX_COMMAND_LINE = 1024
-};
+enum { BOOT_MAX_MEMORY = 256, BOOT_MAX_MODULES = 32, BOOT_MAX_COMMAND_LINE = 1024 };
 
 struct boot_info {
 	enum boot_path path;
 	char loader[64];
 	char command_line[BOOT_MAX_COMMAND_LINE];
-	bool command_line_cut;		   /* it was longer */
-	uint64_t rsdp;			   /* physical address, 0: search for it */
+	bool command_line_cut;             /* it was longer */
+	uint64_t rsdp;                     /* physical address, 0: search for it */
 	uint64_t kernel_start, kernel_end; /* physical, where the image lies now */
 	uint32_t memory_count;
-	bool memory_cut;			    /* the map had more entries */
+	bool memory_cut;                            /* the map had more entries */
 	struct boot_memory memory[BOOT_MAX_MEMORY]; /* as firmware gave it: unsorted, may overlap */
 	uint32_t module_count;
 	bool module_cut; /* there were more modules */
@@ -69,7 +61,7 @@ struct boot_info {
 
 /** Where the kernel runs, and where it sees all physical memory. */
 #define KERNEL_VIRTUAL_BASE UINT64_C(0xffffffff80000000)
-#define DIRECT_MAP_BASE	    UINT64_C(0xffff800000000000)
+#define DIRECT_MAP_BASE     UINT64_C(0xffff800000000000)
 
 /** The kernel proper. Called once, in long mode, interrupts off, on a stack of at
  *  least 16 KiB, with the image mapped at KERNEL_VIRTUAL_BASE and physical memory

@@ -11,13 +11,13 @@
 
 #include "iommu/string.h"
 
-#define IMAGE_LINKED_AT	 UINT64_C(0x200000)
+#define IMAGE_LINKED_AT  UINT64_C(0x200000)
 
 #define LARGE_PAGE_BYTES UINT64_C(0x200000)
-#define ENTRY_LARGE	 UINT64_C(0x83) /* present, write, 2 MiB */
-#define ENTRY_TABLE	 UINT64_C(0x03)
-#define REACHABLE_BYTES	 (UINT64_C(1) << 32)
-#define MAX_MULTIBOOT2	 (UINT32_C(16) << 20)
+#define ENTRY_LARGE      UINT64_C(0x83) /* present, write, 2 MiB */
+#define ENTRY_TABLE      UINT64_C(0x03)
+#define REACHABLE_BYTES  (UINT64_C(1) << 32)
+#define MAX_MULTIBOOT2   (UINT32_C(16) << 20)
 
 /* From linker.ld and start.S. */
 extern char boot_image_start[], kernel_end[];
@@ -28,7 +28,7 @@ extern char boot_leave_5_levels[];
 /* Called by start.S. */
 void __attribute__((noreturn)) boot_multiboot2_entry(uint32_t address);
 void __attribute__((noreturn)) boot_pvh_entry(uint32_t address);
-void __attribute__((noreturn)) boot_efi_entry(const struct boot_info *info);
+void __attribute__((noreturn)) boot_efi_entry(const struct boot_info *from);
 void __attribute__((noreturn)) boot_efi_main(void);
 
 static struct boot_info info;
@@ -72,7 +72,7 @@ static void __attribute__((noreturn)) stop(const char *text)
 
 	/* 115200 8n1, no interrupts, FIFO on. */
 	static const uint8_t setup[][2] = {{1, 0}, {3, 0x80}, {0, 1}, {1, 0},
-					   {3, 3}, {2, 7},    {4, 3}};
+	                                   {3, 3}, {2, 7},    {4, 3}};
 	for (unsigned i = 0; i < sizeof(setup) / sizeof(setup[0]); i++)
 		port_write((uint16_t)(0x3f8 + setup[i][0]), setup[i][1]);
 	for (const char *at = head; *at; at++) {
@@ -118,12 +118,12 @@ static void check_modules(void)
 		    (module->start >= info.kernel_start ||
 		     module->bytes > info.kernel_start - module->start)) {
 			boot_refuse(&reason,
-				    "module %s at %#llx, %#llx bytes, lies in the image "
-				    "(%#llx to %#llx)",
-				    module->name, (unsigned long long)module->start,
-				    (unsigned long long)module->bytes,
-				    (unsigned long long)info.kernel_start,
-				    (unsigned long long)info.kernel_end);
+			            "module %s at %#llx, %#llx bytes, lies in the image "
+			            "(%#llx to %#llx)",
+			            module->name, (unsigned long long)module->start,
+			            (unsigned long long)module->bytes,
+			            (unsigned long long)info.kernel_start,
+			            (unsigned long long)info.kernel_end);
 			stop(reason.text);
 		}
 	}
@@ -149,9 +149,9 @@ void boot_multiboot2_entry(uint32_t address)
 
 	if (!bytes || length > MAX_MULTIBOOT2 || !view_map(NULL, address, length)) {
 		boot_refuse(&reason,
-			    "Multiboot2 information at %#x, %#x bytes, is in no memory or has "
-			    "more than 16 MiB",
-			    address, length);
+		            "Multiboot2 information at %#x, %#x bytes, is in no memory or has "
+		            "more than 16 MiB",
+		            address, length);
 		stop(reason.text);
 	}
 	start(boot_multiboot2_parse(bytes, length, &info, &rsdp, &reason));
@@ -173,7 +173,7 @@ static void build_tables(void)
 		boot_low_pointers[i] = physical(&boot_directories[i * 512]) | ENTRY_TABLE;
 	for (uint64_t at = info.kernel_start; at < info.kernel_end; at += LARGE_PAGE_BYTES)
 		boot_image_directory[(at - info.kernel_start + IMAGE_LINKED_AT) /
-				     LARGE_PAGE_BYTES] = at | ENTRY_LARGE;
+		                     LARGE_PAGE_BYTES] = at | ENTRY_LARGE;
 	boot_high_pointers[510] = physical(boot_image_directory) | ENTRY_TABLE;
 	boot_top_table[0] = physical(boot_low_pointers) | ENTRY_TABLE;
 	boot_top_table[256] = boot_top_table[0];
@@ -203,9 +203,9 @@ void boot_efi_entry(const struct boot_info *from)
 	}
 	uint64_t code = info.kernel_start + ((uint64_t)boot_leave_5_levels - IMAGE_LINKED_AT);
 	__asm__ volatile("movq %0, %%cr3\n\t"
-			 "jmp *%1"
-			 :
-			 : "r"(physical(boot_top_table_5)), "r"(code), "D"(physical(boot_top_table))
-			 : "memory");
+	                 "jmp *%1"
+	                 :
+	                 : "r"(physical(boot_top_table_5)), "r"(code), "D"(physical(boot_top_table))
+	                 : "memory");
 	__builtin_unreachable();
 }

@@ -26,7 +26,7 @@ enum {
 };
 
 enum {
-	HEAD_BYTES = 8,	       /* total size, reserved */
+	HEAD_BYTES = 8,        /* total size, reserved */
 	TAG_HEAD_BYTES = 8,    /* type, size */
 	MMAP_ENTRY_BYTES = 24, /* base, length, type, reserved: more may follow */
 	EFI_ENTRY_BYTES = 40,  /* EFI_MEMORY_DESCRIPTOR, UEFI 2.10, 7.2 */
@@ -59,9 +59,9 @@ static bool has_text(const struct tag *tag, uint32_t from)
 static int refuse_text(struct reader *reader, const struct tag *tag, const char *what)
 {
 	return boot_refuse(reader->reason,
-			   "Multiboot2 tag %u (%s) at offset %#x: its text has no "
-			   "end within its %u bytes",
-			   tag->type, what, tag->offset, tag->size);
+	                   "Multiboot2 tag %u (%s) at offset %#x: its text has no "
+	                   "end within its %u bytes",
+	                   tag->type, what, tag->offset, tag->size);
 }
 
 /** Copy a text that ends, as far as it fits. @return false if it was cut. */
@@ -69,7 +69,7 @@ static bool copy_text(char *to, size_t capacity, const char *from)
 {
 	size_t at = 0;
 
-	while (from[at] && at < capacity - 1) {
+	while (at < capacity - 1 && from[at]) {
 		to[at] = from[at];
 		at++;
 	}
@@ -84,7 +84,7 @@ static int read_command_line(struct reader *reader, const struct tag *tag)
 	if (!reader->has_command_line)
 		reader->out->command_line_cut =
 			!copy_text(reader->out->command_line, BOOT_MAX_COMMAND_LINE,
-				   (const char *)tag->bytes + TAG_HEAD_BYTES);
+		                   (const char *)tag->bytes + TAG_HEAD_BYTES);
 	reader->has_command_line = true;
 	return 0;
 }
@@ -95,7 +95,7 @@ static int read_loader_name(struct reader *reader, const struct tag *tag)
 		return refuse_text(reader, tag, "loader name");
 	if (!reader->has_loader)
 		(void)copy_text(reader->out->loader, sizeof(reader->out->loader),
-				(const char *)tag->bytes + TAG_HEAD_BYTES);
+		                (const char *)tag->bytes + TAG_HEAD_BYTES);
 	reader->has_loader = true;
 	return 0;
 }
@@ -106,9 +106,9 @@ static int read_module(struct reader *reader, const struct tag *tag)
 
 	if (end < start)
 		return boot_refuse(reader->reason,
-				   "Multiboot2 tag 3 (module) at offset %#x: it "
-				   "starts at %#x and ends before, at %#x",
-				   tag->offset, start, end);
+		                   "Multiboot2 tag 3 (module) at offset %#x: it "
+		                   "starts at %#x and ends before, at %#x",
+		                   tag->offset, start, end);
 	if (!has_text(tag, 16))
 		return refuse_text(reader, tag, "module");
 	struct boot_module *module = boot_module_add(reader->out, start, end - start);
@@ -120,30 +120,30 @@ static int read_module(struct reader *reader, const struct tag *tag)
 /** The size and number of a map's entries: both maps are {.., entry size, version, entries}.
  *  0 and @p count set, or a refusal. */
 static int map_shape(struct reader *reader, const struct tag *tag, const char *what, uint32_t least,
-		     uint32_t *entry, uint32_t *count)
+                     uint32_t *entry, uint32_t *count)
 {
 	*entry = boot_get32(tag->bytes + 8);
 	if (*entry < least || *entry % 8)
 		return boot_refuse(reader->reason,
-				   "Multiboot2 tag %u (%s) at offset %#x: entries of "
-				   "%u bytes; at least %u, and a multiple of 8, would be right",
-				   tag->type, what, tag->offset, *entry, least);
+		                   "Multiboot2 tag %u (%s) at offset %#x: entries of "
+		                   "%u bytes; at least %u, and a multiple of 8, would be right",
+		                   tag->type, what, tag->offset, *entry, least);
 	if ((tag->size - 16) % *entry)
 		return boot_refuse(reader->reason,
-				   "Multiboot2 tag %u (%s) at offset %#x: %u bytes are "
-				   "no whole number of entries of %u bytes",
-				   tag->type, what, tag->offset, tag->size - 16, *entry);
+		                   "Multiboot2 tag %u (%s) at offset %#x: %u bytes are "
+		                   "no whole number of entries of %u bytes",
+		                   tag->type, what, tag->offset, tag->size - 16, *entry);
 	*count = (tag->size - 16) / *entry;
 	return 0;
 }
 
 static int refuse_range(struct reader *reader, const struct tag *tag, uint32_t at, uint64_t start,
-			uint64_t bytes)
+                        uint64_t bytes)
 {
 	return boot_refuse(reader->reason,
-			   "Multiboot2 memory map at offset %#x: %#llx bytes at %#llx "
-			   "go beyond 2^64",
-			   tag->offset + at, (unsigned long long)bytes, (unsigned long long)start);
+	                   "Multiboot2 memory map at offset %#x: %#llx bytes at %#llx "
+	                   "go beyond 2^64",
+	                   tag->offset + at, (unsigned long long)bytes, (unsigned long long)start);
 }
 
 static int read_memory_map(struct reader *reader, const struct tag *tag)
@@ -157,7 +157,7 @@ static int read_memory_map(struct reader *reader, const struct tag *tag)
 		uint64_t start = boot_get64(tag->bytes + at),
 			 bytes = boot_get64(tag->bytes + at + 8);
 		if (!boot_memory_add(reader->out, start, bytes,
-				     boot_e820_kind(boot_get32(tag->bytes + at + 16))))
+		                     boot_e820_kind(boot_get32(tag->bytes + at + 16))))
 			return refuse_range(reader, tag, at, start, bytes);
 	}
 	reader->has_map = true;
@@ -178,7 +178,7 @@ static int read_efi_map(struct reader *reader, const struct tag *tag)
 		if (pages > UINT64_MAX >> 12)
 			return refuse_range(reader, tag, at, start, UINT64_MAX);
 		if (!boot_memory_add(reader->out, start, pages << 12,
-				     boot_efi_kind(boot_get32(tag->bytes + at), attributes)))
+		                     boot_efi_kind(boot_get32(tag->bytes + at), attributes)))
 			return refuse_range(reader, tag, at, start, pages << 12);
 	}
 	return 0;
@@ -287,9 +287,9 @@ static int read_tags(struct reader *reader, const uint8_t *bytes, uint32_t lengt
 	for (uint32_t at = HEAD_BYTES;;) {
 		if (length - at < TAG_HEAD_BYTES)
 			return boot_refuse(reader->reason,
-					   "Multiboot2 information: no end tag within "
-					   "its %u bytes",
-					   length);
+			                   "Multiboot2 information: no end tag within "
+			                   "its %u bytes",
+			                   length);
 		const struct tag tag = {
 			.bytes = bytes + at,
 			.type = boot_get32(bytes + at),
@@ -298,15 +298,15 @@ static int read_tags(struct reader *reader, const uint8_t *bytes, uint32_t lengt
 		};
 		if (tag.size > length - at)
 			return boot_refuse(reader->reason,
-					   "Multiboot2 tag %u at offset %#x: %u bytes, "
-					   "and only %u are left",
-					   tag.type, at, tag.size, length - at);
+			                   "Multiboot2 tag %u at offset %#x: %u bytes, "
+			                   "and only %u are left",
+			                   tag.type, at, tag.size, length - at);
 		uint32_t least = least_size(tag.type);
 		if (tag.size < least)
 			return boot_refuse(reader->reason,
-					   "Multiboot2 tag %u at offset %#x: %u bytes, "
-					   "at least %u would be right",
-					   tag.type, at, tag.size, least);
+			                   "Multiboot2 tag %u at offset %#x: %u bytes, "
+			                   "at least %u would be right",
+			                   tag.type, at, tag.size, least);
 		if (tag.type == TAG_END)
 			return 0;
 		int error = read_tag(reader, &tag);
@@ -319,7 +319,7 @@ static int read_tags(struct reader *reader, const uint8_t *bytes, uint32_t lengt
 }
 
 int boot_multiboot2_parse(const void *bytes, size_t length, struct boot_info *out,
-			  struct boot_rsdp *rsdp, struct boot_reason *reason)
+                          struct boot_rsdp *rsdp, struct boot_reason *reason)
 {
 	struct reader reader = {.out = out, .rsdp = rsdp, .reason = reason};
 
@@ -328,21 +328,21 @@ int boot_multiboot2_parse(const void *bytes, size_t length, struct boot_info *ou
 	out->path = BOOT_MULTIBOOT2;
 	if (length < HEAD_BYTES + TAG_HEAD_BYTES || length > UINT32_MAX)
 		return boot_refuse(reason,
-				   "Multiboot2 information: %#llx bytes; 16 at least, and less "
-				   "than 2^32, would be right",
-				   (unsigned long long)length);
+		                   "Multiboot2 information: %#llx bytes; 16 at least, and less "
+		                   "than 2^32, would be right",
+		                   (unsigned long long)length);
 	uint32_t total = boot_get32(bytes);
 	if (total != length)
 		return boot_refuse(reason,
-				   "Multiboot2 information: it says that it has %#x bytes, "
-				   "and has %#llx",
-				   total, (unsigned long long)length);
+		                   "Multiboot2 information: it says that it has %#x bytes, "
+		                   "and has %#llx",
+		                   total, (unsigned long long)length);
 	int error = read_tags(&reader, bytes, total);
 	if (!error && !reader.has_map && reader.efi_map.bytes)
 		error = read_efi_map(&reader, &reader.efi_map);
 	if (!error && !out->memory_count)
 		error = boot_refuse(reason,
-				    "Multiboot2 information: no memory map, neither a plain one "
-				    "(tag 6) nor an EFI one (tag 17)");
+		                    "Multiboot2 information: no memory map, neither a plain one "
+		                    "(tag 6) nor an EFI one (tag 17)");
 	return error;
 }

@@ -34,7 +34,7 @@ struct boot_rsdp {
  * @return 0, or -EINVAL with @p reason set; @p out is then of no use.
  */
 int must_check boot_multiboot2_parse(const void *bytes, size_t length, struct boot_info *out,
-				     struct boot_rsdp *rsdp, struct boot_reason *reason);
+                                     struct boot_rsdp *rsdp, struct boot_reason *reason);
 
 /** Memory as the PVH reader sees it. */
 struct boot_view {
@@ -53,7 +53,7 @@ struct boot_view {
  * @return 0, or -EINVAL with @p reason set; @p out is then of no use.
  */
 int must_check boot_pvh_parse(const struct boot_view *view, uint64_t address, struct boot_info *out,
-			      struct boot_reason *reason);
+                              struct boot_reason *reason);
 
 static inline uint16_t boot_get16(const uint8_t *at)
 {
@@ -100,8 +100,8 @@ static inline enum boot_memory_kind boot_efi_kind(uint32_t type, uint64_t attrib
 	case 4: /* EfiBootServicesData */
 	case 7: /* EfiConventionalMemory */
 		return attributes & write_back && !(attributes & specific_purpose)
-			       ? BOOT_MEMORY_USABLE
-			       : BOOT_MEMORY_RESERVED;
+		               ? BOOT_MEMORY_USABLE
+		               : BOOT_MEMORY_RESERVED;
 	case 8: /* EfiUnusableMemory */
 		return BOOT_MEMORY_BAD;
 	case 9: /* EfiACPIReclaimMemory */
@@ -119,7 +119,7 @@ static inline enum boot_memory_kind boot_efi_kind(uint32_t type, uint64_t attrib
 /** The map is full. Usable memory is given up for a range that must be left alone: a
  *  map that was cut offers too little, never too much. */
 static inline void boot_memory_squeeze(struct boot_info *out, uint64_t start, uint64_t bytes,
-				       enum boot_memory_kind kind)
+                                       enum boot_memory_kind kind)
 {
 	out->memory_cut = true;
 	if (kind == BOOT_MEMORY_USABLE)
@@ -136,7 +136,7 @@ static inline void boot_memory_squeeze(struct boot_info *out, uint64_t start, ui
  *  kind joins it, and what does not fit is noted in memory_cut.
  *  @return false if the range goes beyond 2^64. */
 static inline bool boot_memory_add(struct boot_info *out, uint64_t start, uint64_t bytes,
-				   enum boot_memory_kind kind)
+                                   enum boot_memory_kind kind)
 {
 	if (!bytes)
 		return true;
@@ -154,7 +154,7 @@ static inline bool boot_memory_add(struct boot_info *out, uint64_t start, uint64
 
 /** The next module's slot, NULL with module_cut noted if all are taken. */
 static inline struct boot_module *boot_module_add(struct boot_info *out, uint64_t start,
-						  uint64_t bytes)
+                                                  uint64_t bytes)
 {
 	if (out->module_count == BOOT_MAX_MODULES) {
 		out->module_cut = true;
@@ -169,7 +169,7 @@ static inline struct boot_module *boot_module_add(struct boot_info *out, uint64_
 /** Name @p module by the first word of @p text, its folders left out; without a word
  *  "module", or "moduleN" for the Nth. The name is cut to what fits. */
 static inline void boot_module_name(struct boot_info *out, struct boot_module *module,
-				    const char *text)
+                                    const char *text)
 {
 	while (*text == ' ' || *text == '\t')
 		text++;

@@ -11,7 +11,7 @@
 
 struct symbol {
 	uint32_t address; /* from KERNEL_VIRTUAL_BASE on */
-	uint32_t name;	  /* from symbols_names on */
+	uint32_t name;    /* from symbols_names on */
 };
 
 extern const uint32_t symbols_count;

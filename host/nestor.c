@@ -20,11 +20,7 @@
 #include "host/platform.h"
 #include "kernel/shell.h"
 
-enum {
-	STATUS_PASSED,
-	STATUS_FAILED,
-	STATUS_USAGE
-};
+enum { STATUS_PASSED, STATUS_FAILED, STATUS_USAGE };
 
 static const char usage[] =
 	"usage: nestor [-v] FILE.scn...   run scenarios on the mock IOMMU, report in KTAP\n"
@@ -161,7 +157,7 @@ int main(int argc, char **argv)
 	}
 	if (first == argc && !want_shell && !isatty(STDIN_FILENO)) {
 		fprintf(stderr, "nestor: no scenario, and standard input is no terminal\n%s",
-			usage);
+		        usage);
 		return STATUS_USAGE;
 	}
 	if (host_platform_init(&host) != 0)

@@ -131,9 +131,9 @@ static void log_hook(void *ctx, enum iommu_log_level level, const char *line)
 	const struct host_platform *host = ctx;
 	if (level <= IOMMU_LOG_WARNING || host->verbose)
 		printf("# %s%s\n",
-		       level == IOMMU_LOG_ERROR	    ? "error: "
+		       level == IOMMU_LOG_ERROR     ? "error: "
 		       : level == IOMMU_LOG_WARNING ? "warning: "
-						    : "",
+		                                    : "",
 		       line);
 }
 
@@ -165,7 +165,7 @@ static struct host_run *run_at(const struct host_platform *host, uint64_t at)
 static void *map_aligned(size_t bytes)
 {
 	uint8_t *all = mmap(NULL, 2 * bytes, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (all == MAP_FAILED)
 		return NULL;
 	size_t before = -(uintptr_t)all & (bytes - 1);
@@ -196,7 +196,7 @@ static int run_alloc(void *ctx, unsigned order, pa_t *out)
 		return -ENOMEM;
 	size_t place = run_place(host, (uintptr_t)start);
 	memmove(&host->runs[place + 1], &host->runs[place],
-		(host->run_count - place) * sizeof(*host->runs));
+	        (host->run_count - place) * sizeof(*host->runs));
 	host->runs[place] = (struct host_run){(uintptr_t)start, bytes, order, 0};
 	host->run_count++;
 	*out = iommu_os_pa(&host->os, start);
@@ -258,7 +258,7 @@ static void show_memory(void *ctx, struct iommu_print *to)
 {
 	const struct host_platform *host = ctx;
 	iommu_printf(to, "table pages %ld, objects %ld, runs of user memory %zu\n", host->pages,
-		     host->objects, host->run_count);
+	             host->objects, host->run_count);
 }
 
 int host_file_read(const char *path, char **text, size_t *bytes)
@@ -447,8 +447,8 @@ bool host_platform_exit(struct host_platform *host)
 	bool clean = !pinned && !host->pages && !host->objects && !host->locks && !host->run_count;
 	if (!clean)
 		fprintf(stderr,
-			"nestor: not given back: %u pinned buffers, %ld table pages, %ld objects, "
-			"%ld locks, %zu runs of memory\n",
-			pinned, host->pages, host->objects, host->locks, host->run_count);
+		        "nestor: not given back: %u pinned buffers, %ld table pages, %ld objects, "
+		        "%ld locks, %zu runs of memory\n",
+		        pinned, host->pages, host->objects, host->locks, host->run_count);
 	return clean;
 }

@@ -12,9 +12,7 @@
 #include "kernel/user_memory.h"
 #include "ufd/ufd.h"
 
-enum {
-	HOST_MOCK_DEVICES = 2
-};
+enum { HOST_MOCK_DEVICES = 2 };
 
 struct host_run; /* private: a run of user memory */
 

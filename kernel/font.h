@@ -5,10 +5,7 @@
 
 #include <stdint.h>
 
-enum {
-	FONT_WIDTH = 8,
-	FONT_HEIGHT = 16
-};
+enum { FONT_WIDTH = 8, FONT_HEIGHT = 16 };
 
 /** By Latin-1 code; a row is a byte, its leftmost pixel in bit 7. A code that the font
  *  lacks looks like a question mark. */

@@ -10,12 +10,7 @@
 
 #include "iommu/string.h"
 
-enum {
-	ESCAPE_NONE,
-	ESCAPE_START,
-	ESCAPE_BRACKET,
-	ESCAPE_O
-};
+enum { ESCAPE_NONE, ESCAPE_START, ESCAPE_BRACKET, ESCAPE_O };
 
 enum {
 	KEY_CTRL_A = 1,
@@ -135,7 +130,7 @@ static bool insert(struct line_edit *edit, const char *text, size_t bytes)
 	}
 	bool at_end = edit->cursor == edit->length;
 	memmove(edit->line + edit->cursor + bytes, edit->line + edit->cursor,
-		edit->length - edit->cursor + 1);
+	        edit->length - edit->cursor + 1);
 	memcpy(edit->line + edit->cursor, text, bytes);
 	edit->length += bytes;
 	edit->cursor += bytes;

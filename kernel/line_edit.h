@@ -14,10 +14,7 @@
 
 #include "iommu/print.h"
 
-enum {
-	LINE_MAX = 512,
-	LINE_HISTORY = 32
-};
+enum { LINE_MAX = 512, LINE_HISTORY = 32 };
 
 struct line_edit;
 
@@ -32,7 +29,7 @@ struct line_edit {
 	 *  @p word in @p line stands; those that do not begin as it does are ignored. NULL:
 	 *  no completion. */
 	void (*complete)(void *ctx, struct line_edit *edit, const char *line, size_t word,
-			 line_candidate *candidate);
+	                 line_candidate *candidate);
 	void *ctx;
 
 	/* private */
@@ -44,8 +41,8 @@ struct line_edit {
 	bool after_cr, after_tab;
 	char history[LINE_HISTORY][LINE_MAX];
 	unsigned history_count; /* ever */
-	unsigned history_at;	/* 0: the line itself, n: n lines back */
-	char kept[LINE_MAX];	/* the line itself while history is shown */
+	unsigned history_at;    /* 0: the line itself, n: n lines back */
+	char kept[LINE_MAX];    /* the line itself while history is shown */
 	/* completion under way */
 	char common[LINE_MAX];
 	size_t word, matches;

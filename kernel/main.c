@@ -88,8 +88,9 @@ static bool is_none(const char *text)
 	return text[0] == 'n' && text[1] == 'o' && text[2] == 'n' && text[3] == 'e' && !text[4];
 }
 
-void kernel_main(struct boot_info *boot)
+void kernel_main(struct boot_info *info)
 {
+	const struct boot_info *boot = info;
 	struct kernel_options options;
 	bool passed = true;
 
@@ -111,6 +112,9 @@ void kernel_main(struct boot_info *boot)
 	if (boot->memory_cut)
 		klog(IOMMU_LOG_WARNING, "memory map: more than %d entries, the rest is left alone",
 		     BOOT_MAX_MEMORY);
+	if (boot->module_cut)
+		klog(IOMMU_LOG_WARNING, "modules: more than %d, the rest is not seen",
+		     BOOT_MAX_MODULES);
 
 	machine_init(&machine, boot, &options);
 	machine_print(&machine, console_print());

@@ -37,7 +37,7 @@ struct scn_platform {
 	bool mock_by_name; /* only if asked for by name: a machine's verdict is never the mock's */
 	struct iommu_print *out;
 	const char *machine; /* "QEMU q35", "mock": one line says where a run was */
-	void *ctx;	     /* handed to all below */
+	void *ctx;           /* handed to all below */
 	/** Nanoseconds since some moment. */
 	uint64_t (*now_ns)(void *ctx);
 	/** Called in every turn of a wait: at most a millisecond. */
@@ -58,7 +58,7 @@ struct scn_program;
  *  "NAME:LINE:COLUMN: error: ...", the line, and a caret under the word. 0, -EINVAL if
  *  there were any, -ENOMEM. */
 int must_check scn_parse(const struct iommu_os *os, const char *name, const char *text,
-			 size_t bytes, struct iommu_print *errors, struct scn_program **out);
+                         size_t bytes, struct iommu_print *errors, struct scn_program **out);
 void scn_program_free(struct scn_program *program);
 
 enum scn_verdict {
@@ -71,7 +71,7 @@ enum scn_verdict {
  *  test point a step, and a verdict line a scenario. After each, all that it made is
  *  gone again; something that cannot be given back fails the scenario's last step. */
 enum scn_verdict scn_run(const struct scn_platform *platform, struct scn_program *const *programs,
-			 size_t count);
+                         size_t count);
 
 /* ---- single commands: the shell ------------------------------------------------- */
 
@@ -88,6 +88,6 @@ bool scn_command(struct scn *scn, const char *text);
 bool scn_help(struct iommu_print *to, const char *name);
 /** Call @p emit with every word that may stand at @p word in @p line. */
 void scn_complete(const struct scn *scn, const char *line, size_t word,
-		  void (*emit)(void *arg, const char *text), void *arg);
+                  void (*emit)(void *arg, const char *text), void *arg);
 
 #endif

@@ -6,7 +6,7 @@
 #include "iommu/string.h"
 #include "kernel/scn_handlers.h"
 
-#define STORY	"Story"
+#define STORY   "Story"
 #define BUFFERS "Memory"
 #define OBJECTS "Address spaces and tables (/dev/iommu)"
 #define DEVICES "Devices"
@@ -15,123 +15,123 @@
 const struct scn_command scn_commands[] = {
 	/* ---- story ---- */
 	{"step", "TEXT", STORY, "Begin a step: one test point, named by the text.", SCN_IS_STEP,
-	 NULL, scn_do_nothing},
+         NULL, scn_do_nothing},
 	{"say", "[TEXT]", STORY, "Print the text.", SCN_IS_SAY, NULL, scn_do_say},
 	{"need", "CONDITION [and CONDITION] ...", STORY,
-	 "Skip the rest of the step if a condition is not met; in front of the first step,\n"
-	 "the whole scenario. Conditions, each with or without \"not\": legacy, scalable,\n"
-	 "first-stage, second-stage, nests, passthrough, mock, hardware,\n"
-	 "engine copy|fetch|store|fast, page SIZE, memory SIZE, have NAME.\n"
-	 "\"if CONDITION [and CONDITION] ...: command\" runs one command on a condition.",
-	 SCN_IS_NEED, NULL, scn_do_nothing},
+         "Skip the rest of the step if a condition is not met; in front of the first step,\n"
+         "the whole scenario. Conditions, each with or without \"not\": legacy, scalable,\n"
+         "first-stage, second-stage, nests, passthrough, mock, hardware,\n"
+         "engine copy|fetch|store|fast, page SIZE, memory SIZE, have NAME.\n"
+         "\"if CONDITION [and CONDITION] ...: command\" runs one command on a condition.",
+         SCN_IS_NEED, NULL, scn_do_nothing},
 	{"wait", "MS", STORY, "Wait this many milliseconds.", 0, NULL, scn_do_wait},
 	/* ---- memory ---- */
 	{"buffer", "NAME:buffer SIZE [align ALIGN] [scattered]", BUFFERS,
-	 "Make a buffer of user memory: one physical run, aligned to its size; or scattered,\n"
-	 "in single pages that are nowhere neighbours. Zeroed if smaller than 1G.",
-	 0, NULL, scn_do_buffer},
+         "Make a buffer of user memory: one physical run, aligned to its size; or scattered,\n"
+         "in single pages that are nowhere neighbours. Zeroed if smaller than 1G.",
+         0, NULL, scn_do_buffer},
 	{"free", "BUF", BUFFERS, "Give a buffer back. EBUSY while any page of it is mapped.",
-	 SCN_FORGETS, NULL, scn_do_free},
+         SCN_FORGETS, NULL, scn_do_free},
 	{"fill", "BUF OFF LEN BYTE|counting|random [SEED]", BUFFERS,
-	 "Write a pattern: one byte value, numbers that count up, or random numbers by seed.", 0,
-	 NULL, scn_do_fill},
+         "Write a pattern: one byte value, numbers that count up, or random numbers by seed.", 0,
+         NULL, scn_do_fill},
 	{"holds", "BUF OFF LEN BYTE|counting|random [SEED]", BUFFERS,
-	 "Does memory hold the pattern that fill would write?", SCN_TAKES_VALUE, "yes no",
-	 scn_do_holds},
+         "Does memory hold the pattern that fill would write?", SCN_TAKES_VALUE, "yes no",
+         scn_do_holds},
 	{"compare", "BUF OFF BUF OFF LEN", BUFFERS, "Compare two pieces of memory.",
-	 SCN_TAKES_VALUE, "same different", scn_do_compare},
+         SCN_TAKES_VALUE, "same different", scn_do_compare},
 	{"remember", "BUF", BUFFERS, "Take a checksum of a buffer for `unchanged`.", 0, NULL,
-	 scn_do_remember},
+         scn_do_remember},
 	{"unchanged", "BUF", BUFFERS, "Is the buffer as it was when it was remembered?",
-	 SCN_TAKES_VALUE, "yes no", scn_do_unchanged},
+         SCN_TAKES_VALUE, "yes no", scn_do_unchanged},
 	{"dump", "BUF OFF [LEN]", BUFFERS, "Show memory in hex (128 bytes unless told).", 0, NULL,
-	 scn_do_dump},
+         scn_do_dump},
 	{"physical", "BUF OFF [-> NAME:number]", BUFFERS,
-	 "Show, and keep as a variable, the physical address behind an offset.", SCN_TAKES_VALUE,
-	 "NUM", scn_do_physical},
+         "Show, and keep as a variable, the physical address behind an offset.", SCN_TAKES_VALUE,
+         "NUM", scn_do_physical},
 	/* ---- objects ---- */
 	{"ioas", "NAME:IOAS", OBJECTS, "Make an IO address space (IOMMU_IOAS_ALLOC).", 0, NULL,
-	 scn_do_ioas},
+         scn_do_ioas},
 	{"map", "IOAS any|IOVA BUF [OFF] [LEN] [ro|rw|wo] [-> NAME:number]", OBJECTS,
-	 "Map a buffer, or a part of it, at an address or at any (IOMMU_IOAS_MAP). The address\n"
-	 "can be kept as a variable.",
-	 0, NULL, scn_do_map},
+         "Map a buffer, or a part of it, at an address or at any (IOMMU_IOAS_MAP). The address\n"
+         "can be kept as a variable.",
+         0, NULL, scn_do_map},
 	{"copy", "IOAS any|IOVA from IOAS IOVA LEN [ro|rw|wo] [-> NAME:number]", OBJECTS,
-	 "Map what another IOAS has mapped (IOMMU_IOAS_COPY).", 0, NULL, scn_do_copy},
+         "Map what another IOAS has mapped (IOMMU_IOAS_COPY).", 0, NULL, scn_do_copy},
 	{"unmap", "IOAS all|IOVA [LEN]", OBJECTS,
-	 "Unmap whole mappings (IOMMU_IOAS_UNMAP); without a length, the one that starts there.", 0,
-	 NULL, scn_do_unmap},
+         "Unmap whole mappings (IOMMU_IOAS_UNMAP); without a length, the one that starts there.", 0,
+         NULL, scn_do_unmap},
 	{"ranges", "IOAS", OBJECTS,
-	 "Show the ranges that may be mapped (IOMMU_IOAS_IOVA_RANGES); promises their number.",
-	 SCN_TAKES_VALUE, "NUM", scn_do_ranges},
+         "Show the ranges that may be mapped (IOMMU_IOAS_IOVA_RANGES); promises their number.",
+         SCN_TAKES_VALUE, "NUM", scn_do_ranges},
 	{"allow", "IOAS none|FIRST [LAST] [FIRST LAST] [FIRST LAST]", OBJECTS,
-	 "Restrict `map IOAS any` to ranges, or lift that (IOMMU_IOAS_ALLOW_IOVAS).", 0, NULL,
-	 scn_do_allow},
+         "Restrict `map IOAS any` to ranges, or lift that (IOMMU_IOAS_ALLOW_IOVAS).", 0, NULL,
+         scn_do_allow},
 	{"option", "nest-any|huge-pages|process-accounting on|off [for IOAS]", OBJECTS,
-	 "nest-any: grant NEST_PARENT on hardware that cannot nest, marked so.\n"
-	 "huge-pages: of one IOAS; process-accounting: of all (IOMMU_OPTION).",
-	 0, NULL, scn_do_option},
+         "nest-any: grant NEST_PARENT on hardware that cannot nest, marked so.\n"
+         "huge-pages: of one IOAS; process-accounting: of all (IOMMU_OPTION).",
+         0, NULL, scn_do_option},
 	{"hwpt", "NAME:HWPT on PT for DEV [nest-parent] [dirty-tracking] [flags FLAGS]", OBJECTS,
-	 "Make a hardware page table for a device (IOMMU_HWPT_ALLOC): the driver's\n"
-	 "domain_alloc_user decides its format.",
-	 0, NULL, scn_do_hwpt},
+         "Make a hardware page table for a device (IOMMU_HWPT_ALLOC): the driver's\n"
+         "domain_alloc_user decides its format.",
+         0, NULL, scn_do_hwpt},
 	{"destroy", "OBJ", OBJECTS, "Destroy an object (IOMMU_DESTROY). EBUSY while it is used.",
-	 SCN_FORGETS, NULL, scn_do_destroy},
+         SCN_FORGETS, NULL, scn_do_destroy},
 	/* ---- devices ---- */
 	{"device", "NAME:device [any] [copy] [fetch] [store] [fast] [named ENGINE]", DEVICES,
-	 "Open and bind a device that can make DMA, by what it shall be able to do, or by name.", 0,
-	 NULL, scn_do_device},
+         "Open and bind a device that can make DMA, by what it shall be able to do, or by name.", 0,
+         NULL, scn_do_device},
 	{"close", "DEV", DEVICES, "Close the device: detached, unbound, blocked.", SCN_FORGETS,
-	 NULL, scn_do_close},
+         NULL, scn_do_close},
 	{"attach", "DEV PT", DEVICES, "Attach to a HWPT, or to an IOAS (a HWPT is made or found).",
-	 0, NULL, scn_do_attach},
+         0, NULL, scn_do_attach},
 	{"replace", "DEV PT", DEVICES, "Attach an attached device to another table at once.", 0,
-	 NULL, scn_do_replace},
+         NULL, scn_do_replace},
 	{"detach", "DEV", DEVICES, "Detach: every access is blocked.", 0, NULL, scn_do_detach},
 	{"passthrough", "DEV on|off", DEVICES,
-	 "Let the device use physical addresses, past iommufd; or take it back.", 0, NULL,
-	 scn_do_passthrough},
+         "Let the device use physical addresses, past iommufd; or take it back.", 0, NULL,
+         scn_do_passthrough},
 	{"dma", "DEV fetch|store IOVA [LEN]", DEVICES,
-	 "The device reads memory into itself, or writes what it holds. Memory is checked.\n"
-	 "Without a length: one transfer, of 4K or what the device can.\n"
-	 "Promises ok, or fault REASON (see help faults).",
-	 SCN_TAKES_FAULT, NULL, scn_do_dma},
+         "The device reads memory into itself, or writes what it holds. Memory is checked.\n"
+         "Without a length: one transfer, of 4K or what the device can.\n"
+         "Promises ok, or fault REASON (see help faults).",
+         SCN_TAKES_FAULT, NULL, scn_do_dma},
 	{"move", "DEV from FROM to TO [LEN]", DEVICES,
-	 "The device reads in one place and writes in another, piece by piece; memory is\n"
-	 "compared. A device that writes data of its own only does that.",
-	 SCN_TAKES_FAULT, NULL, scn_do_move},
+         "The device reads in one place and writes in another, piece by piece; memory is\n"
+         "compared. A device that writes data of its own only does that.",
+         SCN_TAKES_FAULT, NULL, scn_do_move},
 	/* ---- looking ---- */
 	{"format", "TABLE", LOOKING, "Show a table's format, by name.", SCN_TAKES_VALUE,
-	 "first-stage second-stage nested identity blocked", scn_do_format},
+         "first-stage second-stage nested identity blocked", scn_do_format},
 	{"nestable", "TABLE", LOOKING, "Can the hardware nest on this table?", SCN_TAKES_VALUE,
-	 "yes no", scn_do_nestable},
+         "yes no", scn_do_nestable},
 	{"page-size", "TABLE IOVA", LOOKING, "Show the size of the page that maps an address.",
-	 SCN_TAKES_VALUE, "NUM none", scn_do_page_size},
+         SCN_TAKES_VALUE, "NUM none", scn_do_page_size},
 	{"rights", "TABLE IOVA", LOOKING, "Show the rights of the page that maps an address.",
-	 SCN_TAKES_VALUE, "ro rw wo none", scn_do_rights},
+         SCN_TAKES_VALUE, "ro rw wo none", scn_do_rights},
 	{"walk", "DEV IOVA [read|write]", LOOKING,
-	 "Walk the tables in memory as the hardware would for this device, from the root on.",
-	 SCN_TAKES_VALUE, "translated blocked", scn_do_walk},
+         "Walk the tables in memory as the hardware would for this device, from the root on.",
+         SCN_TAKES_VALUE, "translated blocked", scn_do_walk},
 	{"tables", "TABLE", LOOKING, "Show all that a table maps, neighbours merged.", 0, NULL,
-	 scn_do_tables},
+         scn_do_tables},
 	{"units", "", LOOKING, "List the IOMMU units.", 0, NULL, scn_do_units},
 	{"caps", "", LOOKING, "Show each unit's registers and capabilities, decoded.", 0, NULL,
-	 scn_do_caps},
+         scn_do_caps},
 	{"info", "DEV", LOOKING, "Show hardware information (IOMMU_GET_HW_INFO).", 0, NULL,
-	 scn_do_info},
+         scn_do_info},
 	{"devices", "", LOOKING, "List the devices.", 0, NULL, scn_do_devices},
 	{"engines", "", LOOKING, "List the devices that can be told to make DMA.", 0, NULL,
-	 scn_do_engines},
+         scn_do_engines},
 	{"groups", "", LOOKING, "List the groups: devices that cannot be told apart.", 0, NULL,
-	 scn_do_groups},
+         scn_do_groups},
 	{"objects", "", LOOKING, "List all objects and names.", 0, NULL, scn_do_objects},
 	{"faults", "[DEV]", LOOKING,
-	 "Show the last faults, all or a device's; promises their number. After dma and move,\n"
-	 "\"=> fault REASON\" takes a reason's number (0x5), its name (LGN.2), any, or a class:\n"
-	 "not-mapped, no-write, no-read, blocked (by no table at all), too-wide.",
-	 SCN_TAKES_VALUE, "NUM", scn_do_faults},
+         "Show the last faults, all or a device's; promises their number. After dma and move,\n"
+         "\"=> fault REASON\" takes a reason's number (0x5), its name (LGN.2), any, or a class:\n"
+         "not-mapped, no-write, no-read, blocked (by no table at all), too-wide.",
+         SCN_TAKES_VALUE, "NUM", scn_do_faults},
 	{"stats", "", LOOKING, "Show counts of invalidations and register accesses.", 0, NULL,
-	 scn_do_stats},
+         scn_do_stats},
 	{"memory", "", LOOKING, "Show memory and buffers.", 0, NULL, scn_do_memory},
 	{.name = NULL},
 };
@@ -190,7 +190,7 @@ bool scn_help(struct iommu_print *to, const char *name)
 /* ---- completion --------------------------------------------------------------------------- */
 
 static void emit_span(void (*emit)(void *arg, const char *text), void *arg, const char *span,
-		      size_t length)
+                      size_t length)
 {
 	char word[32];
 
@@ -204,7 +204,7 @@ static void emit_span(void (*emit)(void *arg, const char *text), void *arg, cons
 
 /* Each a of a|b|C that is a literal. */
 static void emit_element(void (*emit)(void *arg, const char *text), void *arg, const char *span,
-			 size_t length)
+                         size_t length)
 {
 	for (size_t start = 0; start <= length;) {
 		size_t end = start;
@@ -216,7 +216,7 @@ static void emit_element(void (*emit)(void *arg, const char *text), void *arg, c
 }
 
 void scn_complete(const struct scn *scn, const char *line, size_t word,
-		  void (*emit)(void *arg, const char *text), void *arg)
+                  void (*emit)(void *arg, const char *text), void *arg)
 {
 	const struct scn_command *command = NULL;
 	bool promise = false;

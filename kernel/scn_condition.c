@@ -106,14 +106,14 @@ static bool engine_is_there(struct scn *scn, uint64_t abilities)
 
 static const char *ability_name(uint64_t ability)
 {
-	return ability == DMA_CAN_COPY	  ? "copies"
+	return ability == DMA_CAN_COPY    ? "copies"
 	       : ability == DMA_CAN_FETCH ? "reads memory"
 	       : ability == DMA_CAN_STORE ? "writes memory"
-					  : "is fast";
+	                                  : "is fast";
 }
 
 bool scn_condition_holds(struct scn *scn, const struct scn_condition *condition, char *why,
-			 size_t why_bytes)
+                         size_t why_bytes)
 {
 	struct iommu_device *device = device_of(scn);
 	struct traits traits = traits_of(device);
@@ -174,6 +174,6 @@ bool scn_condition_holds(struct scn *scn, const struct scn_condition *condition,
 #undef WHAT
 	if (holds == condition->negated)
 		iommu_snprintf(why, why_bytes, "%s %s here", what,
-			       condition->negated ? "is" : "is not");
+		               condition->negated ? "is" : "is not");
 	return holds != condition->negated;
 }

@@ -63,7 +63,7 @@ static void device_unbind(struct scn *scn, struct scn_object *device)
 SCN_HANDLER(device)
 {
 	static const unsigned abilities[] = {0, DMA_CAN_COPY, DMA_CAN_FETCH, DMA_CAN_STORE,
-					     DMA_IS_FAST};
+	                                     DMA_IS_FAST};
 	const char *name = line->args[7].set ? line->args[7].text : NULL;
 	struct dma_engine *engine;
 	unsigned wanted = 0;
@@ -74,8 +74,8 @@ SCN_HANDLER(device)
 	engine = engine_find(scn, wanted, name);
 	if (!engine) {
 		scn_broken(result, "no free DMA engine %s%s%s that is behind an IOMMU",
-			   name ? "named " : "with these abilities", name ? name : "",
-			   name && wanted ? " with these abilities" : "");
+		           name ? "named " : "with these abilities", name ? name : "",
+		           name && wanted ? " with these abilities" : "");
 		return;
 	}
 	struct scn_object *device = scn_object_add(scn, result, line->args[0].text, SCN_DEVICE);
@@ -96,7 +96,7 @@ SCN_HANDLER(device)
 	}
 	scn->devices_opened++;
 	scn_note(result, "%s %s at %s, id %u", engine->ops->name, device->device->desc.name,
-		 device->device->unit->name, device->id);
+	         device->device->unit->name, device->id);
 }
 
 static void passthrough_end(struct scn_object *device)
@@ -130,16 +130,16 @@ SCN_HANDLER(close)
 			mapping = mapping->next;
 		while (mapping) {
 			struct iommu_ioas_unmap call = {.size = sizeof(call),
-							.ioas_id = mapping->ioas,
-							.iova = mapping->iova,
-							.length = mapping->bytes};
+			                                .ioas_id = mapping->ioas,
+			                                .iova = mapping->iova,
+			                                .length = mapping->bytes};
 			int error = scn_call(scn, scn->fd, IOMMU_IOAS_UNMAP, &call, sizeof(call));
 			if (error) {
 				scn_broken(result, "its own memory cannot be unmapped");
 				return;
 			}
 			scn_mapping_forget(scn, mapping->ioas, mapping->iova,
-					   mapping->iova + (mapping->bytes - 1));
+			                   mapping->iova + (mapping->bytes - 1));
 			mapping = scn->mappings;
 			while (mapping &&
 			       !(mapping->scratch && mapping->user == device->scratch->start))
@@ -163,7 +163,7 @@ static int scratch_make(struct scn *scn, struct scn_object *device)
 		return 0;
 	iommu_snprintf(name, sizeof(name), ".%s", device->name);
 	return user_buffer_create(scn->platform->memory, name, device->engine->ops->scratch_bytes,
-				  0, 0, &device->scratch);
+	                          0, 0, &device->scratch);
 }
 
 int scn_scratch_map(struct scn *scn, struct scn_object *device, uint32_t ioas, bool *mapped)
@@ -182,7 +182,7 @@ int scn_scratch_map(struct scn *scn, struct scn_object *device, uint32_t ioas, b
 	struct iommu_ioas_map call = {
 		.size = sizeof(call),
 		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE |
-			 IOMMU_IOAS_MAP_WRITEABLE,
+	                 IOMMU_IOAS_MAP_WRITEABLE,
 		.ioas_id = ioas,
 		.user_va = device->scratch->start,
 		.length = device->scratch->bytes,
@@ -218,7 +218,7 @@ static void scratch_unmap(struct scn *scn, struct scn_object *device, uint32_t i
 
 /* The device's way to memory has changed: tell the engine where its own memory is. */
 static void engine_setup(struct scn *scn, struct scn_object *device, uint64_t at,
-			 struct scn_result *result)
+                         struct scn_result *result)
 {
 	char name[24];
 	uint64_t bytes = device->engine->ops->scratch_bytes;
@@ -233,7 +233,7 @@ static void engine_setup(struct scn *scn, struct scn_object *device, uint64_t at
 	int error = device->engine->ops->setup(device->engine, iova(at), scratch);
 	if (error)
 		scn_broken(result, "attached, but %s cannot be set up: %s",
-			   device->engine->ops->name, scn_errno_text(error, name));
+		           device->engine->ops->name, scn_errno_text(error, name));
 }
 
 /* ---- attaching ----------------------------------------------------------------------------- */
@@ -247,7 +247,7 @@ static void attach(struct scn *scn, const struct scn_line *line, struct scn_resu
 
 	if (!result->broken && device->fd < 0)
 		scn_broken(result, "%s is passed through; passthrough %s off comes first",
-			   device->name, device->name);
+		           device->name, device->name);
 	if (result->broken)
 		return;
 	uint32_t ioas = scn_ioas_of(scn, pt);
@@ -255,9 +255,9 @@ static void attach(struct scn *scn, const struct scn_line *line, struct scn_resu
 		int error = scn_scratch_map(scn, device, ioas, &mapped);
 		if (error) {
 			scn_broken(result, "%s's own memory cannot be mapped at %#llx: %s",
-				   device->engine->ops->name,
-				   (unsigned long long)device->scratch_iova,
-				   scn_errno_text(error, name));
+			           device->engine->ops->name,
+			           (unsigned long long)device->scratch_iova,
+			           scn_errno_text(error, name));
 			return;
 		}
 	}
@@ -374,11 +374,11 @@ SCN_HANDLER(info)
 		return;
 	scn_listing(scn);
 	iommu_printf(to, "type %u (%s), %u bytes, capabilities %#llx%s\n", call.out_data_type,
-		     call.out_data_type == IOMMU_HW_INFO_TYPE_INTEL_VTD ? "Intel VT-d"
-		     : call.out_data_type == IOMMU_HW_INFO_TYPE_NONE	? "none"
-									: "other",
-		     call.data_len, (unsigned long long)call.out_capabilities,
-		     call.out_capabilities & IOMMU_HW_CAP_DIRTY_TRACKING ? " dirty-tracking" : "");
+	             call.out_data_type == IOMMU_HW_INFO_TYPE_INTEL_VTD ? "Intel VT-d"
+	             : call.out_data_type == IOMMU_HW_INFO_TYPE_NONE    ? "none"
+	                                                                : "other",
+	             call.data_len, (unsigned long long)call.out_capabilities,
+	             call.out_capabilities & IOMMU_HW_CAP_DIRTY_TRACKING ? " dirty-tracking" : "");
 	if (call.out_data_type != IOMMU_HW_INFO_TYPE_INTEL_VTD)
 		return;
 	int error =
@@ -386,6 +386,6 @@ SCN_HANDLER(info)
 	if (error)
 		result->error = error;
 	iommu_printf(to, "CAP %#018llx, ECAP %#018llx, flags %#x\n",
-		     (unsigned long long)data.cap_reg, (unsigned long long)data.ecap_reg,
-		     data.flags);
+	             (unsigned long long)data.cap_reg, (unsigned long long)data.ecap_reg,
+	             data.flags);
 }

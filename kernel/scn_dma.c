@@ -18,7 +18,7 @@ enum {
 /* Copy what memory holds behind [at, at + bytes) of the device's IOAS. False if a part of
  * it is not mapped, as far as the scenario knows. */
 static bool memory_behind(struct scn *scn, const struct scn_object *device, uint64_t at,
-			  uint8_t *out, uint32_t bytes)
+                          uint8_t *out, uint32_t bytes)
 {
 	for (uint32_t done = 0; done < bytes;) {
 		const struct scn_mapping *mapping =
@@ -30,7 +30,7 @@ static bool memory_behind(struct scn *scn, const struct scn_object *device, uint
 		if (part > bytes - done)
 			part = bytes - done;
 		if (user_memory_copy_in(scn->platform->memory, out + done, mapping->user + skip,
-					part) != 0)
+		                        part) != 0)
 			return false;
 		done += (uint32_t)part;
 	}
@@ -54,7 +54,7 @@ static void store_check(struct scn *scn, struct scn_result *result, uint64_t to,
 	} else if (ops->stored_ok) {
 		if (ops->stored_ok(device->engine, actual, bytes))
 			scn_note(result, "%s stored, memory holds the device's data",
-				 scn_size_text(bytes, size));
+			         scn_size_text(bytes, size));
 		else
 			scn_broken(result, "no fault, but memory does not hold the device's data");
 	} else if (bytes > device->fetched_bytes) {
@@ -65,18 +65,18 @@ static void store_check(struct scn *scn, struct scn_result *result, uint64_t to,
 			at++;
 		if (at == bytes)
 			scn_note(result, "%s stored, memory holds what was fetched",
-				 scn_size_text(bytes, size));
+			         scn_size_text(bytes, size));
 		else
 			scn_broken(result,
-				   "memory at %#llx is 0x%02x and not the 0x%02x that was fetched",
-				   (unsigned long long)to + at, actual[at], device->fetched[at]);
+			           "memory at %#llx is 0x%02x and not the 0x%02x that was fetched",
+			           (unsigned long long)to + at, actual[at], device->fetched[at]);
 	}
 	scn_free(scn, actual, ops->max_bytes);
 }
 
 /* One transfer of at most max_bytes. */
 static void transfer(struct scn *scn, struct scn_result *result, uint32_t access, uint64_t at,
-		     uint32_t bytes, bool fault_promised)
+                     uint32_t bytes, bool fault_promised)
 {
 	struct scn_object *device = result->device;
 	struct dma_engine *engine = device->engine;
@@ -94,22 +94,22 @@ static void transfer(struct scn *scn, struct scn_result *result, uint32_t access
 		device->fetched_bytes = 0;
 	}
 	int error = fetch ? engine->ops->fetch(engine, iova(at), bytes)
-			  : engine->ops->store(engine, iova(at), bytes);
+	                  : engine->ops->store(engine, iova(at), bytes);
 	scn_faults_collect(scn, result, fault_promised || error ? FAULT_WAIT_MS : 0);
 	if (result->faults)
 		return;
 	if (error == -EINVAL || error == -EOPNOTSUPP) {
 		scn_broken(result, "%s cannot make this transfer: %s", engine->ops->name,
-			   scn_errno_text(error, name));
+		           scn_errno_text(error, name));
 	} else if (error) {
 		scn_broken(result, "%s reports %s, and no fault was recorded in %d ms",
-			   engine->ops->name, scn_errno_text(error, name), FAULT_WAIT_MS);
+		           engine->ops->name, scn_errno_text(error, name), FAULT_WAIT_MS);
 	} else if (device->identity) {
 		scn_note(result, "%s, untranslated", fetch ? "read" : "written");
 	} else if (!device->attached) {
 		if (!fault_promised)
 			scn_broken(result, "no fault was recorded, though the device is attached "
-					   "to nothing");
+			                   "to nothing");
 	} else if (!fetch) {
 		store_check(scn, result, at, bytes);
 	} else if (known) {
@@ -130,7 +130,7 @@ static bool fault_is_promised(const struct scn_line *line)
 
 /* The length in @p slot, or one transfer's. 0 and broken if the engine cannot make it. */
 static uint64_t length_take(struct scn *scn, const struct scn_line *line, unsigned slot,
-			    const struct scn_object *device, struct scn_result *result)
+                            const struct scn_object *device, struct scn_result *result)
 {
 	const struct dma_engine_ops *ops = device->engine->ops;
 	uint64_t usual = ops->max_bytes < USUAL_BYTES ? ops->max_bytes : USUAL_BYTES;
@@ -166,7 +166,7 @@ SCN_HANDLER(dma)
 	}
 	if (!result->broken && !result->faults && bytes > device->engine->ops->max_bytes)
 		scn_note(result, "%s in pieces of %u bytes", scn_size_text(bytes, size),
-			 device->engine->ops->max_bytes);
+		         device->engine->ops->max_bytes);
 }
 
 /* move DEV from FROM to TO [LEN] */
@@ -187,12 +187,12 @@ SCN_HANDLER(move)
 		uint32_t part = piece(device, bytes - done);
 		if (abilities & DMA_CAN_FETCH)
 			transfer(scn, result, IOMMU_READ, from + done, part,
-				 promised && !(abilities & DMA_CAN_STORE));
+			         promised && !(abilities & DMA_CAN_STORE));
 		if (!result->faults && !result->broken)
 			transfer(scn, result, IOMMU_WRITE, to + done, part, promised);
 		done += part;
 	}
 	if (!result->faults && abilities & DMA_CAN_COPY && !device->identity)
 		scn_note(result, "%s moved by the device, and compared",
-			 scn_size_text(bytes, size));
+		         scn_size_text(bytes, size));
 }

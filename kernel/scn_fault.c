@@ -12,11 +12,7 @@
 #include "iommu/string.h"
 #include "kernel/scn_state.h"
 
-enum mapped {
-	MAPPED_ANY,
-	MAPPED_NO,
-	MAPPED_YES
-};
+enum mapped { MAPPED_ANY, MAPPED_NO, MAPPED_YES };
 
 static const struct fault_class {
 	const char *name;
@@ -29,7 +25,7 @@ static const struct fault_class {
 	{"no-read", MAPPED_YES, IOMMU_READ, "LGN.3 SGN.7 SSS.2 MOCK.4"},
 	/* SPT.1 and SPT.4: what QEMU says of a PASID entry that is not present */
 	{"blocked", MAPPED_ANY, 0,
-	 "LRT.2 LCT.2 RTA.4 SRT.2 SCT.2 SPD.2 SPT.1 SPT.2 SPT.4 LGN.2 LGN.3 SSS.2 MOCK.6"},
+         "LRT.2 LCT.2 RTA.4 SRT.2 SCT.2 SPD.2 SPT.1 SPT.2 SPT.4 LGN.2 LGN.3 SSS.2 MOCK.6"},
 	{"too-wide", MAPPED_ANY, 0, "LGN.1 SGN.1 SGN.4 SGN.5 MOCK.1"},
 };
 
@@ -74,14 +70,14 @@ static bool list_has(const char *list, const char *word)
 }
 
 static bool class_fits(struct scn *scn, const struct scn_result *result,
-		       const struct iommu_fault *fault, const struct fault_class *class)
+                       const struct iommu_fault *fault, const struct fault_class *class)
 {
 	if (!fault->mnemonic || !list_has(class->mnemonics, fault->mnemonic))
 		return false;
 	if (class->access && !(fault->access & class->access))
 		return false;
 	bool mapped = result->device->ioas &&
-		      scn_mapping_find(scn, result->device->ioas, fault->address.value);
+	              scn_mapping_find(scn, result->device->ioas, fault->address.value);
 	return class->mapped == MAPPED_ANY || mapped == (class->mapped == MAPPED_YES);
 }
 
@@ -102,7 +98,7 @@ static bool address_fits(const struct scn_result *result, uint64_t address)
 }
 
 bool scn_fault_fits(struct scn *scn, const struct scn_result *result,
-		    const struct iommu_fault *fault, const struct scn_alternative *alternative)
+                    const struct iommu_fault *fault, const struct scn_alternative *alternative)
 {
 	if (!address_fits(result, fault->address.value))
 		return false;
@@ -170,5 +166,5 @@ void scn_faults_show(struct scn *scn, const struct scn_result *result)
 	}
 	if (more)
 		iommu_printf(to, "and %u more fault%s of the same transfer\n", more,
-			     more == 1 ? "" : "s");
+		             more == 1 ? "" : "s");
 }

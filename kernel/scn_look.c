@@ -26,7 +26,7 @@ static const char *stage_name(enum iommu_stage stage)
 
 /* The domain of a HWPT, or the one that a device uses now. NULL: broken. */
 static struct iommu_domain *domain_of(struct scn *scn, const struct scn_line *line, unsigned slot,
-				      struct scn_result *result)
+                                      struct scn_result *result)
 {
 	struct ufd_object_info info;
 
@@ -46,7 +46,7 @@ static struct iommu_domain *domain_of(struct scn *scn, const struct scn_line *li
 	result->error = ufd_object_get(scn->platform->ufd, scn->fd, id, &info);
 	if (!result->error && !info.domain)
 		scn_broken(result, "object %u is a %s, and has no table", id,
-			   ufd_kind_name(info.kind));
+		           ufd_kind_name(info.kind));
 	return result->error ? NULL : info.domain;
 }
 
@@ -60,8 +60,8 @@ SCN_HANDLER(format)
 	result->has_value = true;
 	result->word = stage_name(domain->stage);
 	scn_note(result, "%s%s%s", domain->format,
-		 domain->flags & IOMMU_ALLOC_NEST_PARENT ? ", nest parent" : "",
-		 domain->not_nestable ? ", NOT NESTABLE by this hardware" : "");
+	         domain->flags & IOMMU_ALLOC_NEST_PARENT ? ", nest parent" : "",
+	         domain->not_nestable ? ", NOT NESTABLE by this hardware" : "");
 }
 
 /* nestable TABLE */
@@ -79,7 +79,7 @@ SCN_HANDLER(nestable)
 }
 
 static bool leaf_of(struct scn *scn, const struct scn_line *line, struct scn_result *result,
-		    struct iommu_leaf *leaf)
+                    struct iommu_leaf *leaf)
 {
 	struct iommu_domain *domain = domain_of(scn, line, 0, result);
 	uint64_t at = scn_arg_number(scn, line, 1, 0, result);
@@ -107,7 +107,7 @@ SCN_HANDLER(page_size)
 	result->size = true;
 	if (found)
 		scn_note(result, "entry %#llx at %#llx", (unsigned long long)leaf.entry,
-			 (unsigned long long)leaf.entry_pa.value);
+		         (unsigned long long)leaf.entry_pa.value);
 }
 
 /* rights TABLE IOVA */
@@ -121,9 +121,9 @@ SCN_HANDLER(rights)
 	uint32_t rights = found ? leaf.rights & (IOMMU_READ | IOMMU_WRITE) : 0;
 	result->has_value = true;
 	result->word = rights == (IOMMU_READ | IOMMU_WRITE) ? "rw"
-		       : rights == IOMMU_READ		    ? "ro"
-		       : rights == IOMMU_WRITE		    ? "wo"
-							    : "none";
+	               : rights == IOMMU_READ               ? "ro"
+	               : rights == IOMMU_WRITE              ? "wo"
+	                                                    : "none";
 }
 
 /* walk DEV IOVA [read|write] */
@@ -169,12 +169,12 @@ static void run_print(const struct run_of_leaves *run)
 	if (!run->leaves)
 		return;
 	iommu_printf(run->to, "%#14llx - %#14llx -> %#14llx  %s%s  %s: %llu x %s\n",
-		     (unsigned long long)run->first.iova.value,
-		     (unsigned long long)(run->first.iova.value + (run->bytes - 1)),
-		     (unsigned long long)run->first.pa.value,
-		     run->first.rights & IOMMU_READ ? "r" : "-",
-		     run->first.rights & IOMMU_WRITE ? "w" : "-", scn_size_text(run->bytes, size),
-		     (unsigned long long)run->leaves, scn_size_text(run->first.bytes, page));
+	             (unsigned long long)run->first.iova.value,
+	             (unsigned long long)(run->first.iova.value + (run->bytes - 1)),
+	             (unsigned long long)run->first.pa.value,
+	             run->first.rights & IOMMU_READ ? "r" : "-",
+	             run->first.rights & IOMMU_WRITE ? "w" : "-", scn_size_text(run->bytes, size),
+	             (unsigned long long)run->leaves, scn_size_text(run->first.bytes, page));
 }
 
 static bool leaf_visit(void *arg, const struct iommu_leaf *leaf)
@@ -207,13 +207,13 @@ SCN_HANDLER(tables)
 		return;
 	scn_listing(scn);
 	iommu_printf(run.to, "%s: %s, %#llx - %#llx\n", stage_name(domain->stage), domain->format,
-		     (unsigned long long)domain->first.value,
-		     (unsigned long long)domain->last.value);
+	             (unsigned long long)domain->first.value,
+	             (unsigned long long)domain->last.value);
 	if (domain->ops->visit)
 		domain->ops->visit(domain, domain->first, domain->last, leaf_visit, &run);
 	run_print(&run);
 	iommu_printf(run.to, "%llu pages in %llu runs\n", (unsigned long long)run.total,
-		     (unsigned long long)run.runs);
+	             (unsigned long long)run.runs);
 }
 
 /* ---- the machine -------------------------------------------------------------------------------- */
@@ -232,11 +232,11 @@ SCN_HANDLER(units)
 		for (struct iommu_device *device = iommu->devices; device; device = device->next)
 			devices += device->unit == unit;
 		iommu_printf(&scn->out.print, "%-8s segment %04x, %s%s, %u devices\n", unit->name,
-			     unit->segment, unit->enabled ? "translating" : "off",
-			     unit->mode == IOMMU_MODE_SCALABLE ? ", scalable mode"
-			     : unit->mode == IOMMU_MODE_LEGACY ? ", legacy mode"
-							       : "",
-			     devices);
+		             unit->segment, unit->enabled ? "translating" : "off",
+		             unit->mode == IOMMU_MODE_SCALABLE ? ", scalable mode"
+		             : unit->mode == IOMMU_MODE_LEGACY ? ", legacy mode"
+		                                               : "",
+		             devices);
 	}
 }
 
@@ -273,11 +273,11 @@ SCN_HANDLER(devices)
 	}
 	for (struct iommu_device *device = platform->iommu->devices; device; device = device->next)
 		iommu_printf(&scn->out.print, "%-10s %04x:%02x:%02x.%u  group %u, %s, %s\n",
-			     device->desc.name, device->desc.segment, RID_BUS(device->desc.rid),
-			     RID_DEVICE(device->desc.rid), RID_FUNCTION(device->desc.rid),
-			     device->group ? device->group->id : 0,
-			     device->unit ? device->unit->name : "no unit",
-			     device->domain ? stage_name(device->domain->stage) : "blocked");
+		             device->desc.name, device->desc.segment, RID_BUS(device->desc.rid),
+		             RID_DEVICE(device->desc.rid), RID_FUNCTION(device->desc.rid),
+		             device->group ? device->group->id : 0,
+		             device->unit ? device->unit->name : "no unit",
+		             device->domain ? stage_name(device->domain->stage) : "blocked");
 }
 
 /* groups */
@@ -287,8 +287,8 @@ SCN_HANDLER(groups)
 	scn_listing(scn);
 	for (struct iommu_group *group = scn->platform->iommu->groups; group; group = group->next) {
 		iommu_printf(&scn->out.print, "group %-4u %-9s %-12s:", group->id,
-			     group->owner ? "owned" : "free",
-			     group->domain ? stage_name(group->domain->stage) : "blocked");
+		             group->owner ? "owned" : "free",
+		             group->domain ? stage_name(group->domain->stage) : "blocked");
 		for (struct iommu_device *device = group->devices; device;
 		     device = device->next_in_group)
 			iommu_printf(&scn->out.print, " %s", device->desc.name);
@@ -310,12 +310,12 @@ SCN_HANDLER(engines)
 		const struct dma_engine_ops *ops = engine->ops;
 		const struct iommu_device *device = engine->pci->iommu;
 		iommu_printf(&scn->out.print, "%-12s %-12s %-8s %s at a time:%s%s%s%s\n", ops->name,
-			     device->desc.name, device->unit->name,
-			     scn_size_text(ops->max_bytes, size),
-			     ops->abilities & DMA_CAN_COPY ? " copy" : "",
-			     ops->abilities & DMA_CAN_FETCH ? " fetch" : "",
-			     ops->abilities & DMA_CAN_STORE ? " store" : "",
-			     ops->abilities & DMA_IS_FAST ? " fast" : "");
+		             device->desc.name, device->unit->name,
+		             scn_size_text(ops->max_bytes, size),
+		             ops->abilities & DMA_CAN_COPY ? " copy" : "",
+		             ops->abilities & DMA_CAN_FETCH ? " fetch" : "",
+		             ops->abilities & DMA_CAN_STORE ? " store" : "",
+		             ops->abilities & DMA_IS_FAST ? " fast" : "");
 	}
 }
 
@@ -338,15 +338,15 @@ SCN_HANDLER(objects)
 	for (uint32_t from = 1; ufd_object_next(scn->platform->ufd, scn->fd, from, &info) == 0;
 	     from = info.id + 1) {
 		iommu_printf(to, "%4u %-12s %-14s %u user%s", info.id, ufd_kind_name(info.kind),
-			     name_of_id(scn, info.id), info.users, info.users == 1 ? "" : "s");
+		             name_of_id(scn, info.id), info.users, info.users == 1 ? "" : "s");
 		if (info.kind == UFD_IOAS)
 			iommu_printf(to, ", %llu mappings, %s", (unsigned long long)info.areas,
-				     scn_size_text(info.mapped_bytes, size));
+			             scn_size_text(info.mapped_bytes, size));
 		if (info.domain)
 			iommu_printf(to, ", %s%s%s", info.domain->format,
-				     info.domain->flags & IOMMU_ALLOC_NEST_PARENT ? ", nest parent"
-										  : "",
-				     info.automatic ? ", made by attach" : "");
+			             info.domain->flags & IOMMU_ALLOC_NEST_PARENT ? ", nest parent"
+			                                                          : "",
+			             info.automatic ? ", made by attach" : "");
 		if (info.device)
 			iommu_printf(to, ", %s", info.device->desc.name);
 		iommu_printf(to, "\n");
@@ -360,10 +360,10 @@ SCN_HANDLER(objects)
 				object->name, scn_size_text(object->buffer->bytes, size),
 				(unsigned long long)object->buffer->start,
 				(unsigned long long)user_buffer_pinned(scn->platform->memory,
-								       object->buffer));
+			                                               object->buffer));
 		else if (object->kind == SCN_NUMBER)
 			iommu_printf(to, "   - number       %-14s %#llx\n", object->name,
-				     (unsigned long long)object->number);
+			             (unsigned long long)object->number);
 	}
 }
 
@@ -408,9 +408,9 @@ SCN_HANDLER(memory)
 		platform->show_memory(platform->ctx, &scn->out.print);
 	for (struct user_buffer *buffer = platform->memory->buffers; buffer; buffer = buffer->next)
 		iommu_printf(&scn->out.print, "user %#12llx %6s %-14s %s, %llu pages pinned\n",
-			     (unsigned long long)buffer->start, scn_size_text(buffer->bytes, size),
-			     buffer->name, buffer->scattered ? "scattered" : "contiguous",
-			     (unsigned long long)user_buffer_pinned(platform->memory, buffer));
+		             (unsigned long long)buffer->start, scn_size_text(buffer->bytes, size),
+		             buffer->name, buffer->scattered ? "scattered" : "contiguous",
+		             (unsigned long long)user_buffer_pinned(platform->memory, buffer));
 }
 
 /* ---- talk ------------------------------------------------------------------------------------------ */

@@ -88,13 +88,13 @@ static void number_take(struct match *match, struct scn_arg *arg)
 			if (error == -ERANGE ||
 			    __builtin_add_overflow(arg->number, term, &arg->number)) {
 				scn_error(match->parser, column, (unsigned)length,
-					  "\"%.*s\" does not fit in 64 bits", (int)length, at);
+				          "\"%.*s\" does not fit in 64 bits", (int)length, at);
 				return;
 			}
 			if (error) {
 				scn_error(match->parser, column, (unsigned)length,
-					  "\"%.*s\" is no number (like 4096, 0x1000, 4K, 2M, 1G)",
-					  (int)length, at);
+				          "\"%.*s\" is no number (like 4096, 0x1000, 4K, 2M, 1G)",
+				          (int)length, at);
 				return;
 			}
 		} else {
@@ -103,9 +103,9 @@ static void number_take(struct match *match, struct scn_arg *arg)
 				symbol = symbol_of(match, name);
 			if (!symbol || symbol->kind != SCN_NUMBER || arg->variable) {
 				scn_error(match->parser, column, length ? (unsigned)length : 1,
-					  arg->variable ? "one variable in a sum is the most"
-							: "\"%.*s\" is no number or variable",
-					  (int)length, at);
+				          arg->variable ? "one variable in a sum is the most"
+				                        : "\"%.*s\" is no number or variable",
+				          (int)length, at);
 				return;
 			}
 			arg->variable = symbol->name;
@@ -136,10 +136,10 @@ static void name_check(struct match *match, const char *kind_text, size_t kind_l
 	}
 	const struct scn_symbol *symbol = symbol_of(match, name);
 	bool again = symbol && symbol->kind == kind &&
-		     (kind == SCN_NUMBER || match->line->condition_count);
+	             (kind == SCN_NUMBER || match->line->condition_count);
 	if (symbol && !again)
 		scn_error_at(parser, match->at, "\"%s\" is already the name of %s", name,
-			     scn_kind_a(symbol->kind));
+		             scn_kind_a(symbol->kind));
 }
 
 /* Does one alternative (no '|' in it) of an element accept the token? */
@@ -166,7 +166,7 @@ static bool alternative_accepts(const struct match *match, const char *span, siz
 }
 
 static void alternative_take(struct match *match, const char *span, size_t length,
-			     struct scn_arg *arg)
+                             struct scn_arg *arg)
 {
 	const struct scn_token *token = &match->parser->tokens[match->at];
 
@@ -183,7 +183,7 @@ static void alternative_take(struct match *match, const char *span, size_t lengt
 
 /* The element's alternative that accepts the token at hand; -1: none. */
 static int element_find(const struct match *match, const char *span, size_t length,
-			const char **alternative, size_t *alternative_length)
+                        const char **alternative, size_t *alternative_length)
 {
 	int choice = 0;
 
@@ -224,21 +224,21 @@ static void element_missing(struct match *match, const char *span, size_t length
 
 	if (match->at == match->to) {
 		scn_error_at(parser, match->at, "%s needs %s%.*s%s here: %s",
-			     match->line->command->name, quote, what_length, what, quote,
-			     scn_usage_text(match->line->command, usage));
+		             match->line->command->name, quote, what_length, what, quote,
+		             scn_usage_text(match->line->command, usage));
 		return;
 	}
 	const char *word = parser->tokens[match->at].text;
 	const struct scn_symbol *symbol = symbol_of(match, word);
 	if (meta && symbol)
 		scn_error_at(parser, match->at, "\"%s\" is %s, and %s is wanted", word,
-			     scn_kind_a(symbol->kind), what);
+		             scn_kind_a(symbol->kind), what);
 	else if (meta && meta->kinds)
 		scn_error_at(parser, match->at, "there is no \"%s\" here; %s is wanted", word,
-			     what);
+		             what);
 	else
 		scn_error_at(parser, match->at, "\"%s\" stands where %s%.*s%s is wanted", word,
-			     quote, what_length, what, quote);
+		             quote, what_length, what, quote);
 }
 
 static void element_take(struct match *match, const char *span, size_t length, unsigned slot)
@@ -292,7 +292,7 @@ static unsigned groups_take(struct match *match, const char **usage, unsigned sl
 		group->taken = true;
 		at = group->start;
 		for (unsigned here = group->slot; (span = scn_usage_next(&at, &length)) &&
-						  *span != ']' && !match->parser->failed;)
+		                                  *span != ']' && !match->parser->failed;)
 			element_take(match, span, length, here++);
 		i = 0;
 	}
@@ -315,6 +315,6 @@ void scn_match(struct scn_parser *parser, struct scn_line *line, unsigned from, 
 	}
 	if (!parser->failed && match.at < match.to) {
 		scn_error_at(parser, match.at, "\"%s\" is not understood here: %s",
-			     parser->tokens[match.at].text, scn_usage_text(line->command, text));
+		             parser->tokens[match.at].text, scn_usage_text(line->command, text));
 	}
 }

@@ -8,11 +8,7 @@
 
 /* ---- patterns ---------------------------------------------------------------------------------- */
 
-enum pattern {
-	PATTERN_BYTE,
-	PATTERN_COUNTING,
-	PATTERN_RANDOM
-};
+enum pattern { PATTERN_BYTE, PATTERN_COUNTING, PATTERN_RANDOM };
 
 /* The byte at @p offset of the buffer: of a buffer's offset and not of the fill's, so
  * that `holds` may look at a part. */
@@ -41,7 +37,7 @@ struct span {
 
 /* Slots: buffer, offset, length. False, and broken, if they do not lie in the buffer. */
 static bool span_take(struct scn *scn, const struct scn_line *line, unsigned buffer,
-		      unsigned offset, unsigned length, struct scn_result *result, struct span *out)
+                      unsigned offset, unsigned length, struct scn_result *result, struct span *out)
 {
 	char size[24];
 
@@ -51,11 +47,11 @@ static bool span_take(struct scn *scn, const struct scn_line *line, unsigned buf
 		return false;
 	uint64_t all = out->object->buffer->bytes;
 	out->bytes = scn_arg_number(scn, line, length, out->offset < all ? all - out->offset : 0,
-				    result);
+	                            result);
 	if (!result->broken && (out->offset > all || out->bytes > all - out->offset))
 		scn_broken(result, "%#llx bytes at %#llx do not lie in %s of %s",
-			   (unsigned long long)out->bytes, (unsigned long long)out->offset,
-			   out->object->name, scn_size_text(all, size));
+		           (unsigned long long)out->bytes, (unsigned long long)out->offset,
+		           out->object->name, scn_size_text(all, size));
 	return !result->broken;
 }
 
@@ -64,7 +60,7 @@ static uint8_t *span_at(struct scn *scn, const struct span *span, uint64_t done,
 {
 	*bytes = span->bytes - done;
 	return user_memory_at(scn->platform->memory,
-			      span->object->buffer->start + span->offset + done, bytes);
+	                      span->object->buffer->start + span->offset + done, bytes);
 }
 
 /* ---- commands ------------------------------------------------------------------------------------ */
@@ -83,7 +79,7 @@ SCN_HANDLER(buffer)
 	if (!object)
 		return;
 	result->error = user_buffer_create(scn->platform->memory, object->name, bytes, align,
-					   scattered ? USER_SCATTERED : 0, &object->buffer);
+	                                   scattered ? USER_SCATTERED : 0, &object->buffer);
 	if (result->error) {
 		object->buffer = NULL;
 		scn_object_remove(scn, object);
@@ -92,11 +88,11 @@ SCN_HANDLER(buffer)
 	const struct user_buffer *buffer = object->buffer;
 	if (scattered)
 		scn_note(result, "%s in %llu separate pages", scn_size_text(buffer->bytes, size),
-			 (unsigned long long)buffer->run_count);
+		         (unsigned long long)buffer->run_count);
 	else
 		scn_note(result, "%s at physical %#llx%s", scn_size_text(buffer->bytes, size),
-			 (unsigned long long)buffer->runs[0].start.value,
-			 buffer->zeroed ? "" : ", not zeroed");
+		         (unsigned long long)buffer->runs[0].start.value,
+		         buffer->zeroed ? "" : ", not zeroed");
 }
 
 /* free BUF */
@@ -118,7 +114,7 @@ SCN_HANDLER(free)
 
 /* Slots 3 and 4 of fill and holds: BYTE|counting|random [SEED]. */
 static enum pattern pattern_take(struct scn *scn, const struct scn_line *line, uint64_t *seed,
-				 struct scn_result *result)
+                                 struct scn_result *result)
 {
 	enum pattern pattern = (enum pattern)line->args[3].choice;
 
@@ -172,7 +168,7 @@ SCN_HANDLER(holds)
 			good = at[i] == wanted;
 			if (!good)
 				scn_note(result, "0x%02x, not 0x%02x, at offset %#llx", at[i],
-					 wanted, (unsigned long long)offset);
+				         wanted, (unsigned long long)offset);
 		}
 	}
 	verdict(result, good, "yes", "no");
@@ -200,7 +196,7 @@ SCN_HANDLER(compare)
 			i++;
 		same = false;
 		scn_note(result, "0x%02x and 0x%02x, %#llx bytes in", left[i], right[i],
-			 (unsigned long long)(done + i));
+		         (unsigned long long)(done + i));
 	}
 	verdict(result, same, "same", "different");
 }
@@ -238,9 +234,11 @@ SCN_HANDLER(unchanged)
 {
 	struct scn_object *object = scn_arg_object(scn, line, 0, result);
 
-	if (object && !object->remembered)
+	if (!object)
+		return;
+	if (!object->remembered)
 		scn_broken(result, "remember %s comes first", object->name);
-	if (!result->broken)
+	else
 		verdict(result, checksum(scn, object) == object->checksum, "yes", "no");
 }
 
@@ -279,7 +277,7 @@ SCN_HANDLER(physical)
 	if (!span_take(scn, line, 0, 1, SCN_ARGS - 1, result, &span))
 		return;
 	result->error = user_memory_physical(scn->platform->memory,
-					     span.object->buffer->start + span.offset, &at);
+	                                     span.object->buffer->start + span.offset, &at);
 	if (result->error)
 		return;
 	result->has_value = true;

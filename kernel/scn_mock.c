@@ -10,9 +10,7 @@
 #include "ufd/ufd.h"
 
 /* A request does not cross this boundary, as a PCI Express request does not cross 4 KiB. */
-enum {
-	REQUEST_BYTES = 4096
-};
+enum { REQUEST_BYTES = 4096 };
 
 static struct mock_engine *mock_of(struct dma_engine *engine)
 {
@@ -62,7 +60,7 @@ static const struct dma_engine_ops mock_engine_ops = {
 };
 
 void mock_engine_init(struct mock_engine *mock, const struct iommu_os *os,
-		      struct iommu_device *device)
+                      struct iommu_device *device)
 {
 	memset(mock, 0, sizeof(*mock));
 	mock->engine.ops = &mock_engine_ops;

@@ -162,7 +162,7 @@ SCN_HANDLER(copy)
 		const struct scn_mapping *mapping = scn_mapping_find(scn, from, source + done);
 		if (!mapping) {
 			scn_broken(result, "the copy succeeded, though nothing was mapped at %#llx",
-				   (unsigned long long)(source + done));
+			           (unsigned long long)(source + done));
 			return;
 		}
 		uint64_t skip = source + done - mapping->iova;
@@ -195,7 +195,7 @@ static void scratch_restore(struct scn *scn, struct scn_result *result, uint32_t
 		char name[24];
 		if (error)
 			scn_broken(result, "%s's own memory cannot be mapped again: %s",
-				   device->name, scn_errno_text(error, name));
+			           device->name, scn_errno_text(error, name));
 	}
 }
 
@@ -212,7 +212,7 @@ SCN_HANDLER(unmap)
 		const struct scn_mapping *mapping = scn_mapping_find(scn, ioas, first);
 		if (!mapping || mapping->iova != first)
 			scn_broken(result, "a length is needed: no mapping starts at %#llx",
-				   (unsigned long long)first);
+			           (unsigned long long)first);
 		else
 			bytes = mapping->bytes;
 	}
@@ -232,9 +232,7 @@ SCN_HANDLER(unmap)
 /* ranges IOAS */
 SCN_HANDLER(ranges)
 {
-	enum {
-		MOST = SCN_ABI_DATA / sizeof(struct iommu_iova_range)
-	};
+	enum { MOST = SCN_ABI_DATA / sizeof(struct iommu_iova_range) };
 	uint32_t ioas = scn_arg_id(scn, line, 0, result);
 	struct iommu_iova_range range;
 
@@ -255,14 +253,14 @@ SCN_HANDLER(ranges)
 	for (uint32_t i = 0; i < call.num_iovas && i < MOST; i++) {
 		int error =
 			user_memory_copy_in(scn->platform->memory, &range,
-					    scn_call_data(scn) + i * sizeof(range), sizeof(range));
+		                            scn_call_data(scn) + i * sizeof(range), sizeof(range));
 		if (error)
 			result->error = error;
 		iommu_printf(&scn->out.print, "%#18llx - %#llx\n", (unsigned long long)range.start,
-			     (unsigned long long)range.last);
+		             (unsigned long long)range.last);
 	}
 	scn_note(result, "range%s, aligned to %#llx", call.num_iovas == 1 ? "" : "s",
-		 (unsigned long long)call.out_iova_alignment);
+	         (unsigned long long)call.out_iova_alignment);
 }
 
 /* allow IOAS none|FIRST [LAST] [FIRST LAST] [FIRST LAST] */
@@ -283,7 +281,7 @@ SCN_HANDLER(allow)
 	if (result->broken)
 		return;
 	int error = user_memory_copy_out(scn->platform->memory, scn_call_data(scn), ranges,
-					 count * sizeof(*ranges));
+	                                 count * sizeof(*ranges));
 	if (error) {
 		scn_broken(result, "the ranges cannot be put into user memory");
 		return;
@@ -315,7 +313,7 @@ SCN_HANDLER(option)
 	struct iommu_option call = {
 		.size = sizeof(call),
 		.option_id = line->args[0].choice == 1 ? IOMMU_OPTION_HUGE_PAGES
-						       : IOMMU_OPTION_RLIMIT_MODE,
+	                                               : IOMMU_OPTION_RLIMIT_MODE,
 		.op = IOMMU_OPTION_OP_SET,
 		.object_id = ioas,
 		.val64 = on,

@@ -9,10 +9,7 @@
 #include "kernel/scn.h"
 #include "kernel/scn_parser.h"
 
-enum {
-	MAX_TEXT = 1 << 20,
-	MAX_ERRORS = 20
-};
+enum { MAX_TEXT = 1 << 20, MAX_ERRORS = 20 };
 
 /* ---- errors -------------------------------------------------------------------------- */
 
@@ -32,7 +29,7 @@ void scn_error(struct scn_parser *parser, unsigned column, unsigned width, const
 		iommu_printf(parser->errors, "error: ");
 	else
 		iommu_printf(parser->errors, "%s:%u:%u: error: ", program->name, parser->number,
-			     column);
+		             column);
 	va_start(args, format);
 	iommu_vprintf(parser->errors, format, args);
 	va_end(args);
@@ -133,7 +130,7 @@ static void names_update(struct scn_parser *parser, const struct scn_line *line)
 			enum scn_kind kind = 0;
 			while (kind < SCN_KINDS - 1 &&
 			       (scn_length(scn_kind_name(kind)) != length - 5 ||
-				memcmp(scn_kind_name(kind), span + 5, length - 5) != 0))
+			        memcmp(scn_kind_name(kind), span + 5, length - 5) != 0))
 				kind++;
 			symbol_add(parser, line->args[slot].text, kind);
 		}
@@ -189,7 +186,7 @@ static void tokenize(struct scn_parser *parser, char *words)
 		if (text_follows(parser)) {
 			size_t end = at + scn_length(words + at);
 			while (end > at && (words[end - 1] == ' ' || words[end - 1] == '\t' ||
-					    words[end - 1] == '\r'))
+			                    words[end - 1] == '\r'))
 				end--;
 			words[end] = 0;
 			token->length = end - at;
@@ -326,7 +323,7 @@ static int program_parse(struct scn_parser *parser)
 		if (length > SCN_LINE_BYTES) {
 			parser->raw = "";
 			scn_error(parser, SCN_LINE_BYTES + 1, 1, "the line is longer than %d bytes",
-				  SCN_LINE_BYTES);
+			          SCN_LINE_BYTES);
 		}
 		tokenize(parser, parser->failed ? words + length : words);
 		if (parser->count && !parser->failed) {
@@ -365,8 +362,8 @@ static bool bytes_check(struct scn_parser *parser, const char *text, size_t byte
 			column = 0;
 		} else if ((byte < ' ' && byte != '\t' && byte != '\r') || byte > '~') {
 			iommu_printf(parser->errors,
-				     "%s:%u:%u: error: byte 0x%02x is not plain ASCII text\n",
-				     parser->program->name, parser->number, column, byte);
+			             "%s:%u:%u: error: byte 0x%02x is not plain ASCII text\n",
+			             parser->program->name, parser->number, column, byte);
 			parser->program->error_count++;
 			return false;
 		}
@@ -384,12 +381,12 @@ static void title_set(struct scn_program *program, const char *name)
 	if (length - start > 4 && scn_same(name + length - 4, ".scn"))
 		length -= 4;
 	iommu_snprintf(program->title, sizeof(program->title), "%.*s", (int)(length - start),
-		       name + start);
+	               name + start);
 }
 
 int scn_parse_with(const struct iommu_os *os, const char *name, const char *text, size_t bytes,
-		   const struct scn_symbol *symbols, unsigned symbol_count, bool single,
-		   struct iommu_print *errors, struct scn_program **out)
+                   const struct scn_symbol *symbols, unsigned symbol_count, bool single,
+                   struct iommu_print *errors, struct scn_program **out)
 {
 	struct scn_program *program = os->alloc(os->ctx, sizeof(*program));
 	struct scn_parser *parser = NULL;
@@ -405,7 +402,7 @@ int scn_parse_with(const struct iommu_os *os, const char *name, const char *text
 	title_set(program, name);
 	if (bytes > MAX_TEXT) {
 		iommu_printf(errors, "%s: error: %llu bytes; a scenario has 1 MiB at most\n", name,
-			     (unsigned long long)bytes);
+		             (unsigned long long)bytes);
 		error = -EINVAL;
 		goto fail;
 	}
@@ -432,7 +429,7 @@ int scn_parse_with(const struct iommu_os *os, const char *name, const char *text
 	}
 	if (program->error_count > MAX_ERRORS)
 		iommu_printf(errors, "%s: %u further errors\n", name,
-			     program->error_count - MAX_ERRORS);
+		             program->error_count - MAX_ERRORS);
 	error = program->error_count ? -EINVAL : 0;
 fail:
 	os->free(os->ctx, parser, sizeof(*parser));
@@ -444,7 +441,7 @@ fail:
 }
 
 int scn_parse(const struct iommu_os *os, const char *name, const char *text, size_t bytes,
-	      struct iommu_print *errors, struct scn_program **out)
+              struct iommu_print *errors, struct scn_program **out)
 {
 	return scn_parse_with(os, name, text, bytes, NULL, 0, false, errors, out);
 }

@@ -24,21 +24,9 @@
 struct scn;
 struct scn_result;
 
-enum scn_kind {
-	SCN_IOAS,
-	SCN_HWPT,
-	SCN_DEVICE,
-	SCN_BUFFER,
-	SCN_NUMBER,
-	SCN_KINDS
-};
+enum scn_kind { SCN_IOAS, SCN_HWPT, SCN_DEVICE, SCN_BUFFER, SCN_NUMBER, SCN_KINDS };
 
-enum {
-	SCN_NAME_MAX = 24,
-	SCN_ARGS = 14,
-	SCN_ALTERNATIVES = 4,
-	SCN_CONDITIONS = 4
-};
+enum { SCN_NAME_MAX = 24, SCN_ARGS = 14, SCN_ALTERNATIVES = 4, SCN_CONDITIONS = 4 };
 
 struct scn_arg {
 	bool set;
@@ -51,13 +39,8 @@ struct scn_arg {
 
 /** What a line promises. */
 struct scn_alternative {
-	enum {
-		SCN_EXPECT_OK,
-		SCN_EXPECT_ERRNO,
-		SCN_EXPECT_FAULT,
-		SCN_EXPECT_VALUE
-	} what;
-	int error;	/* ERRNO: positive */
+	enum { SCN_EXPECT_OK, SCN_EXPECT_ERRNO, SCN_EXPECT_FAULT, SCN_EXPECT_VALUE } what;
+	int error;      /* ERRNO: positive */
 	bool is_number; /* FAULT: a reason by number; VALUE: a number */
 	uint64_t number;
 	const char *text; /* FAULT: "any", a class, a mnemonic; VALUE: a word */
@@ -95,7 +78,7 @@ struct scn_line {
 	unsigned number;   /* in the file, from 1 */
 	const char *text;  /* as written, blanks and comment removed at both ends */
 	const char *shown; /* the command in it: without `if ...:`, */
-	size_t length;	   /* and without what it promises */
+	size_t length;     /* and without what it promises */
 	struct scn_arg args[SCN_ARGS];
 	struct scn_expectation expect;
 	/** Of `if` in front of the command, and of `need` itself; all must hold. */
@@ -109,7 +92,7 @@ enum {
 	SCN_IS_STEP = 1 << 2,
 	SCN_IS_NEED = 1 << 3,
 	SCN_IS_SAY = 1 << 4,
-	SCN_FORGETS = 1 << 5,	/* slot 0 is a name that is gone afterwards */
+	SCN_FORGETS = 1 << 5,   /* slot 0 is a name that is gone afterwards */
 	SCN_NO_EXPECT = 1 << 6, /* cannot fail by a call: promises nothing */
 	SCN_SHELL_ONLY = 1 << 7,
 };
@@ -134,14 +117,12 @@ struct scn_symbol {
 	enum scn_kind kind;
 };
 
-enum {
-	SCN_SYMBOLS = 128
-};
+enum { SCN_SYMBOLS = 128 };
 
 struct scn_program {
 	const struct iommu_os *os;
-	char name[64];	    /* as given */
-	char title[32];	    /* without folder and ".scn" */
+	char name[64];      /* as given */
+	char title[32];     /* without folder and ".scn" */
 	char *text, *words; /* text_bytes each: as written, and cut into words */
 	size_t text_bytes;
 	struct scn_line *lines;
@@ -155,15 +136,15 @@ struct scn_program {
 /** As scn_parse(), with names that exist already; and `single` for one line of a
  *  shell: then steps and needs are refused. */
 int must_check scn_parse_with(const struct iommu_os *os, const char *name, const char *text,
-			      size_t bytes, const struct scn_symbol *symbols, unsigned symbol_count,
-			      bool single, struct iommu_print *errors, struct scn_program **out);
+                              size_t bytes, const struct scn_symbol *symbols, unsigned symbol_count,
+                              bool single, struct iommu_print *errors, struct scn_program **out);
 
 /** A metavariable of the grammar. */
 struct scn_metavariable {
 	const char *name;
-	unsigned kinds;	   /* bit n: an existing object of enum scn_kind n */
-	bool number;	   /* a number, or a variable */
-	bool word;	   /* any word */
+	unsigned kinds;    /* bit n: an existing object of enum scn_kind n */
+	bool number;       /* a number, or a variable */
+	bool word;         /* any word */
 	const char *means; /* "an IOAS" */
 };
 extern const struct scn_metavariable scn_metavariables[];
@@ -171,9 +152,7 @@ extern const struct scn_metavariable scn_metavariables[];
 /** Read a number: decimal or 0x..., decimal with K, M, G, T. 0, -EINVAL, -ERANGE. */
 int must_check scn_number_parse(const char *text, size_t length, uint64_t *out);
 /** The command and its usage as people read it: NAME for NAME:kind. @return @p out. */
-enum {
-	SCN_USAGE_BYTES = 128
-};
+enum { SCN_USAGE_BYTES = 128 };
 const char *scn_usage_text(const struct scn_command *command, char out[SCN_USAGE_BYTES]);
 /** Write a number as people would: "4K", "2M", "0x12345". @return @p out. */
 const char *scn_size_text(uint64_t bytes, char out[24]);

@@ -7,10 +7,7 @@
 
 #include "kernel/scn_parse.h"
 
-enum {
-	SCN_TOKENS = 40,
-	SCN_LINE_BYTES = 400
-};
+enum { SCN_TOKENS = 40, SCN_LINE_BYTES = 400 };
 
 struct scn_token {
 	const char *text; /* NUL-terminated */
@@ -28,7 +25,7 @@ struct scn_parser {
 	struct scn_token tokens[SCN_TOKENS];
 	unsigned count;
 	unsigned command; /* the token that names it */
-	bool failed;	  /* an error was reported for this line */
+	bool failed;      /* an error was reported for this line */
 };
 
 /** Report an error at a column of the line at hand; only the first of a line counts. */
@@ -42,10 +39,10 @@ void scn_error_at(struct scn_parser *parser, unsigned index, const char *format,
 void scn_match(struct scn_parser *parser, struct scn_line *line, unsigned from, unsigned to);
 /** Take [from, to) as what the line promises (after `=>`). */
 void scn_match_expectation(struct scn_parser *parser, struct scn_line *line, unsigned from,
-			   unsigned to);
+                           unsigned to);
 /** Take [from, to) as conditions joined by `and`. */
 void scn_match_conditions(struct scn_parser *parser, struct scn_line *line, unsigned from,
-			  unsigned to);
+                          unsigned to);
 
 const struct scn_symbol *scn_symbol_find(const struct scn_program *program, const char *name);
 

@@ -32,7 +32,7 @@ static bool list_has(const char *list, const char *word)
 }
 
 static void alternative_read(struct scn_parser *parser, const struct scn_line *line, unsigned token,
-			     const char *word, bool fault, struct scn_alternative *out)
+                             const char *word, bool fault, struct scn_alternative *out)
 {
 	const struct scn_command *command = line->command;
 	bool number = word[0] >= '0' && word[0] <= '9';
@@ -44,17 +44,17 @@ static void alternative_read(struct scn_parser *parser, const struct scn_line *l
 		out->what = fault ? SCN_EXPECT_FAULT : SCN_EXPECT_VALUE;
 		if (error)
 			scn_error_at(parser, token, "\"%s\" %s", word,
-				     error == -ERANGE ? "does not fit in 64 bits" : "is no number");
+			             error == -ERANGE ? "does not fit in 64 bits" : "is no number");
 		else if (!fault && !list_has(command->values, "NUM"))
 			scn_error_at(parser, token, "%s has no number as its outcome",
-				     command->name);
+			             command->name);
 	} else if (fault) {
 		out->what = SCN_EXPECT_FAULT;
 		if (!scn_fault_word_known(word))
 			scn_error_at(parser, token,
-				     "\"%s\" is no fault: a reason's number or mnemonic, "
-				     "\"any\", or a class (see help faults)",
-				     word);
+			             "\"%s\" is no fault: a reason's number or mnemonic, "
+			             "\"any\", or a class (see help faults)",
+			             word);
 	} else if (scn_same(word, "ok")) {
 		out->what = SCN_EXPECT_OK;
 	} else if ((out->error = errno_by_name(word)) != 0) {
@@ -63,15 +63,15 @@ static void alternative_read(struct scn_parser *parser, const struct scn_line *l
 		out->what = SCN_EXPECT_VALUE;
 	} else {
 		scn_error_at(parser, token,
-			     "\"%s\" is no outcome of %s: ok, an error as EINVAL%s%s%s", word,
-			     command->name, command->flags & SCN_TAKES_FAULT ? ", fault ..." : "",
-			     command->values ? ", or one of " : "",
-			     command->values ? command->values : "");
+		             "\"%s\" is no outcome of %s: ok, an error as EINVAL%s%s%s", word,
+		             command->name, command->flags & SCN_TAKES_FAULT ? ", fault ..." : "",
+		             command->values ? ", or one of " : "",
+		             command->values ? command->values : "");
 	}
 }
 
 void scn_match_expectation(struct scn_parser *parser, struct scn_line *line, unsigned from,
-			   unsigned to)
+                           unsigned to)
 {
 	struct scn_expectation *expect = &line->expect;
 	bool fault = false;
@@ -85,14 +85,14 @@ void scn_match_expectation(struct scn_parser *parser, struct scn_line *line, uns
 		from++;
 		if (!(line->command->flags & SCN_TAKES_FAULT)) {
 			scn_error_at(parser, from - 1, "%s makes no DMA: it cannot fault",
-				     line->command->name);
+			             line->command->name);
 			return;
 		}
 	}
 	if (from == to) {
 		scn_error_at(parser, from, "%s",
-			     fault ? "which fault? A reason, a class, or \"any\""
-				   : "an outcome is missing after =>");
+		             fault ? "which fault? A reason, a class, or \"any\""
+		                   : "an outcome is missing after =>");
 		return;
 	}
 	if (to - from > 1) {
@@ -109,7 +109,7 @@ void scn_match_expectation(struct scn_parser *parser, struct scn_line *line, uns
 		*end = 0;
 		if (expect->count == SCN_ALTERNATIVES) {
 			scn_error_at(parser, from, "%d alternatives are the most",
-				     SCN_ALTERNATIVES);
+			             SCN_ALTERNATIVES);
 			return;
 		}
 		alternative_read(parser, line, from, word, fault, &expect->any[expect->count++]);
@@ -123,15 +123,15 @@ void scn_match_expectation(struct scn_parser *parser, struct scn_line *line, uns
 
 static unsigned ability_by_name(const char *name)
 {
-	return scn_same(name, "copy")	 ? DMA_CAN_COPY
+	return scn_same(name, "copy")    ? DMA_CAN_COPY
 	       : scn_same(name, "fetch") ? DMA_CAN_FETCH
 	       : scn_same(name, "store") ? DMA_CAN_STORE
-	       : scn_same(name, "fast")	 ? DMA_IS_FAST
-					 : 0;
+	       : scn_same(name, "fast")  ? DMA_IS_FAST
+	                                 : 0;
 }
 
 void scn_match_conditions(struct scn_parser *parser, struct scn_line *line, unsigned from,
-			  unsigned to)
+                          unsigned to)
 {
 	static const char *const words[] = {
 		[SCN_IF_LEGACY] = "legacy",
@@ -161,7 +161,7 @@ void scn_match_conditions(struct scn_parser *parser, struct scn_line *line, unsi
 		}
 		if (at >= to) {
 			scn_error_at(parser, at - 1, "a condition is missing behind \"%s\"",
-				     parser->tokens[at - 1].text);
+			             parser->tokens[at - 1].text);
 			return;
 		}
 		unsigned what = 0;
@@ -193,9 +193,9 @@ void scn_match_conditions(struct scn_parser *parser, struct scn_line *line, unsi
 				condition->number = 0;
 			if (condition->number == 0) {
 				scn_error_at(parser, at < to ? at : at - 1, "%s",
-					     what == SCN_IF_ENGINE
-						     ? "engine what? copy, fetch, store, fast"
-						     : "a size is wanted, as 2M");
+				             what == SCN_IF_ENGINE
+				                     ? "engine what? copy, fetch, store, fast"
+				                     : "a size is wanted, as 2M");
 				return;
 			}
 			at++;
@@ -205,7 +205,7 @@ void scn_match_conditions(struct scn_parser *parser, struct scn_line *line, unsi
 			return;
 		if (!scn_same(parser->tokens[at].text, "and")) {
 			scn_error_at(parser, at, "\"%s\": conditions are joined by \"and\"",
-				     parser->tokens[at].text);
+			             parser->tokens[at].text);
 			return;
 		}
 		at++;

@@ -10,9 +10,7 @@
 #include "iommu/string.h"
 #include "kernel/scn_state.h"
 
-enum {
-	TEXT_WIDTH = 50
-};
+enum { TEXT_WIDTH = 50 };
 
 /* ---- one line ------------------------------------------------------------------------ */
 
@@ -25,7 +23,7 @@ void scn_listing(struct scn *scn)
 }
 
 static bool alternative_holds(struct scn *scn, const struct scn_result *result,
-			      const struct scn_alternative *alternative)
+                              const struct scn_alternative *alternative)
 {
 	struct iommu_fault fault;
 	bool fits;
@@ -53,7 +51,7 @@ static bool alternative_holds(struct scn *scn, const struct scn_result *result,
 }
 
 static bool outcome_holds(struct scn *scn, const struct scn_line *line,
-			  const struct scn_result *result)
+                          const struct scn_result *result)
 {
 	static const struct scn_alternative ok = {.what = SCN_EXPECT_OK};
 
@@ -117,28 +115,28 @@ static void outcome_text(struct scn *scn, const struct scn_result *result, char 
 			if (iommu_fault_get(scn->platform->iommu, at, &fault) &&
 			    scn_fault_is_ours(result, &fault)) {
 				iommu_snprintf(out, size, "blocked: %s %#x, %s",
-					       fault.mnemonic ? fault.mnemonic : "reason",
-					       fault.reason, fault.text ? fault.text : "not named");
+				               fault.mnemonic ? fault.mnemonic : "reason",
+				               fault.reason, fault.text ? fault.text : "not named");
 				break;
 			}
 		}
 	} else if (result->error) {
 		const char *means = errno_means(result->error);
 		iommu_snprintf(out, size, "%s%s%s%s%s%s", scn_errno_text(result->error, name),
-			       means ? " (" : "", means ? means : "", means ? ")" : "",
-			       result->text[0] ? ": " : "", result->text);
+		               means ? " (" : "", means ? means : "", means ? ")" : "",
+		               result->text[0] ? ": " : "", result->text);
 	} else if (result->has_value) {
 		const char *value = result->word;
 		if (!value && result->size) {
 			value = scn_size_text(result->number, number);
 		} else if (!value) {
 			iommu_snprintf(number, sizeof(number),
-				       result->number < 100000 ? "%llu" : "%#llx",
-				       (unsigned long long)result->number);
+			               result->number < 100000 ? "%llu" : "%#llx",
+			               (unsigned long long)result->number);
 			value = number;
 		}
 		iommu_snprintf(out, size, "%s%s%s", value, result->text[0] ? ": " : "",
-			       result->text);
+		               result->text);
 	} else {
 		iommu_snprintf(out, size, "ok%s%s", result->text[0] ? ": " : "", result->text);
 	}
@@ -156,15 +154,15 @@ static void promise_text(const struct scn_expectation *expect, char *out, size_t
 		const struct scn_alternative *alternative = &expect->any[i];
 		bool fault = alternative->what == SCN_EXPECT_FAULT;
 		at += (size_t)iommu_snprintf(out + at, size - at, "%s%s",
-					     i ? " or " : "promised: ", fault ? "fault " : "");
+		                             i ? " or " : "promised: ", fault ? "fault " : "");
 		if (at < size)
 			at += (size_t)iommu_snprintf(out + at, size - at, "%s",
-						     alternative->text ? alternative->text : "?");
+			                             alternative->text ? alternative->text : "?");
 	}
 }
 
 static void outcome_print(struct scn *scn, const struct scn_line *line,
-			  const struct scn_result *result, bool held)
+                          const struct scn_result *result, bool held)
 {
 	struct iommu_print *to = &scn->out.print;
 	char text[256], promise[160];
@@ -180,7 +178,7 @@ static void outcome_print(struct scn *scn, const struct scn_line *line,
 			iommu_printf(to, "NOT AS PROMISED: %s; %s\n", text, promise);
 		else
 			iommu_printf(to, "%s%s\n",
-				     result->error && !result->broken ? "refused: " : "", text);
+			             result->error && !result->broken ? "refused: " : "", text);
 		return;
 	}
 	if (scn->listed && held && !result->has_value && !result->error)
@@ -189,7 +187,7 @@ static void outcome_print(struct scn *scn, const struct scn_line *line,
 		iommu_printf(to, "=> %s\n", text);
 	} else if (held) {
 		iommu_printf(to, "%-*.*s %s %s\n", TEXT_WIDTH, (int)line->length, line->shown,
-			     line->expect.count ? "=>" : "  ", text);
+		             line->expect.count ? "=>" : "  ", text);
 	} else {
 		iommu_printf(to, "%s\n", line->text);
 		iommu_printf(to, "  ^ FAILED, line %u: %s; %s\n", line->number, text, promise);
@@ -250,11 +248,7 @@ static unsigned points_of(const struct scn_program *program)
 	return points ? points : 1; /* nothing but talk: one point all the same */
 }
 
-enum step_outcome {
-	STEP_PASSED,
-	STEP_SKIPPED,
-	STEP_FAILED
-};
+enum step_outcome { STEP_PASSED, STEP_SKIPPED, STEP_FAILED };
 
 struct run {
 	const struct scn_platform *platform;
@@ -288,9 +282,9 @@ static bool need_is_met(struct run *run, const struct scn_line *line)
 {
 	for (unsigned i = 0; i < line->condition_count; i++) {
 		if (!scn_condition_holds(run->scn, &line->conditions[i], run->why,
-					 sizeof(run->why))) {
+		                         sizeof(run->why))) {
 			iommu_printf(&run->scn->out.print, "SKIP: %s (%s, line %u)\n", run->why,
-				     run->program->title, line->number);
+			             run->program->title, line->number);
 			return false;
 		}
 	}
@@ -321,11 +315,11 @@ static enum step_outcome step_run(struct run *run, size_t from, size_t to)
 	}
 	if (scn->left_out)
 		iommu_printf(&scn->out.print, "(%u line%s left out: not for this machine)\n",
-			     scn->left_out, scn->left_out == 1 ? "" : "s");
+		             scn->left_out, scn->left_out == 1 ? "" : "s");
 	scn->left_out = 0;
 	if (left_out)
 		iommu_printf(&scn->out.print, "%llu further line%s of this step left out\n",
-			     (unsigned long long)left_out, left_out == 1 ? "" : "s");
+		             (unsigned long long)left_out, left_out == 1 ? "" : "s");
 	return outcome;
 }
 
@@ -379,7 +373,7 @@ static void program_cannot_run(struct run *run, int error)
 	char name[24];
 
 	iommu_printf(run->platform->out, "# %s cannot start: %s\n", run->program->title,
-		     scn_errno_text(error, name));
+	             scn_errno_text(error, name));
 	for (unsigned i = points_of(run->program); i > 0; i--)
 		point_print(run, "not run", STEP_FAILED);
 }
@@ -393,15 +387,15 @@ static void units_print(const struct scn_platform *platform)
 		iommu_printf(to, " no IOMMU");
 	for (struct iommu_unit *unit = platform->iommu->units; unit; unit = unit->next)
 		iommu_printf(to, " %s%s", unit->name,
-			     !unit->enabled			 ? " (off)"
-			     : unit->mode == IOMMU_MODE_SCALABLE ? " (scalable mode)"
-			     : unit->mode == IOMMU_MODE_LEGACY	 ? " (legacy mode)"
-								 : "");
+		             !unit->enabled                      ? " (off)"
+		             : unit->mode == IOMMU_MODE_SCALABLE ? " (scalable mode)"
+		             : unit->mode == IOMMU_MODE_LEGACY   ? " (legacy mode)"
+		                                                 : "");
 	iommu_printf(to, "\n");
 }
 
 enum scn_verdict scn_run(const struct scn_platform *platform, struct scn_program *const *programs,
-			 size_t count)
+                         size_t count)
 {
 	struct iommu_print *to = platform->out;
 	enum scn_verdict verdict = SCN_SKIPPED;
@@ -423,10 +417,10 @@ enum scn_verdict scn_run(const struct scn_platform *platform, struct scn_program
 		unsigned all = run.passed + run.failed + run.skipped;
 		if (run.skipped == all)
 			iommu_printf(to, "# %s: skipped, not passed: %s\n", programs[i]->title,
-				     run.why);
+			             run.why);
 		else
 			iommu_printf(to, "# %s: %u of %u step%s passed", programs[i]->title,
-				     run.passed, all, all == 1 ? "" : "s");
+			             run.passed, all, all == 1 ? "" : "s");
 		if (run.skipped && run.skipped != all)
 			iommu_printf(to, ", %u skipped", run.skipped);
 		if (run.failed)
@@ -470,7 +464,7 @@ bool scn_command(struct scn *scn, const char *text)
 		symbols[count++].kind = object->kind;
 	}
 	int error = scn_parse_with(scn->os, "shell", text, scn_length(text), symbols, count, true,
-				   &scn->out.print, &program);
+	                           &scn->out.print, &program);
 	if (!error) {
 		held = program->line_count == 0 || scn_line_run(scn, &program->lines[0]);
 		scn_program_free(program);

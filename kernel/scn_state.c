@@ -21,7 +21,7 @@ static void sink_write(struct iommu_print *self, const char *text, size_t bytes)
 		if (!sink->in_line) {
 			/* an empty line stays free of blanks at its end */
 			iommu_printf(sink->to, "%s%*s", sink->prefix,
-				     length ? (int)sink->indent : 0, "");
+			             length ? (int)sink->indent : 0, "");
 			sink->in_line = true;
 		}
 		if (length)
@@ -124,7 +124,7 @@ struct scn_object *scn_object_by_id(struct scn *scn, uint32_t id, unsigned kinds
 }
 
 struct scn_object *scn_object_add(struct scn *scn, struct scn_result *result, const char *name,
-				  enum scn_kind kind)
+                                  enum scn_kind kind)
 {
 	if (scn_object_find(scn, name)) {
 		scn_broken(result, "the name \"%s\" is in use", name);
@@ -156,17 +156,17 @@ void scn_object_remove(struct scn *scn, struct scn_object *object)
 }
 
 struct scn_object *scn_arg_object(struct scn *scn, const struct scn_line *line, unsigned slot,
-				  struct scn_result *result)
+                                  struct scn_result *result)
 {
 	struct scn_object *object = scn_object_find(scn, line->args[slot].text);
 	if (!object)
 		scn_broken(result, "there is no \"%s\" now: the line that makes it did not",
-			   line->args[slot].text);
+		           line->args[slot].text);
 	return object;
 }
 
 uint32_t scn_arg_id(struct scn *scn, const struct scn_line *line, unsigned slot,
-		    struct scn_result *result)
+                    struct scn_result *result)
 {
 	if (line->args[slot].is_number) {
 		uint64_t id = scn_arg_number(scn, line, slot, 0, result);
@@ -179,7 +179,7 @@ uint32_t scn_arg_id(struct scn *scn, const struct scn_line *line, unsigned slot,
 }
 
 uint64_t scn_arg_number(struct scn *scn, const struct scn_line *line, unsigned slot,
-			uint64_t otherwise, struct scn_result *result)
+                        uint64_t otherwise, struct scn_result *result)
 {
 	const struct scn_arg *arg = &line->args[slot];
 	uint64_t value = arg->number;
@@ -201,7 +201,7 @@ uint64_t scn_arg_number(struct scn *scn, const struct scn_line *line, unsigned s
 }
 
 void scn_arg_store(struct scn *scn, const struct scn_line *line, unsigned slot, uint64_t value,
-		   struct scn_result *result)
+                   struct scn_result *result)
 {
 	if (!line->args[slot].set)
 		return;
@@ -222,7 +222,7 @@ static struct dma_engine *engine_usable(struct dma_engine *engine)
 }
 
 struct dma_engine *scn_engine_next(const struct scn_platform *platform, struct dma_engine *engine,
-				   bool mocks)
+                                   bool mocks)
 {
 	struct dma_engine *real = engine_usable(platform->engines);
 	bool usable = mocks || (!real && !platform->mock_by_name);
@@ -272,9 +272,9 @@ static bool buffer_give_back(struct scn *scn, struct user_buffer *buffer, const 
 	if (user_buffer_destroy(scn->platform->memory, buffer) == 0)
 		return true;
 	iommu_printf(&scn->out.print,
-		     "LEAK: every descriptor is closed, and %llu pages of buffer %s are still "
-		     "pinned\n",
-		     (unsigned long long)pinned, name);
+	             "LEAK: every descriptor is closed, and %llu pages of buffer %s are still "
+	             "pinned\n",
+	             (unsigned long long)pinned, name);
 	return false;
 }
 
@@ -292,7 +292,7 @@ bool scn_finish(struct scn *scn)
 	if (error) {
 		char name[24];
 		iommu_printf(&scn->out.print, "LEAK: closing /dev/iommu: %s\n",
-			     scn_errno_text(error, name));
+		             scn_errno_text(error, name));
 		clean = false;
 	}
 	while (scn->objects) {
@@ -312,7 +312,7 @@ bool scn_finish(struct scn *scn)
 	clean &= buffer_give_back(scn, scn->abi, "for the calls themselves");
 	if (memory->pins != memory->unpins) {
 		iommu_printf(&scn->out.print, "LEAK: %llu pages were pinned and %llu unpinned\n",
-			     (unsigned long long)memory->pins, (unsigned long long)memory->unpins);
+		             (unsigned long long)memory->pins, (unsigned long long)memory->unpins);
 		memory->pins = memory->unpins; /* said once */
 		clean = false;
 	}

@@ -30,13 +30,13 @@ struct scn_object {
 	struct dma_engine *engine;
 	struct iommu_device *device;
 	uint32_t attached; /* id of what it is attached to; 0: nothing */
-	uint32_t ioas;	   /* the IOAS behind that; 0: none */
+	uint32_t ioas;     /* the IOAS behind that; 0: none */
 	struct user_buffer *scratch;
 	uint64_t scratch_iova;
 	struct iommu_domain *identity; /* passed through */
-	uint64_t faults_before;	       /* the core's count when it was opened */
-	uint8_t *fetched;	       /* what the device read last: engine's max_bytes */
-	uint32_t fetched_bytes;	       /* 0: unknown */
+	uint64_t faults_before;        /* the core's count when it was opened */
+	uint8_t *fetched;              /* what the device read last: engine's max_bytes */
+	uint32_t fetched_bytes;        /* 0: unknown */
 	/* buffer */
 	struct user_buffer *buffer;
 	bool remembered;
@@ -56,11 +56,11 @@ struct scn_mapping {
 };
 
 struct scn_result {
-	int error;	/* of the call: negative errno */
-	bool broken;	/* not as it should be whatever was promised; text says why */
+	int error;      /* of the call: negative errno */
+	bool broken;    /* not as it should be whatever was promised; text says why */
 	char text[192]; /* behind "ok", or what is broken */
 	bool has_value;
-	bool value_bad;	  /* as a value it is the wrong one, if nothing was promised */
+	bool value_bad;   /* as a value it is the wrong one, if nothing was promised */
 	const char *word; /* the value; NULL: it is `number` */
 	uint64_t number;
 	bool size; /* print number as a size */
@@ -69,7 +69,7 @@ struct scn_result {
 	uint64_t first, bytes; /* the addresses that the device was told to use */
 	uint32_t access;
 	uint64_t fault_from, fault_to; /* the core's sequence numbers (from, to] */
-	unsigned faults;	       /* of those, of this device */
+	unsigned faults;               /* of those, of this device */
 };
 
 struct scn {
@@ -77,15 +77,15 @@ struct scn {
 	const struct iommu_os *os;
 	struct scn_sink out;
 	bool shell;
-	int fd;			 /* /dev/iommu */
+	int fd;                  /* /dev/iommu */
 	struct user_buffer *abi; /* one page for the calls' structures */
 	struct scn_object *objects;
 	struct scn_mapping *mappings;
 	unsigned devices_opened;
 	bool nest_any_before;
 	const struct scn_line *line; /* being run */
-	unsigned left_out;	     /* lines of the step whose `if` does not hold */
-	bool listed;		     /* the line itself was printed, before its listing */
+	unsigned left_out;           /* lines of the step whose `if` does not hold */
+	bool listed;                 /* the line itself was printed, before its listing */
 };
 
 /* ---- scn_state.c ---------------------------------------------------------------------- */
@@ -98,22 +98,22 @@ struct scn_object *scn_object_find(struct scn *scn, const char *name);
 struct scn_object *scn_object_by_id(struct scn *scn, uint32_t id, unsigned kinds);
 /** A new named object; result broken and NULL if that cannot be. */
 struct scn_object *scn_object_add(struct scn *scn, struct scn_result *result, const char *name,
-				  enum scn_kind kind);
+                                  enum scn_kind kind);
 void scn_object_remove(struct scn *scn, struct scn_object *object);
 
 /** The object of argument @p slot; NULL and result broken if it does not exist now. */
 struct scn_object *scn_arg_object(struct scn *scn, const struct scn_line *line, unsigned slot,
-				  struct scn_result *result);
+                                  struct scn_result *result);
 /** The iommufd id of argument @p slot, which may be a plain number. 0: broken. */
 uint32_t scn_arg_id(struct scn *scn, const struct scn_line *line, unsigned slot,
-		    struct scn_result *result);
+                    struct scn_result *result);
 /** The value of a number argument, or @p otherwise if it was left out. Overflow and
  *  unset variables break the result; then 0. */
 uint64_t scn_arg_number(struct scn *scn, const struct scn_line *line, unsigned slot,
-			uint64_t otherwise, struct scn_result *result);
+                        uint64_t otherwise, struct scn_result *result);
 /** Set the variable that argument @p slot names, if it was given. */
 void scn_arg_store(struct scn *scn, const struct scn_line *line, unsigned slot, uint64_t value,
-		   struct scn_result *result);
+                   struct scn_result *result);
 
 void scn_broken(struct scn_result *result, const char *format, ...) printf_like(2, 3);
 void scn_note(struct scn_result *result, const char *format, ...) printf_like(2, 3);
@@ -123,18 +123,16 @@ const char *scn_errno_text(int error, char out[24]);
 /** An iommufd or VFIO call: @p structure goes to user memory, the call is made, and it is
  *  read back. Returns what the call returned. */
 int must_check scn_call(struct scn *scn, int fd, unsigned long command, void *structure,
-			size_t bytes);
+                        size_t bytes);
 /** User address of the page's second half, for data that a structure points to: up to
  *  SCN_ABI_DATA bytes. */
-enum {
-	SCN_ABI_DATA = 2048
-};
+enum { SCN_ABI_DATA = 2048 };
 uint64_t scn_call_data(const struct scn *scn);
 
 /** The engine after @p engine (NULL: the first) among those that are behind a unit: the
  *  real ones; the mocks too, if @p mocks or if there is no real one. NULL: no more. */
 struct dma_engine *scn_engine_next(const struct scn_platform *platform, struct dma_engine *engine,
-				   bool mocks);
+                                   bool mocks);
 
 void *scn_alloc(struct scn *scn, size_t bytes);
 void scn_free(struct scn *scn, void *object, size_t bytes);
@@ -143,7 +141,7 @@ void scn_free(struct scn *scn, void *object, size_t bytes);
 
 void scn_device_close(struct scn *scn, struct scn_object *device);
 int must_check scn_scratch_map(struct scn *scn, struct scn_object *device, uint32_t ioas,
-			       bool *mapped);
+                               bool *mapped);
 struct scn_mapping *scn_mapping_find(struct scn *scn, uint32_t ioas, uint64_t at);
 void scn_mapping_add(struct scn *scn, struct scn_result *result, const struct scn_mapping *mapping);
 /** Forget the mappings of @p ioas that lie in [first, last]. */
@@ -156,7 +154,7 @@ uint32_t scn_ioas_of(struct scn *scn, uint32_t id);
 /** Does the fault fit the alternative? The reason, or the class together with what the
  *  scenario has mapped there. */
 bool scn_fault_fits(struct scn *scn, const struct scn_result *result,
-		    const struct iommu_fault *fault, const struct scn_alternative *alternative);
+                    const struct iommu_fault *fault, const struct scn_alternative *alternative);
 /** Is it a fault of the DMA that @p result is about? */
 bool scn_fault_is_ours(const struct scn_result *result, const struct iommu_fault *fault);
 /** Poll until the device has a new fault or @p wait_ms went by; fills result's counts. */
@@ -168,7 +166,7 @@ void scn_faults_show(struct scn *scn, const struct scn_result *result);
 
 /** Does it hold here? If not, @p why says what is missing. */
 bool scn_condition_holds(struct scn *scn, const struct scn_condition *condition, char *why,
-			 size_t why_bytes);
+                         size_t why_bytes);
 
 /* ---- scn_run.c ---------------------------------------------------------------------------------- */
 

@@ -23,7 +23,7 @@ bool scn_same(const char *a, const char *b)
 const char *scn_kind_name(enum scn_kind kind)
 {
 	static const char *const names[SCN_KINDS] = {
-		[SCN_IOAS] = "IOAS",	 [SCN_HWPT] = "HWPT",	  [SCN_DEVICE] = "device",
+		[SCN_IOAS] = "IOAS",     [SCN_HWPT] = "HWPT",     [SCN_DEVICE] = "device",
 		[SCN_BUFFER] = "buffer", [SCN_NUMBER] = "number",
 	};
 	return names[kind];
@@ -32,7 +32,7 @@ const char *scn_kind_name(enum scn_kind kind)
 const char *scn_kind_a(enum scn_kind kind)
 {
 	static const char *const names[SCN_KINDS] = {
-		[SCN_IOAS] = "an IOAS",	   [SCN_HWPT] = "a HWPT",     [SCN_DEVICE] = "a device",
+		[SCN_IOAS] = "an IOAS",    [SCN_HWPT] = "a HWPT",     [SCN_DEVICE] = "a device",
 		[SCN_BUFFER] = "a buffer", [SCN_NUMBER] = "a number",
 	};
 	return names[kind];
@@ -107,8 +107,8 @@ const char *scn_size_text(uint64_t bytes, char out[24])
 		if (bytes && bytes % (UINT64_C(1) << units[i].shift) == 0 &&
 		    bytes >> units[i].shift < 100000) {
 			iommu_snprintf(out, 24, "%llu%c",
-				       (unsigned long long)(bytes >> units[i].shift),
-				       units[i].letter);
+			               (unsigned long long)(bytes >> units[i].shift),
+			               units[i].letter);
 			return out;
 		}
 	}
@@ -146,7 +146,7 @@ const char *scn_usage_text(const struct scn_command *command, char out[SCN_USAGE
 		if (length > 5 && memcmp(span, "NAME:", 5) == 0)
 			length = 4;
 		at += (size_t)iommu_snprintf(out + at, SCN_USAGE_BYTES - at, "%s%.*s",
-					     blank && *span != ']' ? " " : "", (int)length, span);
+		                             blank && *span != ']' ? " " : "", (int)length, span);
 		blank = *span != '[';
 	}
 	return out;
@@ -160,7 +160,7 @@ const struct scn_metavariable scn_metavariables[] = {
 	{"PT", OBJECT(SCN_IOAS) | OBJECT(SCN_HWPT), .means = "an IOAS or a HWPT"},
 	{"TABLE", OBJECT(SCN_HWPT) | OBJECT(SCN_DEVICE), .means = "a HWPT or an attached device"},
 	{"OBJ", OBJECT(SCN_IOAS) | OBJECT(SCN_HWPT) | OBJECT(SCN_DEVICE),
-	 .means = "an IOAS, a HWPT or a device"},
+         .means = "an IOAS, a HWPT or a device"},
 	{"DEV", OBJECT(SCN_DEVICE), .means = "a device"},
 	{"BUF", OBJECT(SCN_BUFFER), .means = "a buffer"},
 	{"IOVA", .number = true, .means = "an address (IOVA)"},

@@ -36,7 +36,7 @@ static void do_help(struct shell *shell, const char *argument)
 		for (const struct shell_command *own = shell_commands; own->name; own++) {
 			if (scn_same(own->name, argument)) {
 				iommu_printf(to, "%s%s%s\n    %s\n", own->name,
-					     *own->usage ? " " : "", own->usage, own->help);
+				             *own->usage ? " " : "", own->usage, own->help);
 				return;
 			}
 		}
@@ -85,8 +85,8 @@ static void do_run(struct shell *shell, const char *argument)
 		const char *known = iommu_errno_name(error);
 		iommu_snprintf(name, sizeof(name), "error %d", error);
 		iommu_printf(platform->out,
-			     "there is no scenario \"%s\" (%s); scenarios lists them\n", argument,
-			     known ? known : name);
+		             "there is no scenario \"%s\" (%s); scenarios lists them\n", argument,
+		             known ? known : name);
 		return;
 	}
 	const struct iommu_os *os = platform->iommu->os;
@@ -170,7 +170,7 @@ static bool starts_with(const char *text, const char *word)
 }
 
 static void complete(void *ctx, struct line_edit *edit, const char *line, size_t word,
-		     line_candidate *candidate)
+                     line_candidate *candidate)
 {
 	const struct shell *shell = ctx;
 	const struct scn_platform *platform = shell->platform;
@@ -216,7 +216,7 @@ static bool own_command(struct shell *shell, const char *line)
 		for (rest = length; line[rest] == ' '; rest++)
 			;
 		for (length = 0; line[rest + length] && line[rest + length] != ' ' &&
-				 length + 1 < sizeof(argument);
+		                 length + 1 < sizeof(argument);
 		     length++)
 			argument[length] = line[rest + length];
 		argument[length] = 0;

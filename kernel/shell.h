@@ -11,7 +11,7 @@
 
 enum {
 	SHELL_NOTHING = -1, /* no byte now */
-	SHELL_END = -2,	    /* there will be none any more */
+	SHELL_END = -2,     /* there will be none any more */
 };
 
 struct shell_io {
@@ -23,11 +23,7 @@ struct shell_io {
 	unsigned columns; /* of the terminal; 0: 80 */
 };
 
-enum shell_end {
-	SHELL_EXIT,
-	SHELL_POWEROFF,
-	SHELL_RESET
-};
+enum shell_end { SHELL_EXIT, SHELL_POWEROFF, SHELL_RESET };
 
 /** Read and run commands until `exit`, `poweroff`, `reset` or the end of input. What the
  *  session made is given back. Faults that arrive meanwhile are shown.

@@ -76,13 +76,10 @@ int user_memory_physical(struct user_memory *memory, uint64_t user, pa_t *out)
 	return buffer ? 0 : -EFAULT;
 }
 
-enum direction {
-	COPY_IN,
-	COPY_OUT
-};
+enum direction { COPY_IN, COPY_OUT };
 
 static int copy(struct user_memory *memory, uint64_t user, char *kernel, size_t bytes,
-		enum direction direction)
+                enum direction direction)
 {
 	if (bytes == 0)
 		return 0;
@@ -111,7 +108,7 @@ int user_memory_copy_in(struct user_memory *memory, void *kernel, uint64_t user,
 }
 
 int user_memory_copy_out(struct user_memory *memory, uint64_t user, const void *kernel,
-			 size_t bytes)
+                         size_t bytes)
 {
 	/* COPY_OUT only reads from it. */
 	return copy(memory, user, (char *)(uintptr_t)kernel, bytes, COPY_OUT);
@@ -181,7 +178,7 @@ static unsigned runs_free(struct user_memory *memory, struct user_buffer *buffer
 
 	for (size_t i = 0; i < count; i++)
 		if (memory->backing->free(memory->backing->ctx, buffer->runs[i].start,
-					  buffer->run_order) != 0)
+		                          buffer->run_order) != 0)
 			kept++;
 	return kept;
 }
@@ -205,7 +202,7 @@ static int runs_alloc(struct user_memory *memory, struct user_buffer *buffer)
 
 /* Decide of which runs a buffer consists. */
 static int buffer_shape(const struct user_memory *memory, struct user_buffer *buffer,
-			uint64_t align, unsigned flags)
+                        uint64_t align, unsigned flags)
 {
 	unsigned order = 0;
 
@@ -233,7 +230,7 @@ static int buffer_shape(const struct user_memory *memory, struct user_buffer *bu
 }
 
 int user_buffer_create(struct user_memory *memory, const char *name, uint64_t bytes, uint64_t align,
-		       unsigned flags, struct user_buffer **out)
+                       unsigned flags, struct user_buffer **out)
 {
 	const struct iommu_os *os = memory->os;
 	struct user_buffer shape = {.bytes = bytes};
@@ -263,7 +260,7 @@ int user_buffer_create(struct user_memory *memory, const char *name, uint64_t by
 	if (!error) {
 		lock(memory);
 		error = buffer_place(memory, buffer,
-				     buffer->run_bytes > align ? buffer->run_bytes : align);
+		                     buffer->run_bytes > align ? buffer->run_bytes : align);
 		unlock(memory);
 		if (error)
 			runs_free(memory, buffer, buffer->run_count);
@@ -313,7 +310,7 @@ static int run_pin(struct user_memory *memory, struct user_run *run, uint64_t pa
 }
 
 static int pin(void *ctx, uint64_t user, uint64_t bytes, bool writable,
-	       struct iommu_extent *extents, size_t capacity, size_t *count, uint64_t *pinned)
+               struct iommu_extent *extents, size_t capacity, size_t *count, uint64_t *pinned)
 {
 	struct user_memory *memory = ctx;
 	int error = -EFAULT;
@@ -430,7 +427,7 @@ const struct ufd_memory_ops user_memory_ops = {
 /* ---- life -------------------------------------------------------------------------- */
 
 int user_memory_init(struct user_memory *memory, const struct iommu_os *os,
-		     const struct user_backing *backing)
+                     const struct user_backing *backing)
 {
 	*memory = (struct user_memory){.os = os, .backing = backing};
 	return os->lock_init(os->ctx, &memory->lock, "user memory");

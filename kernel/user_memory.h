@@ -22,12 +22,10 @@
 #include "iommu/types.h"
 #include "ufd/ufd.h"
 
-enum {
-	USER_NAME_MAX = 24
-}; /* with the final NUL */
+enum { USER_NAME_MAX = 24 }; /* with the final NUL */
 
 #define USER_MEMORY_START UINT64_C(0x10000000)
-#define USER_MEMORY_END	  UINT64_C(0x800000000000) /* one past the last user address */
+#define USER_MEMORY_END   UINT64_C(0x800000000000) /* one past the last user address */
 /** Left unmapped behind each buffer, at least. */
 #define USER_MEMORY_GAP UINT64_C(0x10000)
 
@@ -76,21 +74,19 @@ extern const struct ufd_memory_ops user_memory_ops;
 
 /** Set up empty. Both pointers outlive it. 0 or -ENOMEM. */
 int must_check user_memory_init(struct user_memory *memory, const struct iommu_os *os,
-				const struct user_backing *backing);
+                                const struct user_backing *backing);
 /** Free every buffer. Returns the number that were still pinned: those are leaked
  *  on purpose, for a device may write to them. */
 unsigned user_memory_exit(struct user_memory *memory);
 
-enum {
-	USER_SCATTERED = 1 << 0
-};
+enum { USER_SCATTERED = 1 << 0 };
 
 /** Make a buffer of @p bytes (rounded up to pages). @p align: of the user and the
  *  physical address, a power of two, 0 for the natural one. Zeroed, unless it is
  *  1 GiB or larger. 0, -EINVAL (no bytes, bad alignment, alignment of a scattered
  *  buffer, name too long), -EEXIST (name), -ENOMEM. */
 int must_check user_buffer_create(struct user_memory *memory, const char *name, uint64_t bytes,
-				  uint64_t align, unsigned flags, struct user_buffer **out);
+                                  uint64_t align, unsigned flags, struct user_buffer **out);
 /** 0, or -EBUSY while any page is pinned. */
 int must_check user_buffer_destroy(struct user_memory *memory, struct user_buffer *buffer);
 struct user_buffer *user_buffer_find(struct user_memory *memory, const char *name);
@@ -105,8 +101,8 @@ int must_check user_memory_physical(struct user_memory *memory, uint64_t user, p
 /** Copy from and to user memory, across runs, within one buffer. 0 or -EFAULT: then
  *  nothing was copied. */
 int must_check user_memory_copy_in(struct user_memory *memory, void *kernel, uint64_t user,
-				   size_t bytes);
+                                   size_t bytes);
 int must_check user_memory_copy_out(struct user_memory *memory, uint64_t user, const void *kernel,
-				    size_t bytes);
+                                    size_t bytes);
 
 #endif

@@ -334,6 +334,7 @@ int vtd_unit_create(struct iommu *iommu, const struct vtd_dmar *dmar,
 		goto fail;
 
 	choose_mode(unit, iommu_options(iommu)->mode);
+	unit->base.mode = unit->scalable ? IOMMU_MODE_SCALABLE : IOMMU_MODE_LEGACY;
 	unit->slot_bytes = unit->scalable ? 32 : 16;
 	unit->slots = (unsigned)(PAGE_SIZE_4K / unit->slot_bytes);
 

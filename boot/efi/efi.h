@@ -38,7 +38,7 @@ void efi_say(const struct loader *loader, const char *format, ...) printf_like(2
 /** Whole pages of loader data below @p limit, which belong to the boot from now on.
  *  Their address; 0 if there are none, which is said with @p what they are for. */
 uint64_t efi_pages(struct loader *loader, uint64_t bytes, uint64_t alignment, uint64_t limit,
-		   const char *what);
+                   const char *what);
 
 /** Command line and modules, from the files beside the application, else from the load
  *  options, else the default. False: refused, and a line says why. */

@@ -10,11 +10,7 @@
 
 #include "iommu/string.h"
 
-enum {
-	EFI_MAX_SEGMENTS = 8,
-	EFI_MAX_HEADERS = 64,
-	EFI_HEADER_BYTES = 56
-};
+enum { EFI_MAX_SEGMENTS = 8, EFI_MAX_HEADERS = 64, EFI_HEADER_BYTES = 56 };
 
 #define EFI_LARGE_PAGE UINT64_C(0x200000)
 /* One page directory is the early view of the image. */
@@ -27,13 +23,13 @@ struct efi_segment {
 
 struct efi_image {
 	uint64_t start, end; /* as linked, physical; multiples of 2 MiB and of 4 KiB */
-	uint64_t entry;	     /* virtual */
+	uint64_t entry;      /* virtual */
 	uint32_t segment_count;
 	struct efi_segment segments[EFI_MAX_SEGMENTS]; /* ascending, none overlaps */
 };
 
 static inline int efi_elf_segment(const uint8_t *header, size_t size, struct efi_image *out,
-				  struct boot_reason *reason)
+                                  struct boot_reason *reason)
 {
 	struct efi_segment segment = {
 		.offset = boot_get64(header + 8),
@@ -50,18 +46,18 @@ static inline int efi_elf_segment(const uint8_t *header, size_t size, struct efi
 	if (segment.file_bytes > bytes || segment.offset > size ||
 	    segment.file_bytes > size - segment.offset)
 		return boot_refuse(reason,
-				   "segment at %#llx: %#llx bytes at %#llx of the file; they go "
-				   "beyond it or beyond the segment",
-				   address, (unsigned long long)segment.file_bytes,
-				   (unsigned long long)segment.offset);
+		                   "segment at %#llx: %#llx bytes at %#llx of the file; they go "
+		                   "beyond it or beyond the segment",
+		                   address, (unsigned long long)segment.file_bytes,
+		                   (unsigned long long)segment.offset);
 	if (address >= EFI_IMAGE_LIMIT || bytes > EFI_IMAGE_LIMIT - address)
 		return boot_refuse(reason, "segment at %#llx: %#llx bytes go beyond 1 GiB", address,
-				   bytes);
+		                   bytes);
 	if (out->segment_count && address < out->end)
 		return boot_refuse(reason,
-				   "segment at %#llx: not on pages behind the one before it, which "
-				   "ends at %#llx",
-				   address, (unsigned long long)out->end);
+		                   "segment at %#llx: not on pages behind the one before it, which "
+		                   "ends at %#llx",
+		                   address, (unsigned long long)out->end);
 	if (!out->segment_count)
 		out->start = address & ~(EFI_LARGE_PAGE - 1);
 	out->end = (address + bytes + 4095) & ~UINT64_C(4095);
@@ -72,24 +68,24 @@ static inline int efi_elf_segment(const uint8_t *header, size_t size, struct efi
 /* Look for the entry in one note segment: {name size, value size, type, name, value}, the
  * last two padded to 4 bytes. */
 static inline int efi_elf_notes(const uint8_t *file, size_t size, const uint8_t *header,
-				struct efi_image *out, struct boot_reason *reason)
+                                struct efi_image *out, struct boot_reason *reason)
 {
 	uint64_t at = boot_get64(header + 8), bytes = boot_get64(header + 32);
 
 	if (at > size || bytes > size - at)
 		return boot_refuse(reason,
-				   "notes: %#llx bytes at %#llx of the file; beyond its end",
-				   (unsigned long long)bytes, (unsigned long long)at);
+		                   "notes: %#llx bytes at %#llx of the file; beyond its end",
+		                   (unsigned long long)bytes, (unsigned long long)at);
 	while (bytes >= 12) {
 		uint64_t name = boot_get32(file + at), value = boot_get32(file + at + 4);
 		uint64_t value_at = 12 + ((name + 3) & ~UINT64_C(3));
 		uint64_t whole = value_at + ((value + 3) & ~UINT64_C(3));
 		if (whole > bytes)
 			return boot_refuse(reason,
-					   "note at %#llx of the file: %llu bytes, and only %llu "
-					   "are left",
-					   (unsigned long long)at, (unsigned long long)whole,
-					   (unsigned long long)bytes);
+			                   "note at %#llx of the file: %llu bytes, and only %llu "
+			                   "are left",
+			                   (unsigned long long)at, (unsigned long long)whole,
+			                   (unsigned long long)bytes);
 		if (name == 7 && value == 8 && boot_get32(file + at + 8) == 1 &&
 		    memcmp(file + at + 12, "Nestor", 7) == 0)
 			out->entry = boot_get64(file + at + value_at);
@@ -101,7 +97,7 @@ static inline int efi_elf_notes(const uint8_t *file, size_t size, const uint8_t 
 
 /** Check a file. 0, or -EINVAL with @p reason set; @p out is then of no use. */
 static inline int efi_elf_check(const void *bytes, size_t size, struct efi_image *out,
-				struct boot_reason *reason)
+                                struct boot_reason *reason)
 {
 	static const uint8_t ident[6] = {0x7f, 'E', 'L', 'F', 2, 1};
 	const uint32_t load = 1, note = 4, x86_64_program = 62 << 16 | 2;
@@ -135,7 +131,7 @@ static inline int efi_elf_check(const void *bytes, size_t size, struct efi_image
 		    out->segments[i].file_bytes)
 			return 0;
 	return boot_refuse(reason, "the 64-bit entry %#llx lies in none of the %u segments",
-			   (unsigned long long)out->entry, out->segment_count);
+	                   (unsigned long long)out->entry, out->segment_count);
 }
 
 #endif

@@ -113,7 +113,7 @@ static EFI_FILE *folder_open(struct loader *loader, const EFI_LOADED_IMAGE *imag
 
 	if (!image->DeviceHandle || !folder_path(image, path) ||
 	    EFI_ERROR(loader->services->HandleProtocol(image->DeviceHandle, &file_system_guid,
-						       &found)))
+	                                               &found)))
 		return NULL;
 	system = found;
 	if (EFI_ERROR(system->OpenVolume(system, &root)))
@@ -133,7 +133,7 @@ static int folder_next(struct loader *loader, EFI_FILE *folder, struct entry *en
 
 	if (EFI_ERROR(status)) {
 		efi_say(loader, "the application's folder cannot be read: status %#llx",
-			(unsigned long long)status);
+		        (unsigned long long)status);
 		return -1;
 	}
 	if (size < 82)
@@ -148,13 +148,13 @@ static int folder_next(struct loader *loader, EFI_FILE *folder, struct entry *en
 }
 
 static bool file_read(struct loader *loader, EFI_FILE *folder, const struct entry *entry,
-		      uint64_t limit, uint64_t *start)
+                      uint64_t limit, uint64_t *start)
 {
 	EFI_FILE *file;
 
 	if (entry->bytes > limit) {
 		efi_say(loader, "%s has %llu bytes; %llu at most are right", entry->name,
-			(unsigned long long)entry->bytes, (unsigned long long)limit);
+		        (unsigned long long)entry->bytes, (unsigned long long)limit);
 		return false;
 	}
 	*start = efi_pages(loader, entry->bytes + 1, 4096, UINT64_MAX, entry->name);
@@ -176,8 +176,8 @@ static bool file_read(struct loader *loader, EFI_FILE *folder, const struct entr
 	}
 	if (EFI_ERROR(status))
 		efi_say(loader, "%s cannot be read: %llu of %llu bytes, status %#llx", entry->name,
-			(unsigned long long)done, (unsigned long long)entry->bytes,
-			(unsigned long long)status);
+		        (unsigned long long)done, (unsigned long long)entry->bytes,
+		        (unsigned long long)status);
 	if (file)
 		file->Close(file);
 	return !EFI_ERROR(status);
@@ -202,8 +202,8 @@ static bool module_read(struct loader *loader, EFI_FILE *folder, struct entry *e
 
 	if (entry->name_cut || info->module_count == BOOT_MAX_MODULES) {
 		efi_say(loader, "%s is left out: %s", entry->name,
-			entry->name_cut ? "its name is too long, 63 characters are right"
-					: "there are 32 scenarios already");
+		        entry->name_cut ? "its name is too long, 63 characters are right"
+		                        : "there are 32 scenarios already");
 		return true;
 	}
 	if (!file_read(loader, folder, entry, MAX_MODULE, &module->start))

@@ -15,10 +15,10 @@
 #include "boot/efi/elf.h"
 #include "boot/efi/parse.h"
 
-#define PAGE_BYTES	UINT64_C(4096)
-#define TABLE_ENTRY	UINT64_C(3)    /* present, write */
-#define LARGE_ENTRY	UINT64_C(0x83) /* and 2 MiB */
-#define EXIT_ATTEMPTS	8
+#define PAGE_BYTES      UINT64_C(4096)
+#define TABLE_ENTRY     UINT64_C(3)    /* present, write */
+#define LARGE_ENTRY     UINT64_C(0x83) /* and 2 MiB */
+#define EXIT_ATTEMPTS   8
 #define MAP_SPARE_BYTES (64 * EFI_MAX_STRIDE)
 
 /** What the kernel reads before its own tables and its own boot_info are there. */
@@ -27,7 +27,7 @@ struct handover {
 	uint64_t top[512];
 	uint64_t low_pointers[512], low[4][512]; /* 0..4 GiB, at 0 and DIRECT_MAP_BASE */
 	uint64_t high_pointers[512], image[512]; /* KERNEL_VIRTUAL_BASE: the image */
-	uint64_t own_pointers[512], own[512];	 /* this program, should it lie higher */
+	uint64_t own_pointers[512], own[512];    /* this program, should it lie higher */
 	struct boot_info info;
 };
 
@@ -65,12 +65,12 @@ static void give_back(struct loader *loader)
 	while (loader->owned_count) {
 		loader->owned_count--;
 		loader->services->FreePages(loader->owned[loader->owned_count].start,
-					    loader->owned[loader->owned_count].pages);
+		                            loader->owned[loader->owned_count].pages);
 	}
 }
 
 uint64_t efi_pages(struct loader *loader, uint64_t bytes, uint64_t alignment, uint64_t limit,
-		   const char *what)
+                   const char *what)
 {
 	UINTN pages = (bytes + PAGE_BYTES - 1) / PAGE_BYTES, slack = alignment / PAGE_BYTES - 1;
 	EFI_PHYSICAL_ADDRESS start = limit - 1;
@@ -78,11 +78,11 @@ uint64_t efi_pages(struct loader *loader, uint64_t bytes, uint64_t alignment, ui
 
 	if (loader->owned_count < sizeof(loader->owned) / sizeof(loader->owned[0]))
 		status = loader->services->AllocatePages(AllocateMaxAddress, EfiLoaderData,
-							 pages + slack, &start);
+		                                         pages + slack, &start);
 	if (EFI_ERROR(status)) {
 		efi_say(loader, "no memory below %#llx for %s: %llu bytes aligned to %#llx",
-			(unsigned long long)limit, what, (unsigned long long)bytes,
-			(unsigned long long)alignment);
+		        (unsigned long long)limit, what, (unsigned long long)bytes,
+		        (unsigned long long)alignment);
 		return 0;
 	}
 	/* the slack before and behind goes back */
@@ -133,14 +133,14 @@ static uint64_t table(const uint64_t *entries)
 /** boot/start.S's layout, but KERNEL_VIRTUAL_BASE shows the image where it lies; and the
  *  page of efi_jump at its own address. @return the root, 0: refused. */
 static uint64_t tables_fill(struct loader *loader, struct handover *handover,
-			    const struct efi_image *image, uint64_t start)
+                            const struct efi_image *image, uint64_t start)
 {
 	const uint64_t la57 = 1 << 12;
 	uint64_t own = (uint64_t)efi_jump, cr4;
 
 	if (own >> 47) {
 		efi_say(loader, "this application lies at %#llx; below 0x800000000000 is right",
-			(unsigned long long)own);
+		        (unsigned long long)own);
 		return 0;
 	}
 	for (unsigned i = 0; i < 4 * 512; i++)
@@ -180,9 +180,9 @@ static bool services_exit(struct loader *loader)
 	if (status != EFI_BUFFER_TOO_SMALL || stride < EFI_DESCRIPTOR_BYTES ||
 	    stride > EFI_MAX_STRIDE) {
 		efi_say(loader,
-			"the memory map has descriptors of %llu bytes (status %#llx); 40 to 128 "
-			"are right",
-			(unsigned long long)stride, (unsigned long long)status);
+		        "the memory map has descriptors of %llu bytes (status %#llx); 40 to 128 "
+		        "are right",
+		        (unsigned long long)stride, (unsigned long long)status);
 		return false;
 	}
 	/* room for what this allocation and the firmware's handlers add */
@@ -194,7 +194,7 @@ static bool services_exit(struct loader *loader)
 	for (unsigned attempt = 0; attempt < EXIT_ATTEMPTS; attempt++) {
 		UINTN bytes = capacity;
 		status = loader->services->GetMemoryMap(&bytes, (EFI_MEMORY_DESCRIPTOR *)map, &key,
-							&stride, &version);
+		                                        &stride, &version);
 		if (EFI_ERROR(status))
 			break;
 		status = loader->services->ExitBootServices(loader->image, key);
@@ -206,7 +206,7 @@ static bool services_exit(struct loader *loader)
 			break;
 	}
 	efi_say(loader, "the firmware does not end its boot services: status %#llx",
-		(unsigned long long)status);
+	        (unsigned long long)status);
 	return false;
 }
 

@@ -12,10 +12,7 @@
 
 /* EFI_MEMORY_DESCRIPTOR: 0 type, 8 physical start, 24 pages of 4 KiB, 32 attributes; the
  * firmware says how far apart they are. */
-enum {
-	EFI_DESCRIPTOR_BYTES = 40,
-	EFI_MAX_STRIDE = 128
-};
+enum { EFI_DESCRIPTOR_BYTES = 40, EFI_MAX_STRIDE = 128 };
 
 static inline uint64_t efi_memory_start(const uint8_t *descriptor)
 {
@@ -26,7 +23,7 @@ static inline uint64_t efi_memory_start(const uint8_t *descriptor)
  *  are sorted, within @p map, so that what touches and is of one kind becomes one entry.
  *  Ranges beyond 2^64 are left out. @p stride: EFI_DESCRIPTOR_BYTES to EFI_MAX_STRIDE. */
 static inline void efi_memory_convert(uint8_t *map, size_t count, size_t stride,
-				      struct boot_info *out)
+                                      struct boot_info *out)
 {
 	uint8_t moved[EFI_MAX_STRIDE];
 
@@ -42,7 +39,7 @@ static inline void efi_memory_convert(uint8_t *map, size_t count, size_t stride,
 		uint64_t pages = boot_get64(map + 24);
 		if (pages <= UINT64_MAX >> 12)
 			(void)boot_memory_add(out, efi_memory_start(map), pages << 12,
-					      boot_efi_kind(boot_get32(map), boot_get64(map + 32)));
+			                      boot_efi_kind(boot_get32(map), boot_get64(map + 32)));
 	}
 }
 
@@ -64,7 +61,7 @@ static inline bool efi_text_narrow(char *out, size_t size, const uint8_t *text, 
  *  binary data there, and a UEFI shell the whole line, the program's name first.
  *  False: they are not, and @p out is as it was. */
 static inline bool efi_command_from_options(const uint8_t *options, size_t bytes,
-					    struct boot_info *out)
+                                            struct boot_info *out)
 {
 	size_t units = bytes / 2, word = 0, length = 0, first = 0;
 	bool has_value = false;

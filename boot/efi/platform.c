@@ -39,7 +39,7 @@ static void screen_read(struct loader *loader)
 
 	/* the console's own screen first: there may be several */
 	if (EFI_ERROR(loader->services->HandleProtocol(loader->system->ConsoleOutHandle,
-						       &graphics_guid, &found)) &&
+	                                               &graphics_guid, &found)) &&
 	    EFI_ERROR(loader->services->LocateProtocol(&graphics_guid, NULL, &found)))
 		return;
 	graphics = found;
@@ -87,9 +87,9 @@ void efi_platform_read(struct loader *loader)
 
 	if (loader->system->FirmwareVendor)
 		efi_text_narrow(vendor, sizeof(vendor),
-				(const uint8_t *)loader->system->FirmwareVendor, sizeof(vendor));
+		                (const uint8_t *)loader->system->FirmwareVendor, sizeof(vendor));
 	iommu_snprintf(loader->info->loader, sizeof(loader->info->loader), "%s, revision %u.%u",
-		       vendor, revision >> 16, (revision & 0xffff) / 10);
+	               vendor, revision >> 16, (revision & 0xffff) / 10);
 	rsdp_read(loader);
 	screen_read(loader);
 }

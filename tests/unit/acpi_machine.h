@@ -16,12 +16,7 @@
 
 /* ---- a machine's memory ------------------------------------------------------------ */
 
-enum {
-	MAX_REGIONS = 24,
-	MAX_VIEWS = 512,
-	BIOS = 0xe0000,
-	TABLES = 0x7ff00000
-};
+enum { MAX_REGIONS = 24, MAX_VIEWS = 512, BIOS = 0xe0000, TABLES = 0x7ff00000 };
 
 struct region {
 	uint64_t address;
@@ -131,7 +126,7 @@ static inline void append(struct region *region, const void *bytes, uint32_t cou
 }
 
 static inline void write_rsdp(struct region *region, uint32_t at, unsigned revision, uint32_t rsdt,
-			      uint64_t xsdt)
+                              uint64_t xsdt)
 {
 	memcpy(region->bytes + at, "RSD PTR ", 8);
 	region->bytes[at + 15] = (uint8_t)revision;
@@ -145,21 +140,21 @@ static inline void write_rsdp(struct region *region, uint32_t at, unsigned revis
 }
 
 static const uint8_t madt_entries[] = {
-	0, 8,  0,    0,	   1, 0, 0,    0,		  /* CPU 0 */
-	0, 8,  1,    1,	   1, 0, 0,    0,		  /* CPU 1 */
-	0, 8,  2,    2,	   0, 0, 0,    0,		  /* CPU 2: disabled */
-	0, 8,  3,    3,	   2, 0, 0,    0,		  /* CPU 3: can come online */
-	0, 8,  4,    0xff, 1, 0, 0,    0,		  /* unused slot */
-	1, 12, 2,    0,	   0, 0, 0xc0, 0xfe, 0,	 0, 0, 0, /* I/O APIC 2 at 0xfec00000 */
-	2, 10, 0,    0,	   2, 0, 0,    0,    0,	 0,	  /* IRQ 0 is GSI 2 */
-	2, 10, 0,    9,	   9, 0, 0,    0,    13, 0,	  /* IRQ 9: level */
-	4, 6,  0xff, 0,	   0, 1,			  /* NMI: skipped */
-	5, 12, 0,    0,	   0, 0, 0xe0, 0xfe, 1,	 0, 0, 0, /* local APIC at 0x1fee00000 */
-	9, 16, 0,    0,	   0, 1, 0,    0,    1,	 0, 0, 0, 5, 0, 0, 0, /* x2APIC id 0x100 */
+	0, 8,  0,    0,    1, 0, 0,    0,                 /* CPU 0 */
+	0, 8,  1,    1,    1, 0, 0,    0,                 /* CPU 1 */
+	0, 8,  2,    2,    0, 0, 0,    0,                 /* CPU 2: disabled */
+	0, 8,  3,    3,    2, 0, 0,    0,                 /* CPU 3: can come online */
+	0, 8,  4,    0xff, 1, 0, 0,    0,                 /* unused slot */
+	1, 12, 2,    0,    0, 0, 0xc0, 0xfe, 0,  0, 0, 0, /* I/O APIC 2 at 0xfec00000 */
+	2, 10, 0,    0,    2, 0, 0,    0,    0,  0,       /* IRQ 0 is GSI 2 */
+	2, 10, 0,    9,    9, 0, 0,    0,    13, 0,       /* IRQ 9: level */
+	4, 6,  0xff, 0,    0, 1,                          /* NMI: skipped */
+	5, 12, 0,    0,    0, 0, 0xe0, 0xfe, 1,  0, 0, 0, /* local APIC at 0x1fee00000 */
+	9, 16, 0,    0,    0, 1, 0,    0,    1,  0, 0, 0, 5, 0, 0, 0, /* x2APIC id 0x100 */
 };
 
-static const uint8_t s5[] = {0x08, '_',	 'S',  '5',  '_',  0x12, 0x08,
-			     0x04, 0x0a, 0x05, 0x0a, 0x05, 0x00, 0x00};
+static const uint8_t s5[] = {0x08, '_',  'S',  '5',  '_',  0x12, 0x08,
+                             0x04, 0x0a, 0x05, 0x0a, 0x05, 0x00, 0x00};
 
 static inline void gas(struct region *region, uint32_t at, unsigned space, uint64_t address)
 {
@@ -213,7 +208,7 @@ static inline void machine_build(void)
 
 	struct region *mcfg = find("MCFG");
 	static const uint8_t windows[] = {0, 0, 0, 0xb0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0, 0, 0, 0,
-					  0, 0, 0, 0xc0, 0, 0, 0, 0, 1, 0, 0, 0x3f, 0, 0, 0, 0};
+	                                  0, 0, 0, 0xc0, 0, 0, 0, 0, 1, 0, 0, 0x3f, 0, 0, 0, 0};
 	append(mcfg, windows, sizeof(windows));
 	gas(find("HPET"), 40, 0, 0xfed00000);
 	finish(find("HPET"));

@@ -119,7 +119,7 @@ static void test_bios_area(void)
 	m.source.map = map_with_bios;
 	memset(bios_area, 0, sizeof(bios_area));
 	memcpy(bios_area + 0x100, m.regions[0].bytes, 8); /* the signature alone */
-	bios_area[0x10f] = 1;				  /* a wrong checksum */
+	bios_area[0x10f] = 1;                             /* a wrong checksum */
 	memcpy(bios_area + sizeof(bios_area) - 48, m.regions[0].bytes, 36);
 	KTAP_EQUAL(read_machine(), 0);
 	check_good();
@@ -354,7 +354,7 @@ static void test_fadt(void)
 		uint64_t address;
 		bool good;
 	} resets[] = {{0, 0xfed40000, true}, {1, 0x92, true}, {2, 0x1f00000040, true},
-		      {1, 0x10000, false},   {0, 0, false},   {3, 5, false}};
+	              {1, 0x10000, false},   {0, 0, false},   {3, 5, false}};
 	for (unsigned i = 0; i < ARRAY_SIZE(resets); i++) {
 		machine_build();
 		gas(find("FACP"), 116, resets[i].space, resets[i].address);
@@ -405,13 +405,13 @@ static void test_s5(void)
 		{{0x08, '_', 'S', '5', '_', 0x12, 0x47, 0x00, 2, 0x0a, 7, 0x0a, 6}, 13, 7, 6},
 		{{0x08, '_', 'S', '5', '_', 0x12, 0x8a, 0, 0, 2, 0x0b, 4, 0, 0x0b, 3, 0}, 16, 4, 3},
 		{{0x08, '_', 'S', '5', '_', 0x12, 0xcc, 0, 0, 0, 2, 0x0c, 4, 0, 0, 0, 0x0a, 1},
-		 18,
-		 4,
-		 1},
+	         18,
+	         4,
+	         1},
 		{{0x08, '_', 'S', '5', '_', 0x12, 0x0d, 2, 0x0e, 3, 0, 0, 0, 0, 0, 0, 0, 0x01, 0},
-		 19,
-		 3,
-		 1},
+	         19,
+	         3,
+	         1},
 		{{0x08, '_', 'S', '5', '_', 0x12, 0x05, 0x01, 0x0b, 0x05, 0x06}, 11, 5, 6},
 		{{0x08, '_', 'S', '5', '_', 0x12, 0x06, 2, 0x0a, 8, 0x0a, 0}, 12, -1, 0},
 		{{0x08, '_', 'S', '5', '_', 0x12, 0x08, 0x04, 0x0a, 0x05}, 10, -1, 0},
@@ -479,8 +479,8 @@ static void test_corruptions(void)
 			uint32_t at = (uint32_t)(test_random(&random) % region->length);
 			uint64_t value = test_random(&random);
 			region->bytes[at] = value % 4 == 0   ? 0
-					    : value % 4 == 1 ? 0xff
-							     : (uint8_t)(value >> 8);
+			                    : value % 4 == 1 ? 0xff
+			                                     : (uint8_t)(value >> 8);
 			if (test_random(&random) % 8 == 0)
 				region->length =
 					1 + (uint32_t)(test_random(&random) % region->length);

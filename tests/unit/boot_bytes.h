@@ -12,9 +12,7 @@
 #include "boot/parse.h"
 #include "tests/ktap.h"
 
-enum {
-	CORRUPTIONS = 1000
-};
+enum { CORRUPTIONS = 1000 };
 
 static struct boot_info info;
 static struct boot_reason reason;
@@ -80,7 +78,7 @@ static inline void corrupt(struct bytes *bytes, uint64_t *seed)
 	for (unsigned count = 1 + random_next(seed) % 4; count; count--) {
 		size_t at = random_next(seed) % bytes->count;
 		bytes->at[at] = random_next(seed) % 2 ? (uint8_t)random_next(seed)
-						      : (uint8_t)(bytes->at[at] ^ 1 << at % 8);
+		                                      : (uint8_t)(bytes->at[at] ^ 1 << at % 8);
 	}
 	if (random_next(seed) % 4 == 0)
 		bytes->count = random_next(seed) % (bytes->count + 1);

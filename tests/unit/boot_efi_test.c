@@ -18,7 +18,7 @@ enum {
 };
 
 static void elf_segment(struct bytes *to, uint32_t type, uint64_t offset, uint64_t address,
-			uint64_t file_bytes, uint64_t bytes)
+                        uint64_t file_bytes, uint64_t bytes)
 {
 	put(to, 4, type);
 	put(to, 4, 7);
@@ -143,7 +143,7 @@ static void test_efi_elf_corrupt(void)
 }
 
 static void put_descriptor(struct bytes *to, uint32_t type, uint64_t start, uint64_t pages,
-			   uint64_t attributes)
+                           uint64_t attributes)
 {
 	put(to, 8, type | UINT64_C(0xdddddddd00000000));
 	put(to, 8, start);
@@ -167,7 +167,7 @@ static void test_efi_map(void)
 	put_descriptor(&bytes, 10, 0x402000, 1, 0xf);
 	put_descriptor(&bytes, 8, 0x403000, 1, 0xf);
 	put_descriptor(&bytes, 11, 0xfee00000, 1, 1);
-	put_descriptor(&bytes, 7, 0x500000, 1, 1);	       /* not cacheable */
+	put_descriptor(&bytes, 7, 0x500000, 1, 1);             /* not cacheable */
 	put_descriptor(&bytes, 7, 0x501000, 1, 0xf | special); /* the same kind as before it */
 	put_descriptor(&bytes, 7, 0x700000, 0, 0xf);
 	put_descriptor(&bytes, 7, 0x800000, UINT64_MAX, 0xf);
@@ -207,7 +207,7 @@ static bool from_options(const char *text, bool ended, const char *wanted)
 	bool taken = efi_command_from_options(copy, bytes.count, &info);
 	free(copy);
 	return wanted ? taken && !strcmp(info.command_line, wanted)
-		      : !taken && !info.command_line[0];
+	              : !taken && !info.command_line[0];
 }
 
 static void test_efi_texts(void)
@@ -233,8 +233,8 @@ static void test_efi_texts(void)
 
 	memset(&info, 0, sizeof(info));
 	KTAP_CHECK(efi_command_from_file((const uint8_t *)"\xef\xbb\xbf"
-							  "a=b\r\nc=d\n\n",
-					 13, &info));
+	                                                  "a=b\r\nc=d\n\n",
+	                                 13, &info));
 	KTAP_CHECK(!strcmp(info.command_line, "a=b  c=d") && !info.command_line_cut);
 	KTAP_CHECK(!efi_command_from_file((const uint8_t *)"a\0=\0", 4, &info));
 	KTAP_CHECK(!strcmp(info.command_line, "a=b  c=d"));

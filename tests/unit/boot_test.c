@@ -258,8 +258,8 @@ static void test_map_overflow(void)
 	memset(&info, 0, sizeof(info));
 	for (unsigned i = 0; i < BOOT_MAX_MEMORY + 20; i++)
 		KTAP_CHECK(boot_memory_add(&info, i * UINT64_C(0x10000), 0x1000,
-					   i < BOOT_MAX_MEMORY ? BOOT_MEMORY_USABLE
-							       : BOOT_MEMORY_RESERVED));
+		                           i < BOOT_MAX_MEMORY ? BOOT_MEMORY_USABLE
+		                                               : BOOT_MEMORY_RESERVED));
 	KTAP_CHECK(info.memory_cut);
 	KTAP_EQUAL(info.memory_count, BOOT_MAX_MEMORY);
 	unsigned reserved = 0;
@@ -394,11 +394,7 @@ static const void *memory_map(void *ctx, uint64_t address, uint64_t bytes)
 }
 
 /* 0 start information, 56 modules (2), 120 map (4), 216 texts */
-enum {
-	PVH_MODULES = 56,
-	PVH_MAP = 120,
-	PVH_TEXT = 216
-};
+enum { PVH_MODULES = 56, PVH_MAP = 120, PVH_TEXT = 216 };
 
 static void pvh_good(struct bytes *to)
 {
@@ -497,10 +493,10 @@ static void test_pvh_refused(void)
 	pvh_refused(&bytes, 48, 4097, "a memory map of 4097 entries, at most 4096");
 	pvh_refused(&bytes, 48, 4000, "the memory map of 4000 entries at 0x1078 is in no memory");
 	pvh_refused(&bytes, PVH_MODULES + 16, 7,
-		    "the module's command line at 0x7 is in no memory");
+	            "the module's command line at 0x7 is in no memory");
 	/* a text that goes on to the end of memory */
 	pvh_refused(&bytes, cut, PVH_TEXT + 30,
-		    "the module's command line at 0x10e3 is in no memory");
+	            "the module's command line at 0x10e3 is in no memory");
 
 	pvh_good(&bytes);
 	memset(bytes.at + PVH_MODULES, 0xff, 16);
@@ -535,7 +531,7 @@ static const struct ktap_case cases[] = {
 	{"Multiboot2: good information is read in full", test_multiboot2_good},
 	{"Multiboot2: what is extra may be odd, absent, or too much", test_multiboot2_extras},
 	{"Multiboot2: the EFI memory map serves where there is no plain one",
-	 test_multiboot2_efi_map},
+         test_multiboot2_efi_map},
 	{"Multiboot2: each malformation is refused by its reason", test_multiboot2_refused},
 	{"Multiboot2: a thousand corruptions are read safely", test_multiboot2_corrupt},
 	{"a memory map that is full keeps what is not to be used", test_map_overflow},

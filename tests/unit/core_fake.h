@@ -12,14 +12,12 @@
 #include "tests/ktap.h"
 #include "tests/test_os.h"
 
-enum {
-	MAX_RANGES = 32
-};
+enum { MAX_RANGES = 32 };
 
 struct fake_unit {
 	struct iommu_unit unit;
 	enum iommu_claim claim; /* for devices on its segment */
-	uint8_t explicit_bus;	/* these are claimed explicitly; 0: none */
+	uint8_t explicit_bus;   /* these are claimed explicitly; 0: none */
 	int enable_error;
 	int attach_error; /* for the next attachment of attach_error_rid */
 	iommu_rid_t attach_error_rid;
@@ -114,7 +112,7 @@ static int fake_device_add(struct iommu_unit *unit, struct iommu_device *device)
 
 	if (fake->direct_region) {
 		int error = iommu_device_reserve(device, iova(0x7000000), iova(0x7ffffff),
-						 fake->region_kind);
+		                                 fake->region_kind);
 		if (error)
 			return error;
 	}
@@ -135,7 +133,7 @@ static void fake_device_remove(struct iommu_unit *unit, struct iommu_device *dev
 }
 
 static int fake_map(struct iommu_domain *domain, iova_t start, pa_t to, uint64_t bytes,
-		    uint32_t rights, struct iommu_gather *gather)
+                    uint32_t rights, struct iommu_gather *gather)
 {
 	struct fake_domain *fake = fake_domain_of(domain);
 
@@ -152,7 +150,7 @@ static int fake_map(struct iommu_domain *domain, iova_t start, pa_t to, uint64_t
 }
 
 static uint64_t fake_unmap(struct iommu_domain *domain, iova_t start, uint64_t bytes,
-			   struct iommu_gather *gather)
+                           struct iommu_gather *gather)
 {
 	struct fake_domain *fake = fake_domain_of(domain);
 	uint64_t unmapped = 0;
@@ -192,7 +190,7 @@ static const struct iommu_domain_ops fake_domain_ops = {
 static const struct iommu_domain_ops fake_plain_ops = {.free = fake_free};
 
 static int fake_domain_new(struct iommu_device *device, enum iommu_stage stage,
-			   struct iommu_domain **out)
+                           struct iommu_domain **out)
 {
 	const struct iommu_os *os = iommu_os(device->iommu);
 	struct fake_domain *fake = os->alloc(os->ctx, sizeof(*fake));
@@ -213,12 +211,12 @@ static int fake_domain_new(struct iommu_device *device, enum iommu_stage stage,
 }
 
 static int fake_alloc_user(struct iommu_device *device, uint32_t flags, struct iommu_domain *parent,
-			   const struct iommu_user_data *data, struct iommu_domain **out)
+                           const struct iommu_user_data *data, struct iommu_domain **out)
 {
 	struct fake_unit *fake = fake_of(device->unit);
-	enum iommu_stage stage = parent				   ? IOMMU_STAGE_NESTED
-				 : flags & IOMMU_ALLOC_NEST_PARENT ? IOMMU_STAGE_SECOND
-								   : IOMMU_STAGE_FIRST;
+	enum iommu_stage stage = parent                            ? IOMMU_STAGE_NESTED
+	                         : flags & IOMMU_ALLOC_NEST_PARENT ? IOMMU_STAGE_SECOND
+	                                                           : IOMMU_STAGE_FIRST;
 
 	(void)data;
 	if (flags & IOMMU_ALLOC_FAULT_ID_VALID)
@@ -235,7 +233,7 @@ static int fake_alloc_identity(struct iommu_device *device, struct iommu_domain 
 }
 
 static int fake_attach(struct iommu_device *device, uint32_t pasid, struct iommu_domain *domain,
-		       struct iommu_domain *old)
+                       struct iommu_domain *old)
 {
 	struct fake_unit *fake = fake_of(device->unit);
 
@@ -253,12 +251,12 @@ static int fake_attach(struct iommu_device *device, uint32_t pasid, struct iommu
 static unsigned fake_poll(struct iommu_unit *unit)
 {
 	struct iommu_fault fault = {.unit = unit,
-				    .rid = RID(1, 0, 0),
-				    .address = iova(0x5000),
-				    .access = IOMMU_WRITE,
-				    .reason = 5,
-				    .mnemonic = "LGN.2",
-				    .text = "no write permission"};
+	                            .rid = RID(1, 0, 0),
+	                            .address = iova(0x5000),
+	                            .access = IOMMU_WRITE,
+	                            .reason = 5,
+	                            .mnemonic = "LGN.2",
+	                            .text = "no write permission"};
 
 	fake_of(unit)->polls++;
 	iommu_report_fault(unit->iommu, &fault);
@@ -266,7 +264,7 @@ static unsigned fake_poll(struct iommu_unit *unit)
 }
 
 static void fake_walk(struct iommu_unit *unit, iommu_rid_t rid, uint32_t pasid, iova_t at,
-		      uint32_t access, struct iommu_walk *walk)
+                      uint32_t access, struct iommu_walk *walk)
 {
 	struct iommu_walk_step *step = iommu_walk_step(walk, "root", RID_BUS(rid), pa(0x1000));
 
@@ -344,7 +342,7 @@ static struct iommu_device_desc desc_of(uint16_t segment, iommu_rid_t rid, uint3
 	struct iommu_device_desc desc = {.segment = segment, .rid = rid, .group = group};
 
 	iommu_snprintf(desc.name, sizeof(desc.name), "%02x:%02x.%x", RID_BUS(rid), RID_DEVICE(rid),
-		       RID_FUNCTION(rid));
+	               RID_FUNCTION(rid));
 	return desc;
 }
 
@@ -357,9 +355,9 @@ static int bench_devices(struct bench *bench)
 		iommu_rid_t rid;
 		uint32_t group;
 	} list[] = {{0, RID(1, 0, 0), 7},
-		    {0, RID(2, 0, 0), 7},
-		    {0, RID(1, 1, 0), 8},
-		    {1, RID(1, 0, 0), 9}};
+	            {0, RID(2, 0, 0), 7},
+	            {0, RID(1, 1, 0), 8},
+	            {1, RID(1, 0, 0), 9}};
 
 	for (unsigned i = 0; i < 4; i++) {
 		struct iommu_device_desc desc =

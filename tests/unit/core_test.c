@@ -40,7 +40,7 @@ static void set_up(void)
 		KTAP_EQUAL(reserved->last.value, 0xfeefffff);
 	}
 	KTAP_EQUAL(iommu_device_reserve(bench.device[0], iova(2), iova(1), IOMMU_RESERVED_NONE),
-		   -EINVAL);
+	           -EINVAL);
 
 	/* the same device again; wrong descriptions; a device without a unit */
 	struct iommu_device_desc desc = desc_of(0, RID(1, 0, 0), 20);
@@ -86,7 +86,7 @@ static void enable(void)
 	KTAP_EQUAL(iommu_enable(&bench.iommu), -ETIMEDOUT);
 	KTAP_CHECK(!bench.iommu.enabled);
 	KTAP_CHECK(strstr(bench.test.last_log, "fake2") &&
-		   strstr(bench.test.last_log, "ETIMEDOUT"));
+	           strstr(bench.test.last_log, "ETIMEDOUT"));
 	for (unsigned i = 0; i < 3; i++) {
 		KTAP_CHECK(!bench.unit[i]->in_force && !bench.unit[i]->unit.enabled);
 		KTAP_EQUAL(bench.unit[i]->disables, i < 2);
@@ -334,14 +334,14 @@ static void mapping(void)
 	const struct iommu_extent one = {pa(0x5000), 0x2000};
 	KTAP_EQUAL(MAP(0x10000, &one, 0), -EINVAL);
 	KTAP_EQUAL(MAP(0x10800, &one, 1), -EINVAL);
-	KTAP_EQUAL(MAP(0xf000, &one, 1), -EINVAL);	 /* below the aperture */
+	KTAP_EQUAL(MAP(0xf000, &one, 1), -EINVAL);       /* below the aperture */
 	KTAP_EQUAL(MAP(0xfffffff000, &one, 1), -EINVAL); /* beyond it */
 	KTAP_EQUAL(MAP(0xfffffffffffff000, &one, 1), -EINVAL);
 	KTAP_EQUAL(MAP(0x10000, &((struct iommu_extent){pa(0x5800), 0x1000}), 1), -EINVAL);
 	KTAP_EQUAL(MAP(0x10000, &((struct iommu_extent){pa(0x5000), 0x800}), 1), -EINVAL);
 	KTAP_EQUAL(MAP(0x10000, &((struct iommu_extent){pa(0x5000), 0}), 1), -EINVAL);
 	KTAP_EQUAL(MAP(0x10000, &((struct iommu_extent){pa(~UINT64_C(0xfff)), 0x2000}), 1),
-		   -EINVAL);
+	           -EINVAL);
 	const struct iommu_extent huge[] = {{pa(0), UINT64_C(1) << 63}, {pa(0), UINT64_C(1) << 63}};
 	KTAP_EQUAL(MAP(0x10000, huge, 2), -EINVAL);
 	KTAP_EQUAL(fake->ranges, 0);
@@ -468,10 +468,10 @@ static void faults(void)
 
 	iommu_fault_print(&fault, &sink);
 	KTAP_CHECK(!strcmp(printed,
-			   "fault 3: fake2: 0001:01:00.0 (01:00.0) write at 0x5000 blocked: LGN.2 "
-			   "(0x5), no write permission\n"
-			   "  > root[0x1] at 0x1000: 0000000000005000  not present for PASID 0\n"
-			   "  fault: LRT.2 (0x1), root entry not present\n"));
+	                   "fault 3: fake2: 0001:01:00.0 (01:00.0) write at 0x5000 blocked: LGN.2 "
+	                   "(0x5), no write permission\n"
+	                   "  > root[0x1] at 0x1000: 0000000000005000  not present for PASID 0\n"
+	                   "  fault: LRT.2 (0x1), root entry not present\n"));
 	length = 0;
 	fault.interrupt = true;
 	fault.device = NULL;
@@ -479,8 +479,8 @@ static void faults(void)
 	fault.pasid = 0x42;
 	iommu_fault_print(&fault, &sink);
 	KTAP_CHECK(!strcmp(printed,
-			   "fault 3: fake2: 0001:01:00.0 (unknown device) PASID 0x42 interrupt "
-			   "request, index 0x5000 blocked: LGN.2 (0x5), no write permission\n"));
+	                   "fault 3: fake2: 0001:01:00.0 (unknown device) PASID 0x42 interrupt "
+	                   "request, index 0x5000 blocked: LGN.2 (0x5), no write permission\n"));
 	/* printing survives a lack of memory */
 	length = 0;
 	fault.interrupt = false;
@@ -535,7 +535,7 @@ static int whole_life(struct bench *bench)
 	if (error)
 		goto exit;
 	error = iommu_domain_alloc_user(bench->device[0], IOMMU_ALLOC_NEST_PARENT, NULL, NULL,
-					&parent);
+	                                &parent);
 	if (error)
 		goto exit;
 	error = iommu_domain_alloc_user(bench->device[0], 0, parent, &data, &nested);

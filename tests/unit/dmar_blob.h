@@ -66,7 +66,7 @@ static inline uint32_t add_drhd(struct blob *blob, unsigned flags, unsigned segm
 /** Add a scope to the structure that began at @p structure, which must be the last.
  *  @p path: pairs of device and function. */
 static inline uint32_t add_scope(struct blob *blob, uint32_t structure, unsigned type, unsigned id,
-				 unsigned bus, const uint8_t *path, unsigned hops)
+                                 unsigned bus, const uint8_t *path, unsigned hops)
 {
 	uint32_t at = blob->length;
 	put(blob, 1, type);
@@ -81,7 +81,7 @@ static inline uint32_t add_scope(struct blob *blob, uint32_t structure, unsigned
 }
 
 static inline uint32_t add_scope1(struct blob *blob, uint32_t structure, unsigned type, unsigned id,
-				  unsigned bus, unsigned device, unsigned function)
+                                  unsigned bus, unsigned device, unsigned function)
 {
 	uint8_t path[2] = {(uint8_t)device, (uint8_t)function};
 	return add_scope(blob, structure, type, id, bus, path, 1);
@@ -100,7 +100,7 @@ static inline uint32_t add_rmrr(struct blob *blob, unsigned segment, uint64_t ba
 
 /** ATSR, SATC, SIDP. */
 static inline uint32_t add_flagged(struct blob *blob, unsigned type, unsigned flags,
-				   unsigned segment)
+                                   unsigned segment)
 {
 	uint32_t at = structure_start(blob, type);
 	put(blob, 1, flags);
@@ -121,7 +121,7 @@ static inline uint32_t add_rhsa(struct blob *blob, uint64_t base, unsigned proxi
 }
 
 static inline uint32_t add_andd(struct blob *blob, unsigned number, const char *name,
-				unsigned bytes)
+                                unsigned bytes)
 {
 	uint32_t at = structure_start(blob, VTD_DMAR_ANDD);
 	put(blob, 3, 0);
@@ -216,7 +216,7 @@ static inline bool segment_is_0_or_1(void *ctx, uint16_t segment)
 
 /** Parse a copy of exactly @p bytes; the copy lives until the next call. */
 static inline int parse(const uint8_t *table, size_t bytes, struct vtd_dmar_options *options,
-			struct vtd_dmar *out)
+                        struct vtd_dmar *out)
 {
 	static uint8_t *copy;
 

@@ -59,7 +59,7 @@ static bool have_tables(void)
 	text = (char *)read_whole(name, &bytes);
 	if (!text) {
 		snprintf(skip, sizeof(skip), "no real tables here: %s is absent (NESTOR_DATA)",
-			 name);
+		         name);
 		ktap_skip_reason = skip;
 		return false;
 	}
@@ -84,7 +84,7 @@ static bool have_tables(void)
 		row->scopes = (unsigned)strtoul(next_field(&cursor), NULL, 0);
 		row->oddities = next_field(&cursor);
 		snprintf(name, sizeof(name), "%s/dmar/%s", folder ? folder : "../shared/data",
-			 row->file);
+		         row->file);
 		row->table = read_whole(name, &row->bytes);
 		if (!row->table)
 			printf("# the index lists %s, which cannot be read\n", row->file);
@@ -196,11 +196,11 @@ static void corrupt(uint8_t *table, size_t bytes, uint64_t *random)
 			continue;
 		uint64_t value = test_random(random);
 		table[at] = value % 2 ? favourites[value / 2 % ARRAY_SIZE(favourites)]
-				      : (uint8_t)(value >> 8);
+		                      : (uint8_t)(value >> 8);
 	}
 	if (bytes >= 10 && test_random(random) % 8) {
 		uint32_t length = table[4] | (uint32_t)table[5] << 8 | (uint32_t)table[6] << 16 |
-				  (uint32_t)table[7] << 24;
+		                  (uint32_t)table[7] << 24;
 		if (length >= 10 && length <= bytes)
 			fix_checksum(table, length);
 	}

@@ -418,7 +418,7 @@ static void test_scope_defects(void)
 /* ---- which device -------------------------------------------------------------------- */
 
 static struct iommu_device_desc device(unsigned segment, unsigned hops,
-				       const struct iommu_hop *path)
+                                       const struct iommu_hop *path)
 {
 	struct iommu_device_desc desc = {
 		.segment = (uint16_t)segment,

@@ -16,12 +16,7 @@
 
 #define MS UINT64_C(1000000)
 
-enum {
-	MAX_FAKES = 4,
-	WINDOW_IOVA = 0x7f000000,
-	WINDOW_BYTES = 16 * 4096,
-	BAR_BASE = 0x10000000
-};
+enum { MAX_FAKES = 4, WINDOW_IOVA = 0x7f000000, WINDOW_BYTES = 16 * 4096, BAR_BASE = 0x10000000 };
 
 struct fake;
 
@@ -37,9 +32,9 @@ struct fake {
 	struct bench *bench;
 	struct pci_device pci;
 	uint8_t config[256];
-	bool gone;	   /* registers read all ones */
-	bool stuck;	   /* nothing ever completes */
-	unsigned wrong;	   /* things done to the device that must not be done */
+	bool gone;         /* registers read all ones */
+	bool stuck;        /* nothing ever completes */
+	unsigned wrong;    /* things done to the device that must not be done */
 	unsigned accesses; /* of registers */
 	unsigned transfers;
 	union {
@@ -167,7 +162,7 @@ static inline void bench_unmap(void *ctx, struct mmio *window)
 }
 
 static inline uint32_t bench_config_read(void *ctx, uint16_t segment, iommu_rid_t rid,
-					 uint16_t offset, unsigned width)
+                                         uint16_t offset, unsigned width)
 {
 	struct bench *bench = ctx;
 	uint32_t value = 0;
@@ -181,7 +176,7 @@ static inline uint32_t bench_config_read(void *ctx, uint16_t segment, iommu_rid_
 }
 
 static inline void bench_config_write(void *ctx, uint16_t segment, iommu_rid_t rid, uint16_t offset,
-				      unsigned width, uint32_t value)
+                                      unsigned width, uint32_t value)
 {
 	struct bench *bench = ctx;
 	(void)segment;
@@ -251,7 +246,7 @@ static inline void bench_end(struct bench *bench, struct dma_engine *engines)
 }
 
 static inline struct dma_engine *bench_one(struct bench *bench, const struct fake_kind *kind,
-					   struct fake **fake)
+                                           struct fake **fake)
 {
 	*fake = bench_add(bench, kind);
 	struct dma_engine *engine = bench_probe(bench);

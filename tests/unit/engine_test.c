@@ -17,10 +17,10 @@ static void edu_advance(struct fake *edu)
 		edu->wrong++;
 	else if (edu->edu.command & 2)
 		fake_store(edu, edu->edu.target, edu->edu.buffer + (inside - 0x40000),
-			   edu->edu.count);
+		           edu->edu.count);
 	else
 		fake_fetch(edu, edu->edu.source, edu->edu.buffer + (inside - 0x40000),
-			   edu->edu.count);
+		           edu->edu.count);
 	edu->transfers++;
 	edu->edu.command &= ~UINT64_C(1);
 }
@@ -335,13 +335,13 @@ static const struct ktap_case cases[] = {
 	{"edu refuses transfers it cannot make", edu_refuses},
 	{"edu waits with a deadline", edu_deadlines},
 	{"edu: a transfer of the predecessor ends before bus mastering",
-	 edu_probe_waits_for_predecessor},
+         edu_probe_waits_for_predecessor},
 	{"edu: a device that is not one is left out", edu_probe_fails},
 	{"iommu-testdev stores its word and says what was blocked", testdev_stores},
 	{"pci-testdev is not taken for iommu-testdev", testdev_is_not_pci_testdev},
 	{"engines are listed in bus order, the broken one left out", list_keeps_order},
 	{"every failing allocation costs one engine and no memory",
-	 list_survives_failing_allocations},
+         list_survives_failing_allocations},
 };
 
 KTAP_MAIN(cases)

@@ -10,10 +10,7 @@
 #include "tests/ktap.h"
 #include "tests/test_os.h"
 
-enum {
-	ARENA_BYTES = 16 << 20,
-	OBJECTS = 400
-};
+enum { ARENA_BYTES = 16 << 20, OBJECTS = 400 };
 #define ARENA_START UINT64_C(0x2000000)
 
 static void *memory;
@@ -25,7 +22,7 @@ static void setup(void)
 	struct boot_memory map = {.start = ARENA_START, .bytes = ARENA_BYTES};
 
 	memory = mmap(NULL, ARENA_BYTES, PROT_READ | PROT_WRITE,
-		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (memory == MAP_FAILED) {
 		printf("Bail out! no address space for the arena\n");
 		exit(EXIT_FAILURE);

@@ -2,10 +2,7 @@
 /* Reserved and allowed ranges of an IOVA space against a map of a small universe. */
 #include "tests/unit/iova_universe.h"
 
-enum {
-	OWNERS = 4,
-	RESERVATIONS = 64
-};
+enum { OWNERS = 4, RESERVATIONS = 64 };
 
 struct ranges_bench {
 	struct test_os test;
@@ -54,7 +51,7 @@ static void random_reserve(struct ranges_bench *bench)
 	if (fails)
 		bench->test.fail_at = bench->test.allocations + 1;
 	int result = iova_ranges_reserve(&bench->ranges, page_first(universe, first),
-					 page_last(universe, last), &owners[owner]);
+	                                 page_last(universe, last), &owners[owner]);
 	bench->test.fail_at = 0;
 	KTAP_EQUAL(result, in_use ? -EADDRINUSE : fails ? -ENOMEM : 0);
 	if (result)
@@ -118,10 +115,10 @@ static void check_ranges(struct ranges_bench *bench)
 		taken |= universe->at[i] != NULL;
 	}
 	KTAP_EQUAL(iova_ranges_check(&bench->ranges, page_first(universe, first),
-				     page_last(universe, last)),
-		   reserved ? -EINVAL
-		   : taken  ? -EEXIST
-			    : 0);
+	                             page_last(universe, last)),
+	           reserved ? -EINVAL
+	           : taken  ? -EEXIST
+	                    : 0);
 
 	/* what is usable, range by range */
 	uint64_t from = universe->base;
@@ -129,7 +126,7 @@ static void check_ranges(struct ranges_bench *bench)
 		while (page < PAGES && is_reserved(bench, page))
 			page++;
 		KTAP_EQUAL(usable.first, page < PAGES ? page_first(universe, page)
-						      : page_last(universe, PAGES - 1) + 1);
+		                                      : page_last(universe, PAGES - 1) + 1);
 		while (page < PAGES && !is_reserved(bench, page))
 			page++;
 		if (usable.last == UINT64_MAX)
@@ -147,19 +144,19 @@ static void check_ranges(struct ranges_bench *bench)
 	uint64_t align = UINT64_C(1) << random_below(universe, 5);
 	uint64_t start = random_below(universe, PAGES);
 	int result = iova_ranges_find(&bench->ranges, pages << 12, align << 12,
-				      page_first(universe, start), &got);
+	                              page_first(universe, start), &got);
 	for (page = (start + align - 1) & ~(align - 1); page + pages <= PAGES; page += align) {
 		bool fits = true;
 		for (uint64_t i = page; i < page + pages; i++)
 			fits &= !universe->at[i] && !is_reserved(bench, i) &&
-				(bench->everything || bench->allowed[i]);
+			        (bench->everything || bench->allowed[i]);
 		if (fits)
 			break;
 	}
 	if (page + pages <= PAGES) {
 		/* neighbouring allowed ranges are not joined: then it may lie higher */
 		KTAP_CHECK(bench->everything ? result == 0 && got == page_first(universe, page)
-					     : result || got >= page_first(universe, page));
+		                             : result || got >= page_first(universe, page));
 	} else if (!bench->everything || universe->base) {
 		KTAP_CHECK(result == -ENOSPC || got > page_last(universe, PAGES - pages));
 	}
@@ -167,7 +164,7 @@ static void check_ranges(struct ranges_bench *bench)
 		for (uint64_t i = 0; i < pages; i++) {
 			uint64_t at = (got - universe->base) / PAGE_SIZE_4K + i;
 			KTAP_CHECK(at >= PAGES || (!universe->at[at] && !is_reserved(bench, at) &&
-						   (bench->everything || bench->allowed[at])));
+			                           (bench->everything || bench->allowed[at])));
 		}
 	}
 }

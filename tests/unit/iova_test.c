@@ -15,13 +15,13 @@ static void check_find(struct universe *universe)
 	while (next < PAGES && !universe->at[next])
 		next++;
 	KTAP_CHECK(iova_space_find_from(&universe->space, page_first(universe, page)) ==
-		   (next < PAGES ? universe->at[next] : NULL));
+	           (next < PAGES ? universe->at[next] : NULL));
 	if (!node)
 		return;
 	while (next < PAGES && (!universe->at[next] || universe->at[next] == node))
 		next++;
 	KTAP_CHECK(iova_space_next(&universe->space, node) ==
-		   (next < PAGES ? universe->at[next] : NULL));
+	           (next < PAGES ? universe->at[next] : NULL));
 	while (previous > 0 && (!universe->at[previous] || universe->at[previous] == node))
 		previous--;
 	struct iova_node *found = universe->at[previous] == node ? NULL : universe->at[previous];
@@ -56,7 +56,7 @@ static void check_gap(struct universe *universe)
 	}
 	int result =
 		iova_space_find_gap(&universe->space, bytes, alignment, page_first(universe, from),
-				    page_last(universe, last), &got);
+	                            page_last(universe, last), &got);
 	KTAP_EQUAL(result, exists ? 0 : -ENOSPC);
 	if (exists)
 		KTAP_EQUAL(got, wanted);
@@ -65,7 +65,7 @@ static void check_gap(struct universe *universe)
 static void random_space(void)
 {
 	static const uint64_t bases[] = {0, UINT64_C(0x7ffffffe00000),
-					 -(uint64_t)PAGES * PAGE_SIZE_4K};
+	                                 -(uint64_t)PAGES * PAGE_SIZE_4K};
 
 	for (unsigned b = 0; b < ARRAY_SIZE(bases); b++) {
 		struct universe universe = {.base = bases[b], .seed = 77 + b};
@@ -120,8 +120,8 @@ static void whole_space(void)
 	KTAP_EQUAL(out, 1);
 	/* the highest block of 2^63 begins at 2^63 and would end at 2^64 - 1 */
 	KTAP_EQUAL(iova_space_find_gap(&space, UINT64_C(1) << 63, UINT64_C(1) << 63, 0, UINT64_MAX,
-				       &out),
-		   -ENOSPC);
+	                               &out),
+	           -ENOSPC);
 	KTAP_EQUAL(iova_space_find_gap(&space, 0, 1, 0, 1, &out), -EINVAL);
 	KTAP_EQUAL(iova_space_find_gap(&space, 1, 0, 0, 1, &out), -EINVAL);
 	KTAP_EQUAL(iova_space_find_gap(&space, 1, 3, 0, 1, &out), -EINVAL);
@@ -134,10 +134,7 @@ static void whole_space(void)
  *  would take minutes here. */
 static void fragmented(void)
 {
-	enum {
-		NODES = 100000,
-		SEARCHES = 20000
-	};
+	enum { NODES = 100000, SEARCHES = 20000 };
 	struct iova_node *nodes = calloc(NODES, sizeof(*nodes));
 	struct iova_space space;
 	uint64_t out, sum = 0;
@@ -165,12 +162,12 @@ static void fragmented(void)
 			0);
 		KTAP_EQUAL(out, end);
 		KTAP_EQUAL(iova_space_find_gap(&space, 2 * PAGE_SIZE_2M, 2 * PAGE_SIZE_2M,
-					       PAGE_SIZE_2M, UINT64_MAX, &out),
-			   0);
+		                               PAGE_SIZE_2M, UINT64_MAX, &out),
+		           0);
 		KTAP_CHECK(out >= end && out < end + 2 * PAGE_SIZE_2M);
 		/* few addresses are aligned so strictly */
 		KTAP_EQUAL(iova_space_find_gap(&space, 0x1000, PAGE_SIZE_1G, 1, UINT64_MAX, &out),
-			   0);
+		           0);
 		KTAP_CHECK(out % PAGE_SIZE_1G == 0);
 		sum += out;
 	}
@@ -195,11 +192,11 @@ static void fragmented(void)
 	 * then the lowest place may be missed, but a place is found */
 	for (unsigned i = 0; i < SEARCHES / 10 && !ktap_failed; i++) {
 		KTAP_EQUAL(iova_space_find_gap(&space, PAGE_SIZE_2M + 0x1000, PAGE_SIZE_2M, 1,
-					       UINT64_MAX, &out),
-			   0);
+		                               UINT64_MAX, &out),
+		           0);
 		KTAP_CHECK(out % PAGE_SIZE_2M == 0);
 		KTAP_CHECK(iova_space_find_from(&space, out) == NULL ||
-			   iova_space_find_from(&space, out)->first > out + PAGE_SIZE_2M);
+		           iova_space_find_from(&space, out)->first > out + PAGE_SIZE_2M);
 	}
 	for (unsigned i = 0; i < NODES; i++)
 		iova_space_remove(&space, &nodes[i]);
@@ -211,9 +208,7 @@ static void fragmented(void)
  *  found all the same. */
 static void over_budget(void)
 {
-	enum {
-		NODES = 5000
-	};
+	enum { NODES = 5000 };
 	struct iova_node *nodes = calloc(NODES + 1, sizeof(*nodes));
 	struct iova_space space;
 	uint64_t out = 0;

@@ -12,9 +12,7 @@
 #include "tests/ktap.h"
 #include "tests/test_os.h"
 
-enum {
-	PAGES = 1024
-};
+enum { PAGES = 1024 };
 
 struct universe {
 	struct iova_space space;
@@ -61,7 +59,7 @@ static uint64_t block_of(const struct iova_node *node)
 
 /** Check the subtree; returns its height. *before: the end of the node before. */
 static unsigned check_tree(const struct iova_node *node, const struct iova_node **before,
-			   uint64_t *count)
+                           uint64_t *count)
 {
 	if (!node)
 		return 0;

@@ -8,10 +8,7 @@
 #include "kernel/line_edit.h"
 #include "tests/ktap.h"
 
-enum {
-	COLUMNS = 40,
-	ROWS = 12
-};
+enum { COLUMNS = 40, ROWS = 12 };
 
 /* A terminal that knows CR, LF, BS and BEL, and counts what it does not know. */
 struct terminal {
@@ -87,13 +84,13 @@ static const char *row_text(void)
 #define LINE(text) KTAP_CHECK(strcmp(edit.line, text) == 0)
 #define CURSOR(at) KTAP_EQUAL(terminal.column, (at) + 2)
 
-#define LEFT	   "\033[D"
-#define RIGHT	   "\033[C"
-#define UP	   "\033[A"
-#define DOWN	   "\033[B"
-#define HOME	   "\033[H"
-#define END	   "\033[F"
-#define DELETE	   "\033[3~"
+#define LEFT       "\033[D"
+#define RIGHT      "\033[C"
+#define UP         "\033[A"
+#define DOWN       "\033[B"
+#define HOME       "\033[H"
+#define END        "\033[F"
+#define DELETE     "\033[3~"
 
 static void test_typing(void)
 {
@@ -205,7 +202,7 @@ static void test_history(void)
 
 static void test_long_lines(void)
 {
-	char text[LINE_MAX * 2];
+	char text[LINE_MAX * 2] = {0};
 
 	start();
 	for (unsigned i = 0; i < sizeof(text); i++) {
@@ -232,7 +229,7 @@ static void test_long_lines(void)
 static const char *const words[] = {"attach", "allow", "detach", "device", "devices"};
 
 static void complete(void *ctx, struct line_edit *self, const char *line, size_t word,
-		     line_candidate *candidate)
+                     line_candidate *candidate)
 {
 	(void)ctx, (void)line, (void)word;
 	for (unsigned i = 0; i < 5; i++)
@@ -319,7 +316,7 @@ static void test_random(void)
 		CURSOR(edit.cursor - edit.left);
 		size_t shown = edit.length - edit.left < 27 ? edit.length - edit.left : 27;
 		KTAP_CHECK(memcmp(terminal.screen[terminal.row] + 2, edit.line + edit.left,
-				  shown) == 0);
+		                  shown) == 0);
 		for (size_t at = shown + 2; at < COLUMNS; at++)
 			KTAP_EQUAL(terminal.screen[terminal.row][at], ' ');
 	}

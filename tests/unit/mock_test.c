@@ -16,7 +16,7 @@ static struct iommu_domain *alloc_domain(struct world *world, uint32_t flags)
 }
 
 static int map_page(struct iommu_domain *domain, uint64_t at, uint64_t memory, uint64_t bytes,
-		    uint32_t rights)
+                    uint32_t rights)
 {
 	struct iommu_gather gather;
 	const struct iommu_extent extent = {pa(memory), bytes};
@@ -48,7 +48,7 @@ static void formats(void)
 	/* flags that are not known, and those that the mock has not */
 	for (unsigned bit = 1; bit < 32; bit++)
 		KTAP_EQUAL(iommu_domain_alloc_user(device, 1u << bit, NULL, NULL, &domain),
-			   -EOPNOTSUPP);
+		           -EOPNOTSUPP);
 	KTAP_EQUAL(iommu_domain_alloc_user(device, 3, NULL, NULL, &domain), -EOPNOTSUPP);
 	world_end(&world);
 }

@@ -41,7 +41,7 @@ static void nvme_run(struct fake *nvme)
 		if (prp % 4096)
 			nvme->wrong++;
 		uint8_t data[4096] = {(uint8_t)nvme->nvme.vendor_in_data,
-				      (uint8_t)(nvme->nvme.vendor_in_data >> 8)};
+		                      (uint8_t)(nvme->nvme.vendor_in_data >> 8)};
 		for (unsigned i = 2; i < 3072; i++)
 			data[i] = (uint8_t)(i * 7);
 		memset(data + 3072, (int)(nvme->transfers & 0xff), 1024);
@@ -315,7 +315,7 @@ static const struct ktap_case cases[] = {
 	{"nvme: setup fails cleanly and can be repeated", nvme_setup_fails},
 	{"nvme: store fails cleanly and setup recovers", nvme_store_fails},
 	{"nvme: every failing allocation costs one engine and no memory",
-	 nvme_survives_failing_allocations},
+         nvme_survives_failing_allocations},
 };
 
 KTAP_MAIN(cases)

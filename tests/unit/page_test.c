@@ -26,7 +26,7 @@ static struct arena arena_make(uint64_t start, uint64_t bytes)
 	struct arena arena = {.bytes = bytes};
 
 	arena.memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (arena.memory == MAP_FAILED) {
 		printf("Bail out! no address space for the arena\n");
 		exit(EXIT_FAILURE);
@@ -54,7 +54,7 @@ static struct boot_memory reserved(uint64_t start, uint64_t bytes)
 
 /** The definition: usable if some entry says so and no other entry covers it. */
 static bool byte_usable(const struct boot_memory *map, size_t count, const struct boot_memory *keep,
-			size_t keep_count, uint64_t at)
+                        size_t keep_count, uint64_t at)
 {
 	bool good = false;
 
@@ -73,11 +73,7 @@ static bool byte_usable(const struct boot_memory *map, size_t count, const struc
 
 static void map_matches_reference(void)
 {
-	enum {
-		SPACE = 256,
-		MAP = 8,
-		KEEP = 3
-	};
+	enum { SPACE = 256, MAP = 8, KEEP = 3 };
 	uint64_t seed = 0x1234567;
 
 	for (unsigned round = 0; round < 3000; round++) {
@@ -114,7 +110,7 @@ static void map_at_the_ends(void)
 	uint64_t start, end;
 	/* Lengths that overflow are cut at the processor's limit. */
 	struct boot_memory far[] = {usable(UINT64_C(1) << 51, UINT64_MAX), reserved(UINT64_MAX, 1),
-				    usable(PAGE_ADDRESS_LIMIT, 4096)};
+	                            usable(PAGE_ADDRESS_LIMIT, 4096)};
 	KTAP_CHECK(page_map_next(far, 3, NULL, 0, 0, &start, &end));
 	KTAP_CHECK(start == UINT64_C(1) << 51 && end == PAGE_ADDRESS_LIMIT);
 	KTAP_CHECK(!page_map_next(far, 3, NULL, 0, end, &start, &end));
@@ -161,8 +157,8 @@ static void partial_pages_and_keeps(void)
 	struct arena arena = arena_make(base, PAGES(64));
 	/* Two entries meet inside page 3, so it is whole; the last page is not. */
 	struct boot_memory map[] = {usable(base + PAGES(3) + 100, PAGES(20)),
-				    usable(base + 1, PAGES(3) + 99),
-				    reserved(base + PAGES(10) + 5, 1)};
+	                            usable(base + 1, PAGES(3) + 99),
+	                            reserved(base + PAGES(10) + 5, 1)};
 	struct boot_memory keep[] = {reserved(base + PAGES(15) - 1, 2)};
 	struct page_allocator allocator;
 	bool seen[64] = {false};
@@ -194,7 +190,7 @@ static void bookkeeping_skips_small_ranges(void)
 	struct arena arena = arena_make(0x100000, 64 << 20);
 	/* 16383 pages need 32 pages of bookkeeping: neither of the first two ranges holds it. */
 	struct boot_memory map[] = {usable(0x100000, PAGES(4)), usable(0x200000, PAGES(31)),
-				    usable(0x300000, PAGES(33)), usable(0x3fff000, PAGES(1))};
+	                            usable(0x300000, PAGES(33)), usable(0x3fff000, PAGES(1))};
 	struct page_allocator allocator;
 	uint32_t pins;
 
@@ -297,10 +293,7 @@ static void pins_do_not_wrap(void)
 
 /* ---- random operations against a word per page ----------------------------------------- */
 
-enum {
-	REF_PAGES = 4096,
-	REF_RUNS = 300
-};
+enum { REF_PAGES = 4096, REF_RUNS = 300 };
 
 struct reference {
 	uint64_t base; /* page number of page 0 */
@@ -374,7 +367,7 @@ static void ref_step(struct reference *ref, struct page_allocator *allocator, ui
 			break;
 		order = ref->runs[slot].order;
 		KTAP_EQUAL(page_free(allocator, pa(PAGES(ref->runs[slot].page)), order),
-			   ref->runs[slot].pins ? -EBUSY : 0);
+		           ref->runs[slot].pins ? -EBUSY : 0);
 		if (ref->runs[slot].pins)
 			break;
 		for (uint64_t i = 0; i < UINT64_C(1) << order; i++)
@@ -393,14 +386,14 @@ static void ref_step(struct reference *ref, struct page_allocator *allocator, ui
 		if (run >= 0 && !ref->runs[run].pins++)
 			ref->pinned++;
 		KTAP_EQUAL(page_run(allocator, where, &start, &order, &pins),
-			   run < 0 ? -EFAULT : 0);
+		           run < 0 ? -EFAULT : 0);
 		if (run >= 0)
 			KTAP_CHECK(start.value == PAGES(ref->runs[run].page) &&
-				   order == ref->runs[run].order && pins == ref->runs[run].pins);
+			           order == ref->runs[run].order && pins == ref->runs[run].pins);
 		break;
 	default: /* unpin */
 		KTAP_EQUAL(page_unpin(allocator, where),
-			   run < 0 ? -EFAULT : (ref->runs[run].pins ? 0 : -EINVAL));
+		           run < 0 ? -EFAULT : (ref->runs[run].pins ? 0 : -EINVAL));
 		if (run >= 0 && ref->runs[run].pins && !--ref->runs[run].pins)
 			ref->pinned--;
 	}
@@ -415,8 +408,8 @@ static void random_against_reference(void)
 	const uint64_t base = UINT64_C(0x1000000);
 	struct arena arena = arena_make(base, PAGES(REF_PAGES));
 	struct boot_memory map[] = {usable(base, PAGES(REF_PAGES)),
-				    reserved(base + PAGES(777), PAGES(3)),
-				    reserved(base + PAGES(2048), PAGES(1))};
+	                            reserved(base + PAGES(777), PAGES(3)),
+	                            reserved(base + PAGES(2048), PAGES(1))};
 	struct page_allocator allocator;
 	unsigned before[PAGE_MAX_ORDER + 1];
 	uint64_t seed = 42;
@@ -429,7 +422,7 @@ static void random_against_reference(void)
 	for (uint64_t i = 0; i < REF_PAGES; i++) {
 		ref.run_of[i] = -1;
 		ref.usable[i] = !(i >= 777 && i < 780) && i != 2048 &&
-				!(i >= home && i < home + home_pages);
+		                !(i >= home && i < home + home_pages);
 		ref.free += ref.usable[i];
 	}
 	KTAP_EQUAL(allocator.usable_pages, ref.free);

@@ -127,7 +127,7 @@ static void test_bars(void)
 	fake_start();
 	struct fake *fake = fake_add(0, 0, 1, 0, 0x010802, 0);
 	fake_bar(fake, 0, 0xfebd0000, 0xffff0000); /* 64 KiB */
-	fake_bar(fake, 1, 0xc001, 0xffe0);	   /* 32 ports, upper half fixed */
+	fake_bar(fake, 1, 0xc001, 0xffe0);         /* 32 ports, upper half fixed */
 	fake_bar(fake, 2, 0x0000000c, 0x00000000); /* 64 bits, prefetchable, 8 GiB */
 	fake_bar(fake, 3, 0x38, 0xfffffffe);
 	fake_bar(fake, 5, 0xd001, 0xfffffffc); /* 4 ports */
@@ -217,8 +217,8 @@ static void test_unassigned(void)
 	KTAP_EQUAL(fake_get(fake, 4, 2), 3);
 	KTAP_CHECK(memcmp(before, other->bytes, sizeof(before)) == 0);
 	KTAP_CHECK(strstr(fm.text,
-			  "PCI 01:00.1: firmware gave BAR 4 (0x400000 bytes) no address: no "
-			  "room") != NULL);
+	                  "PCI 01:00.1: firmware gave BAR 4 (0x400000 bytes) no address: no "
+	                  "room") != NULL);
 	fake_end();
 
 	/* a bridge beside it takes its windows; a closed window has no room; nor a root bus */

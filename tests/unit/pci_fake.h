@@ -14,10 +14,7 @@
 #include "tests/ktap.h"
 #include "tests/test_os.h"
 
-enum {
-	FAKE_MAX = 64,
-	FAKE_BYTES = 4096
-};
+enum { FAKE_MAX = 64, FAKE_BYTES = 4096 };
 
 struct fake {
 	uint16_t segment;
@@ -56,7 +53,7 @@ static inline uint32_t fake_get(const struct fake *fake, unsigned at, unsigned w
 }
 
 static inline uint32_t fake_read(void *ctx, uint16_t segment, iommu_rid_t rid, uint16_t offset,
-				 unsigned width)
+                                 unsigned width)
 {
 	const struct fake *fake = fake_at(segment, rid);
 	(void)ctx;
@@ -69,7 +66,7 @@ static inline uint32_t fake_read(void *ctx, uint16_t segment, iommu_rid_t rid, u
 }
 
 static inline void fake_write(void *ctx, uint16_t segment, iommu_rid_t rid, uint16_t offset,
-			      unsigned width, uint32_t value)
+                              unsigned width, uint32_t value)
 {
 	struct fake *fake = fake_at(segment, rid);
 	(void)ctx;
@@ -120,7 +117,7 @@ static inline void fake_allow(struct fake *fake, unsigned at, unsigned width, ui
 
 /** A function as firmware leaves it: decoding and bus mastering on. */
 static inline struct fake *fake_add(uint16_t segment, unsigned bus, unsigned slot,
-				    unsigned function, uint32_t class_code, unsigned header)
+                                    unsigned function, uint32_t class_code, unsigned header)
 {
 	if (fm.count == FAKE_MAX)
 		abort();
@@ -160,7 +157,7 @@ static inline unsigned fake_extended(struct fake *fake, unsigned id)
 	unsigned at = fake->last_extended ? fake->last_extended + 0x40u : 0x100u;
 	if (fake->last_extended)
 		fake_set(fake, fake->last_extended, 4,
-			 (fake_get(fake, fake->last_extended, 4) & 0xfffff) | at << 20);
+		         (fake_get(fake, fake->last_extended, 4) & 0xfffff) | at << 20);
 	fake_set(fake, at, 4, id | 1 << 16);
 	fake->last_extended = (uint16_t)at;
 	return at;
@@ -176,7 +173,7 @@ static inline unsigned fake_acs(struct fake *fake)
 }
 
 static inline struct fake *fake_bridge(uint16_t segment, unsigned bus, unsigned slot,
-				       unsigned function, unsigned secondary, unsigned subordinate)
+                                       unsigned function, unsigned secondary, unsigned subordinate)
 {
 	struct fake *fake = fake_add(segment, bus, slot, function, 0x060400, 1);
 	fake_set(fake, 0x18, 4, bus | secondary << 8 | subordinate << 16);
@@ -185,8 +182,8 @@ static inline struct fake *fake_bridge(uint16_t segment, unsigned bus, unsigned 
 
 /** A PCIe port: @p type, with ACS if @p acs. */
 static inline struct fake *fake_port(unsigned bus, unsigned slot, unsigned function,
-				     unsigned secondary, unsigned subordinate, unsigned type,
-				     bool acs)
+                                     unsigned secondary, unsigned subordinate, unsigned type,
+                                     bool acs)
 {
 	struct fake *fake = fake_bridge(0, bus, slot, function, secondary, subordinate);
 	fake_express(fake, type);

@@ -102,7 +102,7 @@ static void test_functions(void)
 	fake_add(0, 0, 3, 1, 0x020000, 0); /* without function 0 nothing is there */
 	fake_port(0, 4, 0, 1, 1, PCI_EXPRESS_ROOT_PORT, true);
 	fake_endpoint(1, 0, 0);
-	fake_endpoint(1, 1, 0);		   /* on a link only device 0 exists */
+	fake_endpoint(1, 1, 0);            /* on a link only device 0 exists */
 	fake_add(0, 0, 5, 0, 0x020000, 5); /* unknown header */
 	fake_set(fake_add(0, 0, 6, 0, 0x020000, 0), 0, 4, 0x1234ffff);
 	fake_set(fake_add(0, 0, 7, 0, 0x020000, 0), 0, 4, 0);
@@ -307,7 +307,7 @@ static void test_bad_bridges(void)
 		const char *words;
 	} bad[] = {
 		{0, 0, "no bus numbers"}, {0, 5, "not followed"}, {2, 2, "not followed"},
-		{1, 3, "not followed"},	  {5, 3, "not followed"}, {7, 7, "not followed"},
+		{1, 3, "not followed"},   {5, 3, "not followed"}, {7, 7, "not followed"},
 		{3, 255, "not followed"},
 	};
 
@@ -330,7 +330,7 @@ static void test_bad_bridges(void)
 	fake_add(0, 1, 0, 0, 0x020000, 0);
 	fake_scan(1);
 	KTAP_CHECK(strstr(fm.text, "PCI 00:02.0: bridge leads to bus 0x1, as 00:01.0 does") !=
-		   NULL);
+	           NULL);
 	KTAP_EQUAL(fm.bus.count, 3);
 	KTAP_CHECK(fake_device(1, 0, 0)->bridge == fake_device(0, 1, 0));
 	fake_end();
@@ -365,7 +365,7 @@ static void test_too_many_aliases(void)
 }
 
 static uint32_t same_everywhere(void *ctx, uint16_t segment, iommu_rid_t rid, uint16_t offset,
-				unsigned width)
+                                unsigned width)
 {
 	struct fake *fake = &fm.functions[0];
 	(void)ctx, (void)segment, (void)rid;
@@ -373,7 +373,7 @@ static uint32_t same_everywhere(void *ctx, uint16_t segment, iommu_rid_t rid, ui
 }
 
 static void write_nothing(void *ctx, uint16_t segment, iommu_rid_t rid, uint16_t offset,
-			  unsigned width, uint32_t value)
+                          unsigned width, uint32_t value)
 {
 	(void)ctx, (void)segment, (void)rid, (void)offset, (void)width, (void)value;
 }
@@ -424,7 +424,7 @@ static void test_random_spaces(void)
 			unsigned bus = value % 5;
 			unsigned function = value >> 16 & 1 ? 0 : value >> 17 & 7;
 			struct fake *fake = fake_bridge(0, bus, value >> 8 & 3, function,
-							value >> 24 & 7, value >> 32 & 7);
+			                                value >> 24 & 7, value >> 32 & 7);
 			fake_set(fake, 14, 1, value >> 40 & 0x83);
 			fake_express(fake, value >> 48 & 15);
 			fake_acs(fake);

@@ -31,23 +31,23 @@
 
 static void same_as_libc(void)
 {
-	static const char *const flags[] = {"",	  "-",	"0",   "#",  "+",   " ",
-					    "-0", "#0", "-#0", "+0", "+ -", "-#"};
+	static const char *const flags[] = {"",   "-",  "0",   "#",  "+",   " ",
+	                                    "-0", "#0", "-#0", "+0", "+ -", "-#"};
 	static const char *const widths[] = {"", "1", "7", "40", "70"};
 	static const char *const precisions[] = {"", ".", ".0", ".1", ".9", ".30"};
 	static const long long values[] = {0,
-					   1,
-					   -1,
-					   9,
-					   255,
-					   -128,
-					   4096,
-					   0x7fffffff,
-					   -2147483648LL,
-					   0xffffffff,
-					   INT64_MAX,
-					   INT64_MIN,
-					   0x123456789abcdef};
+	                                   1,
+	                                   -1,
+	                                   9,
+	                                   255,
+	                                   -128,
+	                                   4096,
+	                                   0x7fffffff,
+	                                   -2147483648LL,
+	                                   0xffffffff,
+	                                   INT64_MAX,
+	                                   INT64_MIN,
+	                                   0x123456789abcdef};
 	char format[40];
 
 	for (unsigned f = 0; f < ARRAY_SIZE(flags); f++)
@@ -57,7 +57,7 @@ static void same_as_libc(void)
 					long long value = values[v];
 #define TRY(suffix, type)                                                                          \
 	snprintf(format, sizeof(format), "<%%%s%s%s" suffix ">", flags[f], widths[w],              \
-		 precisions[p]);                                                                   \
+	         precisions[p]);                                                                   \
 	CHECK_SAME(format, (type)value)
 					TRY("d", int);
 					TRY("i", int);
@@ -86,7 +86,7 @@ static void same_as_libc(void)
 			for (unsigned p = 0; p < ARRAY_SIZE(precisions); p++)
 				for (unsigned t = 0; t < ARRAY_SIZE(texts); t++) {
 					snprintf(format, sizeof(format), "<%%%s%s%ss>", flags[f],
-						 widths[w], precisions[p]);
+					         widths[w], precisions[p]);
 					CHECK_SAME(format, texts[t]);
 				}
 }
@@ -230,12 +230,12 @@ static void errors(void)
 		const char *name;
 	} list[] = {
 #define E(name, number) {name, number, #name}
-		E(EPERM, 1),	   E(ENOENT, 2),      E(EINTR, 4),	 E(EIO, 5),
-		E(ENXIO, 6),	   E(E2BIG, 7),	      E(EBADF, 9),	 E(EAGAIN, 11),
-		E(ENOMEM, 12),	   E(EACCES, 13),     E(EFAULT, 14),	 E(EBUSY, 16),
-		E(EEXIST, 17),	   E(ENODEV, 19),     E(EINVAL, 22),	 E(ENFILE, 23),
-		E(EMFILE, 24),	   E(ENOTTY, 25),     E(ENOSPC, 28),	 E(ERANGE, 34),
-		E(ENODATA, 61),	   E(EOVERFLOW, 75),  E(EOPNOTSUPP, 95), E(EADDRINUSE, 98),
+		E(EPERM, 1),       E(ENOENT, 2),      E(EINTR, 4),       E(EIO, 5),
+		E(ENXIO, 6),       E(E2BIG, 7),       E(EBADF, 9),       E(EAGAIN, 11),
+		E(ENOMEM, 12),     E(EACCES, 13),     E(EFAULT, 14),     E(EBUSY, 16),
+		E(EEXIST, 17),     E(ENODEV, 19),     E(EINVAL, 22),     E(ENFILE, 23),
+		E(EMFILE, 24),     E(ENOTTY, 25),     E(ENOSPC, 28),     E(ERANGE, 34),
+		E(ENODATA, 61),    E(EOVERFLOW, 75),  E(EOPNOTSUPP, 95), E(EADDRINUSE, 98),
 		E(ETIMEDOUT, 110), E(ECANCELED, 125),
 	};
 

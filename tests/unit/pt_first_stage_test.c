@@ -10,12 +10,12 @@
 #include "tests/unit/pt_test_body.h"
 
 #define ALL_SIZES (PAGE_SIZE_4K | PAGE_SIZE_2M | PAGE_SIZE_1G)
-#define GIB	  (UINT64_C(1) << 30)
+#define GIB       (UINT64_C(1) << 30)
 
 static const struct pt_config four = {"FS, 4 levels", 4, ALL_SIZES, 511 * GIB, true};
 static const struct pt_config five = {"FS, 5 levels", 5, ALL_SIZES, (256 * 1024 - 1) * GIB, true};
 static const struct pt_config no_1g = {"FS, no 1 GiB pages", 4, PAGE_SIZE_4K | PAGE_SIZE_2M,
-				       511 * GIB, false};
+                                       511 * GIB, false};
 
 static void random_four(void)
 {
@@ -82,18 +82,18 @@ static void bits(void)
 	bench_init(bench, &four, true);
 	KTAP_EQUAL(fmt_init(&pt, &bench->test.os, 3, ALL_SIZES, 0, true), -EINVAL);
 	KTAP_EQUAL(fmt_map(&bench->pt, iova(0x40000000), pa(0x123456000), 0x1000, IOMMU_READ,
-			   &bench->gather),
-		   0);
+	                   &bench->gather),
+	           0);
 	KTAP_CHECK(fmt_lookup(&bench->pt, iova(0x40000000), &leaf));
 	KTAP_EQUAL(leaf.entry, 0x123456000 | 5); /* P, U/S */
 	KTAP_EQUAL(fmt_map(&bench->pt, iova(0x40200000), pa(0x40200000), PAGE_SIZE_2M,
-			   IOMMU_READ | IOMMU_WRITE, &bench->gather),
-		   0);
+	                   IOMMU_READ | IOMMU_WRITE, &bench->gather),
+	           0);
 	KTAP_CHECK(fmt_lookup(&bench->pt, iova(0x40200000), &leaf));
 	KTAP_EQUAL(leaf.entry, 0x40200000 | 0x87); /* P, R/W, U/S, PS */
 	KTAP_EQUAL(fmt_map(&bench->pt, iova(0x80000000), pa(0x80000000), PAGE_SIZE_1G,
-			   IOMMU_READ | IOMMU_WRITE, &bench->gather),
-		   0);
+	                   IOMMU_READ | IOMMU_WRITE, &bench->gather),
+	           0);
 	KTAP_CHECK(fmt_lookup(&bench->pt, iova(0x80000000), &leaf));
 	KTAP_EQUAL(leaf.entry, 0x80000000 | 0x87);
 	KTAP_EQUAL(

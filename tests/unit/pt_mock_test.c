@@ -7,7 +7,7 @@
 #include "tests/unit/pt_test_body.h"
 
 #define ALL_SIZES (PAGE_SIZE_4K | PAGE_SIZE_2M | PAGE_SIZE_1G)
-#define GIB	  (UINT64_C(1) << 30)
+#define GIB       (UINT64_C(1) << 30)
 
 static const struct pt_config four = {"mock", 4, ALL_SIZES, 511 * GIB, true};
 static const struct pt_config no_flush = {"mock, no flush", 4, ALL_SIZES, 511 * GIB, false};
@@ -69,13 +69,13 @@ static void bits(void)
 
 	bench_init(bench, &four, true);
 	KTAP_EQUAL(fmt_map(&bench->pt, iova(0x40000000), pa(0x123456000), 0x1000, IOMMU_READ,
-			   &bench->gather),
-		   0);
+	                   &bench->gather),
+	           0);
 	KTAP_CHECK(fmt_lookup(&bench->pt, iova(0x40000000), &leaf));
 	KTAP_EQUAL(leaf.entry, 0x1234560000 | 0x38);
 	KTAP_EQUAL(fmt_map(&bench->pt, iova(0x40200000), pa(0x40200000), PAGE_SIZE_2M,
-			   IOMMU_READ | IOMMU_WRITE, &bench->gather),
-		   0);
+	                   IOMMU_READ | IOMMU_WRITE, &bench->gather),
+	           0);
 	KTAP_CHECK(fmt_lookup(&bench->pt, iova(0x40200000), &leaf));
 	KTAP_EQUAL(leaf.entry, 0x402000000 | 0x78);
 	bench_exit(bench);

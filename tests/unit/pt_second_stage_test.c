@@ -10,7 +10,7 @@
 #include "tests/unit/pt_test_body.h"
 
 #define ALL_SIZES (PAGE_SIZE_4K | PAGE_SIZE_2M | PAGE_SIZE_1G)
-#define GIB	  (UINT64_C(1) << 30)
+#define GIB       (UINT64_C(1) << 30)
 
 static const struct pt_config four = {"SS, 4 levels", 4, ALL_SIZES, 511 * GIB, true};
 static const struct pt_config three = {"SS, 3 levels", 3, ALL_SIZES, 509 * GIB, true};
@@ -18,7 +18,7 @@ static const struct pt_config five = {"SS, 5 levels", 5, ALL_SIZES, (256 * 1024 
 static const struct pt_config small = {"SS, 4 KiB only", 4, PAGE_SIZE_4K, 511 * GIB, false};
 static const struct pt_config no_flush = {"SS, no flush", 4, ALL_SIZES, 511 * GIB, false};
 static const struct pt_config no_2m = {"SS, 4 KiB and 1 GiB", 4, PAGE_SIZE_4K | PAGE_SIZE_1G,
-				       511 * GIB, true};
+                                       511 * GIB, true};
 
 static void random_four(void)
 {
@@ -111,19 +111,19 @@ static void bits(void)
 	KTAP_CHECK(fmt_lookup(&bench->pt, iova(at), &leaf));
 	KTAP_EQUAL(leaf.entry, 0x123456000 | 0x801);
 	KTAP_EQUAL(fmt_map(&bench->pt, iova(at + 0x1000), pa(0x5000), 0x1000, IOMMU_WRITE,
-			   &bench->gather),
-		   0);
+	                   &bench->gather),
+	           0);
 	KTAP_CHECK(fmt_lookup(&bench->pt, iova(at + 0x1000), &leaf));
 	KTAP_EQUAL(leaf.entry, 0x5802);
 	KTAP_EQUAL(leaf.rights, IOMMU_WRITE);
 	KTAP_EQUAL(fmt_map(&bench->pt, iova(at + PAGE_SIZE_2M), pa(0x40200000), PAGE_SIZE_2M,
-			   IOMMU_READ | IOMMU_WRITE | IOMMU_CACHE, &bench->gather),
-		   0);
+	                   IOMMU_READ | IOMMU_WRITE | IOMMU_CACHE, &bench->gather),
+	           0);
 	KTAP_CHECK(fmt_lookup(&bench->pt, iova(at + PAGE_SIZE_2M), &leaf));
 	KTAP_EQUAL(leaf.entry, 0x40200000 | 0x883);
 	KTAP_EQUAL(fmt_map(&bench->pt, iova(at + PAGE_SIZE_1G), pa(0x80000000), PAGE_SIZE_1G,
-			   IOMMU_READ, &bench->gather),
-		   0);
+	                   IOMMU_READ, &bench->gather),
+	           0);
 	KTAP_CHECK(fmt_lookup(&bench->pt, iova(at + PAGE_SIZE_1G + 0x12345678), &leaf));
 	KTAP_EQUAL(leaf.entry, 0x80000000 | 0x881);
 	KTAP_EQUAL(leaf.iova.value, at + PAGE_SIZE_1G);
@@ -184,8 +184,8 @@ static void verdicts(void)
 
 	/* a large page where the unit has none, and one that is not aligned */
 	KTAP_EQUAL(fmt_map(pt, iova(at + PAGE_SIZE_2M), pa(0x40200000), PAGE_SIZE_2M, IOMMU_READ,
-			   &bench->gather),
-		   0);
+	                   &bench->gather),
+	           0);
 	check_walk(bench, at + PAGE_SIZE_2M + 0x1234, IOMMU_READ, 3, 0);
 	pt->page_sizes = PAGE_SIZE_4K;
 	check_walk(bench, at + PAGE_SIZE_2M, IOMMU_READ, 3, 0x7a);

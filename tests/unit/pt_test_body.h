@@ -75,8 +75,8 @@ static void bench_init(struct bench *bench, const struct pt_config *config, bool
 	bench->seed = 0x1234567 + config->levels;
 	iommu_gather_init(&bench->gather, &bench->domain);
 	KTAP_EQUAL(fmt_init(&bench->pt, &bench->test.os, config->levels, config->page_sizes, 0,
-			    coherent),
-		   0);
+	                    coherent),
+	           0);
 	bench->pt.domain = &bench->domain;
 	bench->pt.flush = config->flush ? bench_flush : NULL;
 	bench->ref = calloc(UNIVERSE, sizeof(*bench->ref));
@@ -176,7 +176,7 @@ static unsigned ref_shift(const struct bench *bench, uint64_t page, uint64_t mem
 }
 
 static void ref_map(struct bench *bench, uint64_t page, uint64_t memory, uint64_t count,
-		    uint32_t rights)
+                    uint32_t rights)
 {
 	while (count) {
 		unsigned shift = ref_shift(bench, page, memory, count);
@@ -189,8 +189,8 @@ static void ref_map(struct bench *bench, uint64_t page, uint64_t memory, uint64_
 		}
 		for (uint64_t i = 0; i < UINT64_C(1) << (shift - PAGE_SHIFT_4K); i++)
 			bench->ref[page + i] = (struct ref_page){.memory = memory + i + 1,
-								 .rights = rights & 15,
-								 .shift = shift & 63};
+			                                         .rights = rights & 15,
+			                                         .shift = shift & 63};
 		uint64_t pages = UINT64_C(1) << (shift - PAGE_SHIFT_4K);
 		page += pages;
 		memory += pages;
@@ -208,7 +208,7 @@ static bool ref_is_free(const struct bench *bench, uint64_t page, uint64_t count
 
 /** Unmap in the reference. Returns pages; the hull of what was mapped in *first, *last. */
 static uint64_t ref_unmap(struct bench *bench, uint64_t page, uint64_t count, uint64_t *first,
-			  uint64_t *last)
+                          uint64_t *last)
 {
 	uint64_t end = page + count, unmapped = 0;
 
@@ -242,7 +242,7 @@ static void random_run(struct bench *bench, uint64_t *page, uint64_t *count)
 
 	/* most happens near the boundary at 1 GiB, so that operations meet */
 	*page = bench_random(bench, 4) ? (1 << 18) - 4096 + bench_random(bench, 8192)
-				       : bench_random(bench, UNIVERSE);
+	                               : bench_random(bench, UNIVERSE);
 	*page = *page >> shift << shift;
 	*count = sizes[bench_random(bench, bench_random(bench, 4) ? 5 : 6)];
 	if (bench_random(bench, 2))
@@ -256,7 +256,7 @@ static void random_run(struct bench *bench, uint64_t *page, uint64_t *count)
 static void random_map(struct bench *bench)
 {
 	static const uint32_t choices[] = {IOMMU_READ, IOMMU_READ | IOMMU_WRITE,
-					   IOMMU_READ | IOMMU_WRITE | IOMMU_CACHE, IOMMU_WRITE};
+	                                   IOMMU_READ | IOMMU_WRITE | IOMMU_CACHE, IOMMU_WRITE};
 	uint32_t rights = choices[bench_random(bench, 4)];
 	uint64_t page, count, memory, tables = bench->pt.table_pages;
 
@@ -273,7 +273,7 @@ static void random_map(struct bench *bench)
 	if (bench_random(bench, 8) == 0)
 		bench->flush_result = -ETIMEDOUT;
 	int result = fmt_map(&bench->pt, page_iova(bench, page), pa(memory * PAGE_SIZE_4K),
-			     count * PAGE_SIZE_4K, rights, &bench->gather);
+	                     count * PAGE_SIZE_4K, rights, &bench->gather);
 	if (!fits)
 		KTAP_EQUAL(result, -EOPNOTSUPP);
 	else if (!result || result == -EEXIST)
@@ -338,7 +338,7 @@ static void random_split(struct bench *bench)
 		KTAP_CHECK(bench->test.fail_at && bench->test.allocations >= bench->test.fail_at);
 	else
 		KTAP_EQUAL(result,
-			   old.shift > target && bench->config->flush ? bench->flush_result : 0);
+		           old.shift > target && bench->config->flush ? bench->flush_result : 0);
 	bench->test.fail_at = 0;
 	bench->flush_result = 0;
 	for (unsigned shift = old.shift; !result && shift > target;) {
@@ -382,7 +382,7 @@ static void run_random(const struct pt_config *config, bool coherent, unsigned r
 		KTAP_CHECK(bench->flushes > 0);
 	/* at the end everything goes: tables, too, but the root */
 	fmt_unmap(&bench->pt, iova(0), UINT64_C(1) << pt_format_width(config->levels),
-		  &bench->gather);
+	          &bench->gather);
 	KTAP_EQUAL(bench->pt.table_pages, 1);
 	bench_exit(bench);
 	free(bench);

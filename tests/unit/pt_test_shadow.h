@@ -8,9 +8,7 @@
 
 #include "tests/unit/pt_test_body.h"
 
-enum {
-	MAX_TABLES = 4096
-};
+enum { MAX_TABLES = 4096 };
 
 struct shadow {
 	uint64_t page;
@@ -103,8 +101,8 @@ static void run_not_coherent(const struct pt_config *config)
 	self->bench.test.os.clean = shadow_clean;
 	self->bench.pt.root = pa(0);
 	KTAP_EQUAL(fmt_init(&self->bench.pt, &self->bench.test.os, config->levels,
-			    config->page_sizes, 0, false),
-		   0);
+	                    config->page_sizes, 0, false),
+	           0);
 	self->bench.pt.domain = &self->bench.domain;
 	self->bench.pt.flush = config->flush ? bench_flush : NULL;
 	for (unsigned round = 0; round < 120 && !ktap_failed; round++) {
@@ -121,7 +119,7 @@ static void run_not_coherent(const struct pt_config *config)
 		/* and what it reads is what the processor wrote */
 		for (unsigned i = 0; i < self->count; i++)
 			KTAP_CHECK(memcmp(self->shadows[i].entry, (void *)self->shadows[i].page,
-					  4096) == 0);
+			                  4096) == 0);
 	}
 	KTAP_CHECK(self->bench.pt.cleans > 0);
 	bench_settle(&self->bench);

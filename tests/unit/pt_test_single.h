@@ -22,7 +22,7 @@ static void run_arguments(const struct pt_config *config)
 	KTAP_EQUAL(fmt_init(&pt, &test->os, 6, config->page_sizes, 0, true), -EINVAL);
 	KTAP_EQUAL(fmt_init(&pt, &test->os, config->levels, PAGE_SIZE_2M, 0, true), -EINVAL);
 	KTAP_EQUAL(fmt_init(&pt, &test->os, config->levels, PAGE_SIZE_4K | 1 << 13, 0, true),
-		   -EINVAL);
+	           -EINVAL);
 	KTAP_EQUAL(fmt_init(&pt, &test->os, config->levels, PAGE_SIZE_4K, 1 << 15, true), -EINVAL);
 	test->fail_at = test->allocations + 1;
 	KTAP_EQUAL(fmt_init(&pt, &test->os, config->levels, PAGE_SIZE_4K, 0, true), -ENOMEM);
@@ -45,10 +45,10 @@ static void run_arguments(const struct pt_config *config)
 	KTAP_EQUAL(MAP(0, 0x1000, width + 0x1000), -EINVAL);
 	KTAP_EQUAL(bench->pt.table_pages, 1);
 	static const uint32_t wrong[] = {0, IOMMU_CACHE, IOMMU_READ | IOMMU_EXEC,
-					 IOMMU_READ | IOMMU_PRIV, IOMMU_READ | 1 << 30};
+	                                 IOMMU_READ | IOMMU_PRIV, IOMMU_READ | 1 << 30};
 	for (unsigned i = 0; i < ARRAY_SIZE(wrong); i++)
 		KTAP_EQUAL(fmt_map(&bench->pt, iova(0), pa(0), 0x1000, wrong[i], &bench->gather),
-			   -EOPNOTSUPP);
+		           -EOPNOTSUPP);
 	KTAP_EQUAL(bench->pt.table_pages, 1);
 
 	/* memory that the unit cannot address */
@@ -116,7 +116,7 @@ static void run_fail_nth(const struct pt_config *config)
 	bench->test.fail_at = 0;
 	/* one page in the way, near the end: all is taken back but what was there */
 	KTAP_EQUAL(fmt_unmap(&bench->pt, iova(start), 5 * PAGE_SIZE_2M - 0x3000, &bench->gather),
-		   5 * PAGE_SIZE_2M - 0x3000);
+	           5 * PAGE_SIZE_2M - 0x3000);
 	uint64_t tables = bench->pt.table_pages;
 	KTAP_EQUAL(MAP(start, 0x123456000, 5 * PAGE_SIZE_2M), -EEXIST);
 	KTAP_CHECK(bench->pt.table_pages <= tables);
@@ -138,7 +138,7 @@ static void run_dead_tables(const struct pt_config *config)
 	KTAP_CHECK(fmt_lookup(&bench->pt, iova(at + 0x1000), &second));
 	uint64_t stores = bench->pt.stores;
 	KTAP_EQUAL(fmt_unmap(&bench->pt, iova(at), 2 * PAGE_SIZE_2M, &bench->gather),
-		   2 * PAGE_SIZE_2M);
+	           2 * PAGE_SIZE_2M);
 	KTAP_EQUAL(bench->pt.stores, stores + 2); /* the two that point to tables */
 	KTAP_EQUAL(bench->gather.page_count, 2);
 	KTAP_CHECK(bench->gather.tables);
@@ -190,7 +190,7 @@ static void run_replace(const struct pt_config *config)
 
 	/* without a way to flush, small pages fill the table that stands there */
 	KTAP_EQUAL(fmt_unmap(&bench->pt, iova(at + PAGE_SIZE_2M + 0x5000), 0x1000, &bench->gather),
-		   0x1000);
+	           0x1000);
 	bench->pt.flush = NULL;
 	KTAP_EQUAL(MAP(at + PAGE_SIZE_2M, 0x40000000, 2 * PAGE_SIZE_2M), 0);
 	KTAP_CHECK(fmt_lookup(&bench->pt, iova(at + PAGE_SIZE_2M + 0x5000), &leaf));
@@ -204,12 +204,12 @@ static void run_replace(const struct pt_config *config)
 	KTAP_EQUAL(fmt_unmap(&bench->pt, iova(at), 5 * PAGE_SIZE_4K, &bench->gather), 0);
 	for (uint64_t i = 0; i < 512; i++)
 		KTAP_CHECK(fmt_unmap(&bench->pt, iova(at + PAGE_SIZE_2M + i * 0x1000), 0x1000,
-				     &bench->gather) == 0x1000);
+		                     &bench->gather) == 0x1000);
 	KTAP_EQUAL(fmt_unmap(&bench->pt, iova(at), PAGE_SIZE_1G - 0x1000, &bench->gather),
-		   2 * PAGE_SIZE_2M);
+	           2 * PAGE_SIZE_2M);
 	KTAP_EQUAL(MAP(at + PAGE_SIZE_1G - 0x1000, 0x1000, 0x1000), 0);
 	KTAP_EQUAL(fmt_unmap(&bench->pt, iova(at + PAGE_SIZE_1G - 0x1000), 0x1000, &bench->gather),
-		   0x1000);
+	           0x1000);
 	KTAP_EQUAL(MAP(at, 0x40000000, PAGE_SIZE_1G), 0);
 	KTAP_EQUAL(bench->flushes, 3);
 	KTAP_CHECK(fmt_lookup(&bench->pt, iova(at), &leaf));
@@ -303,8 +303,8 @@ static void run_split(const struct pt_config *config)
 		bench->test.os.page_alloc = racing_page_alloc;
 		KTAP_EQUAL(fmt_split(&bench->pt, race_at, 12, &bench->gather), 0);
 		KTAP_EQUAL(fmt_read_dirty(&bench->pt, iova(0), iova(~UINT64_C(0)), false, NULL,
-					  NULL, &bench->gather),
-			   PAGE_SIZE_2M);
+		                          NULL, &bench->gather),
+		           PAGE_SIZE_2M);
 		bench_exit(bench);
 		free(bench);
 	}
@@ -324,25 +324,25 @@ static void run_dirty(const struct pt_config *config)
 	KTAP_EQUAL(MAP(at + PAGE_SIZE_2M, 0x40000000, 3 * PAGE_SIZE_2M), 0);
 	last = at + 4 * PAGE_SIZE_2M - 1;
 	KTAP_EQUAL(fmt_read_dirty(&bench->pt, iova(0), iova(~UINT64_C(0)), true, NULL, NULL,
-				  &bench->gather),
-		   0);
+	                          &bench->gather),
+	           0);
 	KTAP_CHECK(iommu_gather_empty(&bench->gather));
 	KTAP_CHECK(fmt_visit(&bench->pt, iova(at), iova(last), mark_dirty, bench));
 
 	uint64_t bytes = fmt_read_dirty(&bench->pt, iova(at), iova(last), false, check_dirty, bench,
-					&bench->gather);
+	                                &bench->gather);
 	KTAP_CHECK(bytes > PAGE_SIZE_2M / 4 && bytes < 4 * PAGE_SIZE_2M);
 	KTAP_CHECK(iommu_gather_empty(&bench->gather));
 	KTAP_EQUAL(fmt_read_dirty(&bench->pt, iova(0), iova(~UINT64_C(0)), false, NULL, NULL,
-				  &bench->gather),
-		   bytes);
+	                          &bench->gather),
+	           bytes);
 	/* stop after two, clear the rest */
 	KTAP_CHECK(fmt_read_dirty(&bench->pt, iova(at), iova(last), false, count_visit, &stop,
-				  &bench->gather) <= 3 * PAGE_SIZE_2M);
+	                          &bench->gather) <= 3 * PAGE_SIZE_2M);
 	KTAP_EQUAL(stop, 0);
 	KTAP_EQUAL(fmt_read_dirty(&bench->pt, iova(at), iova(last), true, check_dirty, bench,
-				  &bench->gather),
-		   bytes);
+	                          &bench->gather),
+	           bytes);
 	KTAP_CHECK(!iommu_gather_empty(&bench->gather));
 	KTAP_CHECK(!bench->gather.tables);
 	KTAP_EQUAL(
@@ -353,14 +353,14 @@ static void run_dirty(const struct pt_config *config)
 	KTAP_CHECK(fmt_lookup(&bench->pt, iova(at + 0x5000), &leaf));
 	*(uint64_t *)iommu_os_va(&bench->test.os, leaf.entry_pa) |= PT_FORMAT_DIRTY;
 	KTAP_EQUAL(fmt_read_dirty(&bench->pt, iova(at), iova(at + 0x4fff), false, NULL, NULL,
-				  &bench->gather),
-		   0);
+	                          &bench->gather),
+	           0);
 	KTAP_EQUAL(fmt_read_dirty(&bench->pt, iova(at + 0x4fff), iova(at + 0x5000), false, NULL,
-				  NULL, &bench->gather),
-		   PAGE_SIZE_4K);
+	                          NULL, &bench->gather),
+	           PAGE_SIZE_4K);
 	KTAP_EQUAL(fmt_read_dirty(&bench->pt, iova(at + 0x6000), iova(last), false, NULL, NULL,
-				  &bench->gather),
-		   0);
+	                          &bench->gather),
+	           0);
 
 	/* a dirty large page that is split is dirty all over */
 	KTAP_CHECK(fmt_lookup(&bench->pt, iova(at + PAGE_SIZE_2M), &leaf));
@@ -368,8 +368,8 @@ static void run_dirty(const struct pt_config *config)
 		*(uint64_t *)iommu_os_va(&bench->test.os, leaf.entry_pa) |= PT_FORMAT_DIRTY;
 		KTAP_EQUAL(fmt_split(&bench->pt, iova(at + PAGE_SIZE_2M), 12, &bench->gather), 0);
 		KTAP_EQUAL(fmt_read_dirty(&bench->pt, iova(at + PAGE_SIZE_2M), iova(last), true,
-					  NULL, NULL, &bench->gather),
-			   PAGE_SIZE_2M);
+		                          NULL, NULL, &bench->gather),
+		           PAGE_SIZE_2M);
 	}
 	bench_exit(bench);
 	free(bench);
@@ -404,7 +404,7 @@ static void run_gather_on_map(const struct pt_config *config)
 
 /** The verdict of a walk at @p at, with what the format should say. */
 static void check_walk(struct bench *bench, uint64_t at, uint32_t access, unsigned steps,
-		       uint16_t reason)
+                       uint16_t reason)
 {
 	struct iommu_walk walk = {0};
 
@@ -417,7 +417,7 @@ static void check_walk(struct bench *bench, uint64_t at, uint32_t access, unsign
 	for (unsigned i = 0; i < walk.count; i++) {
 		const struct iommu_walk_step *step = &walk.steps[i];
 		KTAP_EQUAL(step->entry[0],
-			   *(uint64_t *)iommu_os_va(&bench->test.os, step->entry_pa));
+		           *(uint64_t *)iommu_os_va(&bench->test.os, step->entry_pa));
 		KTAP_CHECK(step->note[0] && memchr(step->note, 0, sizeof(step->note)));
 		KTAP_EQUAL(step->index, at >> pt_shift(bench->pt.levels - i) & 511);
 	}

@@ -18,10 +18,7 @@
 #include "tests/ktap.h"
 #include "tests/test_os.h"
 
-enum {
-	BENCH_OUTPUT = 1 << 18,
-	BENCH_DEVICES = 2
-};
+enum { BENCH_OUTPUT = 1 << 18, BENCH_DEVICES = 2 };
 
 struct bench {
 	struct test_os test;

@@ -92,17 +92,17 @@ static void test_errors(void)
 		{"ioas a\nbuffer a 4K\n", "2:8: error: \"a\" is already the name of an IOAS"},
 		{"buffer a 4Q\n", "1:10: error: \"4Q\" is no number"},
 		{"buffer a 99999999999999999999\n",
-		 "1:10: error: \"99999999999999999999\" does not"},
+	         "1:10: error: \"99999999999999999999\" does not"},
 		{"buffer a 1+18446744073709551615\n", "1:12: error: \"18446744073709551615\" does"},
 		{"buffer a 4K+\n", "1:13: error: \"\" is no number or variable"},
 		{"buffer a 4K+x\n", "1:13: error: \"x\" is no number or variable"},
 		{"buffer a b\n", "1:10: error: \"b\" stands where a size is wanted"},
 		{"buffer a 4K align\n", "1:19: error: buffer needs an alignment here"},
 		{"buffer a 4K scattered scattered\n",
-		 "1:23: error: \"scattered\" is not understood"},
+	         "1:23: error: \"scattered\" is not understood"},
 		{"map s 0x1000 d\n", "1:5: error: there is no \"s\" here; an IOAS is wanted"},
 		{"ioas s\nmap s 0x1000 s\n",
-		 "2:14: error: \"s\" is an IOAS, and a buffer is wanted"},
+	         "2:14: error: \"s\" is an IOAS, and a buffer is wanted"},
 		{"ioas s\nbuffer d 4K\nmap s here d\n", "3:7: error: \"here\" stands where"},
 		{"ioas s\nbuffer d 4K\nmap s 0x1z d\n", "3:7: error: \"0x1z\" is no number"},
 		{"ioas s => OK\n", "1:11: error: \"OK\" is no outcome of ioas"},
@@ -115,13 +115,13 @@ static void test_errors(void)
 		{"ioas s => 5\n", "1:11: error: ioas has no number as its outcome"},
 		{"device d any\ndma d store 0 4K => fault\n", "2:27: error: which fault?"},
 		{"device d any\ndma d store 0 4K => fault bad\n",
-		 "2:27: error: \"bad\" is no fault"},
+	         "2:27: error: \"bad\" is no fault"},
 		{"device d any\ndma d store 0 4K => fault LGN.\n", "error: \"LGN.\" is no fault"},
 		{"device d any\ndma d stroe 0 4K\n",
-		 "2:7: error: \"stroe\" stands where \"fetch|store\""},
+	         "2:7: error: \"stroe\" stands where \"fetch|store\""},
 		{"device d any\ndma d store\n", "2:13: error: dma needs an address (IOVA) here"},
 		{"device d any\nformat d => secondstage\n",
-		 "2:13: error: \"secondstage\" is no outcome"},
+	         "2:13: error: \"secondstage\" is no outcome"},
 		{"say x => ok\nstep\n", "2:6: error: step needs text here"},
 		{"if mock ioas s\n", "error: \":\" is missing"},
 		{"if mock:\n", "error: a command is missing"},
@@ -129,14 +129,14 @@ static void test_errors(void)
 		{"if mcok: ioas s\n", "1:4: error: \"mcok\" is no condition"},
 		{"if not: ioas s\n", "1:4: error: a condition is missing behind \"not\""},
 		{"if mock or legacy: ioas s\n",
-		 "1:9: error: \"or\": conditions are joined by \"and\""},
+	         "1:9: error: \"or\": conditions are joined by \"and\""},
 		{"if page: ioas s\n", "1:4: error: a size is wanted"},
 		{"if engine fly: ioas s\n", "1:11: error: engine what?"},
 		{"if have s: ioas s\n", "1:9: error: no line before makes a \"s\""},
 		{"if mock: step x\n", "1:10: error: step takes no \"if\""},
 		{"need\n", "1:1: error: a condition is missing behind \"need\""},
 		{"need mock and mock and mock and mock and mock\n",
-		 "error: 4 conditions are the most"},
+	         "error: 4 conditions are the most"},
 		{"need mock => ok\n", "1:11: error: \"=>\": conditions are joined"},
 		{"ioas s\ndestroy s\ndestroy s\n", "3:9: error: there is no \"s\" here"},
 		{"ioas s => ENOMEM\ndestroy s\n", "2:9: error: there is no \"s\" here"},
@@ -162,8 +162,8 @@ static void test_carets(void)
 	KTAP_CHECK(bench_start());
 	KTAP_EQUAL(parse("ioas s\n\tmap s 0x1000 data # all\nfoo\n", 35), -EINVAL);
 	KTAP_CHECK(said("dir/t.scn:2:15: error: there is no \"data\" here; a buffer is wanted\n"
-			"    \tmap s 0x1000 data # all\n"
-			"    \t             ^~~~\n"));
+	                "    \tmap s 0x1000 data # all\n"
+	                "    \t             ^~~~\n"));
 	KTAP_CHECK(said("dir/t.scn:3:1: error: there is no command \"foo\"\n    foo\n    ^~~\n"));
 	/* more errors than anyone reads are counted */
 	char many[3000] = "";
@@ -246,7 +246,8 @@ static void test_corruptions(void)
 		KTAP_EQUAL(whole, 0);
 		for (int round = 0; round < 200; round++) {
 			char *copy = malloc(bytes); /* no more: a read past it is seen */
-			memcpy(copy, text, bytes);
+			for (size_t at = 0; at < bytes; at++)
+				copy[at] = text[at];
 			for (int n = 0; n < 3; n++) {
 				static const char odd[] = " \n\t\r#=>|:+-0x9K[]if\0\x7f";
 				copy[test_random(&state) % bytes] =

@@ -35,7 +35,7 @@ static void test_scenarios(void)
 		if (verdict == SCN_FAILED)
 			printf("# %s:\n%s\n", found.gl_pathv[i], bench.output);
 		KTAP_EQUAL(verdict,
-			   strstr(found.gl_pathv[i], "passthrough") ? SCN_SKIPPED : SCN_PASSED);
+		           strstr(found.gl_pathv[i], "passthrough") ? SCN_SKIPPED : SCN_PASSED);
 		/* the plan stands in front and holds; every line is KTAP or a comment */
 		KTAP_EQUAL(sscanf(bench.output, "KTAP version 1\n1..%u\n", &plan), 1);
 		KTAP_EQUAL(lines_with("ok "), plan);
@@ -80,15 +80,15 @@ static void test_promises(void)
 		{"buffer b 4K\nfill b 4000 97 0", "do not lie in b of 4K"},
 		{"buffer b 4K\nfill b 0 4K 0x100", "a byte is 0 to 0xff"},
 		{"buffer a 4K\nbuffer b 4K\nfill b 4095 1 1\ncompare a 0 b 0 4K",
-		 "different: 0x00 and 0x01, 0xfff bytes in"},
+	         "different: 0x00 and 0x01, 0xfff bytes in"},
 		{"buffer a 4K\nbuffer b 4K\ncompare a 0 b 0 4K => different",
-		 "FAILED, line 3: same"},
+	         "FAILED, line 3: same"},
 		{"buffer b 4K\nremember b\nfill b 7 1 1\nunchanged b", "FAILED, line 4: no"},
 		{"buffer b 4K\nunchanged b", "remember b comes first"},
 		{"buffer b 32M\nfree b\nbuffer c 4K align 32M", "EINVAL"},
 		{"device dev named nothing", "no free DMA engine named nothing"},
 		{"device a any\ndevice b any\ndevice c any",
-		 "no free DMA engine with these abilities"},
+	         "no free DMA engine with these abilities"},
 		{READY "dma dev fetch 0x100000 4K => fault any", "4K read"},
 		{READY "dma dev store 0x200000 4K", "blocked: MOCK.2 0x2"},
 		{READY "dma dev store 0x200000 4K => ok", "blocked: MOCK.2 0x2"},
@@ -123,7 +123,7 @@ static void test_promises(void)
 		KTAP_EQUAL(verdict, SCN_FAILED);
 		KTAP_CHECK(said(wrong[i].says));
 		KTAP_CHECK(said("\nnot ok 1 - Setup\n") &&
-			   said("# t: 0 of 1 step passed, 1 FAILED\n"));
+		           said("# t: 0 of 1 step passed, 1 FAILED\n"));
 	}
 	bench_finish();
 }
@@ -132,11 +132,11 @@ static void test_steps(void)
 {
 	KTAP_CHECK(bench_start());
 	KTAP_EQUAL(bench_run("say hello\nstep A\nioas s\nioas t => EBUSY\nioas u\ndestroy s\n"
-			     "step B\nbuffer b 4K\n"),
-		   SCN_FAILED);
+	                     "step B\nbuffer b 4K\n"),
+	           SCN_FAILED);
 	KTAP_CHECK(said("1..2\n") && said("not ok 1 - A\n") && said("ok 2 - B\n"));
 	KTAP_CHECK(said("# 2 further lines of this step left out\n") ||
-		   said("2 further lines of this step left out\n"));
+	           said("2 further lines of this step left out\n"));
 	KTAP_CHECK(said("# t: 1 of 2 steps passed, 1 FAILED\n"));
 	/* what stands in front of the first step is one of its own, if it does anything */
 	KTAP_EQUAL(bench_run("ioas s\nstep A\ndestroy s\n"), SCN_PASSED);
@@ -156,7 +156,7 @@ static void test_skips(void)
 	KTAP_CHECK(!said("passed\n"));
 	/* one step of two */
 	KTAP_EQUAL(bench_run("step A\nioas s\nstep B\nneed not mock\nioas t => EBUSY\n"),
-		   SCN_PASSED);
+	           SCN_PASSED);
 	KTAP_CHECK(said("ok 1 - A\n") && said("ok 2 - B # SKIP the mock unit is here\n"));
 	KTAP_CHECK(said("# t: 1 of 2 steps passed, 1 skipped\n"));
 	/* a failure in front of a need is a failure */
@@ -165,9 +165,9 @@ static void test_skips(void)
 	KTAP_EQUAL(bench_run("step A\nif legacy: ioas s => EBUSY\n"), SCN_PASSED);
 	KTAP_CHECK(said("(1 line left out: not for this machine)\n"));
 	KTAP_EQUAL(bench_run("need mock and nests and second-stage and first-stage\nsay x\n"),
-		   SCN_PASSED);
+	           SCN_PASSED);
 	KTAP_EQUAL(bench_run("need engine copy and engine fast and engine fetch\nsay x\n"),
-		   SCN_PASSED);
+	           SCN_PASSED);
 	KTAP_EQUAL(bench_run("need hardware\nsay x\n"), SCN_SKIPPED);
 	KTAP_EQUAL(bench_run("need memory 1T\nsay x\n"), SCN_SKIPPED);
 	KTAP_EQUAL(bench_run("need memory 1M and page 4K\nsay x\n"), SCN_PASSED);
@@ -238,10 +238,10 @@ static void test_scratch(void)
 	ops.scratch_bytes = 12288;
 	ops.setup = setup;
 	KTAP_EQUAL(bench_run(READY "ioas other\nreplace dev other\nunmap other all\n"
-				   "page-size dev 0xd0000000 => 4K\ndetach dev\nattach dev space\n"
-				   "page-size dev 0xd0002000 => 4K\n"
-				   "attach dev 4711 => ENOENT\nclose dev\ndestroy space\n"),
-		   SCN_PASSED);
+	                           "page-size dev 0xd0000000 => 4K\ndetach dev\nattach dev space\n"
+	                           "page-size dev 0xd0002000 => 4K\n"
+	                           "attach dev 4711 => ENOENT\nclose dev\ndestroy space\n"),
+	           SCN_PASSED);
 	KTAP_EQUAL(setups, 3);
 	KTAP_EQUAL(setup_iova, SCN_SCRATCH_IOVA);
 	/* the place is taken */
@@ -253,14 +253,14 @@ static void test_scratch(void)
 static void test_several(void)
 {
 	static const char *const texts[] = {"step A\nioas s\n", "need legacy\nsay x\n",
-					    "step B\nioas s\nstep C\ndestroy 9 => ENOENT\n"};
+	                                    "step B\nioas s\nstep C\ndestroy 9 => ENOENT\n"};
 	struct scn_program *programs[3];
 
 	KTAP_CHECK(bench_start());
 	for (int i = 0; i < 3; i++)
 		KTAP_EQUAL(scn_parse(&bench.test.os, i == 1 ? "b/two.scn" : "one", texts[i],
-				     strlen(texts[i]), &bench.print, &programs[i]),
-			   0);
+		                     strlen(texts[i]), &bench.print, &programs[i]),
+		           0);
 	KTAP_EQUAL(scn_run(&bench.scn, programs, 3), SCN_PASSED);
 	KTAP_CHECK(said("KTAP version 1\n1..4\n") && said("ok 4 - C\n"));
 	KTAP_CHECK(said("# two: skipped, not passed") && said("# one: 2 of 2 steps passed"));
@@ -339,15 +339,15 @@ static void test_shell(void)
 	KTAP_CHECK(*bench.keys == 'x'); /* nothing after exit is read */
 	KTAP_EQUAL(
 		type("device dev any\rioas s\rattach dev s\rdma dev store 0x1000 4K\r"
-		     "dma dev store 0x1000 4K => ok\rdma dev store 0x1000 4K => fault any\r"
-		     "destroy s\rfaults\rtables dev\runits\rgroups\rdevices\rengines\rcaps\rstats\r"
-		     "memory\rinfo dev\rwalk dev 0x5000\rranges s\rpoweroff\r"),
+	             "dma dev store 0x1000 4K => ok\rdma dev store 0x1000 4K => fault any\r"
+	             "destroy s\rfaults\rtables dev\runits\rgroups\rdevices\rengines\rcaps\rstats\r"
+	             "memory\rinfo dev\rwalk dev 0x5000\rranges s\rpoweroff\r"),
 		SHELL_POWEROFF);
 	KTAP_CHECK(said("\nblocked: MOCK.2") && said("NOT AS PROMISED: blocked: MOCK.2"));
 	KTAP_CHECK(said("refused: EBUSY (in use)"));
 	KTAP_CHECK(said("mock0") && said("pages in 0 runs"));
 	KTAP_EQUAL(type("help\rhelp map\rhelp run\rhelp nonsense\rscenarios\rhistory\rreset\r"),
-		   SHELL_RESET);
+	           SHELL_RESET);
 	KTAP_CHECK(said("map IOAS any|IOVA BUF [OFF] [LEN] [ro|rw|wo] [-> NAME]\n"));
 	KTAP_CHECK(said("there is no command \"nonsense\""));
 	KTAP_CHECK(said("  good\n") && said("  help map\n"));

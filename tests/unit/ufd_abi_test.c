@@ -247,16 +247,10 @@ static void documented(void)
 
 /* ---- the installed headers -------------------------------------------------------- */
 
-enum {
-	MAX_LINES = 512
-};
+enum { MAX_LINES = 512 };
 
 /** What the compiler said of the line with each number. */
-enum said {
-	SAID_NOTHING,
-	SAID_UNKNOWN,
-	SAID_DIFFERENT
-};
+enum said { SAID_NOTHING, SAID_UNKNOWN, SAID_DIFFERENT };
 
 /** The C expression of @p known: "sizeof(struct x)", "offsetof(...)", or the name. */
 static void expression(const struct known *known, char *out, size_t bytes)
@@ -268,7 +262,7 @@ static void expression(const struct known *known, char *out, size_t bytes)
 	} else if (!strncmp(name, "offset of ", 10)) {
 		const char *dot = strchr(name, '.');
 		snprintf(out, bytes, "offsetof(struct %.*s, %s)", (int)(dot - name - 10), name + 10,
-			 dot + 1);
+		         dot + 1);
 	} else {
 		snprintf(out, bytes, "%s", name);
 	}
@@ -328,7 +322,7 @@ static void installed(const char *header, bool vfio)
 	const struct known *on_line[MAX_LINES] = {NULL};
 	unsigned line = 3, same = 0, unknown = 0;
 	int length = snprintf(source, sizeof(source),
-			      "#include <stddef.h>\n#include <linux/%s.h>\n", header);
+	                      "#include <stddef.h>\n#include <linux/%s.h>\n", header);
 
 	memset(said, 0, sizeof(said));
 	if (!compile(source, said)) {
@@ -343,13 +337,13 @@ static void installed(const char *header, bool vfio)
 			bool is_size = !strncmp(known->name, "sizeof ", 7);
 			char text[160];
 			if (vfio != (strstr(known->name, "VFIO_DEVICE") ||
-				     strstr(known->name, "vfio_device")))
+			             strstr(known->name, "vfio_device")))
 				continue;
 			expression(known, text, sizeof(text));
 			/* an older header's structure may be shorter; a longer one is a note */
 			length += snprintf(source + length, sizeof(source) - (size_t)length,
-					   "_Static_assert((%s) %s %llu, \"\");\n", text,
-					   is_size ? "<=" : "==", (unsigned long long)known->value);
+			                   "_Static_assert((%s) %s %llu, \"\");\n", text,
+			                   is_size ? "<=" : "==", (unsigned long long)known->value);
 			on_line[line++] = known;
 		}
 	KTAP_CHECK(compile(source, said));

@@ -51,7 +51,7 @@ static void descriptors(void)
 	int count = 0;
 	for (; count < UFD_MAX_FILES; count++) {
 		fd[count] = count % 2 ? ufd_open(&world.ufd)
-				      : ufd_open_device(&world.ufd, world.device[0]);
+		                      : ufd_open_device(&world.ufd, world.device[0]);
 		if (fd[count] < 0)
 			break;
 		KTAP_EQUAL(fd[count], 6 + count);
@@ -94,7 +94,7 @@ static void binding(void)
 	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
 		bind = cases[i].bind;
 		KTAP_EQUAL(world_call(&world, cdev, VFIO_DEVICE_BIND_IOMMUFD, &bind, sizeof(bind)),
-			   cases[i].result);
+		           cases[i].result);
 	}
 	KTAP_EQUAL(ufd_ioctl(&world.ufd, cdev, VFIO_DEVICE_BIND_IOMMUFD, 0), -EFAULT);
 	KTAP_EQUAL(ufd_ioctl(&world.ufd, cdev, VFIO_DEVICE_BIND_IOMMUFD, UINT64_MAX), -EFAULT);
@@ -151,8 +151,8 @@ static void attaching(void)
 	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct vfio_device_attach_iommufd_pt attach = cases[i].attach;
 		KTAP_EQUAL(world_call(&world, world.cdev[0], VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach,
-				      sizeof(attach)),
-			   cases[i].result);
+		                      sizeof(attach)),
+		           cases[i].result);
 		KTAP_EQUAL(attach.pt_id, cases[i].attach.pt_id);
 	}
 	struct vfio_device_detach_iommufd_pt detach = {.argsz = 7};
@@ -162,7 +162,7 @@ static void attaching(void)
 	KTAP_EQUAL(world_call(&world, cdev, VFIO_DEVICE_DETACH_IOMMUFD_PT, &detach, 12), -EINVAL);
 	detach = (struct vfio_device_detach_iommufd_pt){.argsz = 12, .flags = 1};
 	KTAP_EQUAL(world_call(&world, cdev, VFIO_DEVICE_DETACH_IOMMUFD_PT, &detach, 12),
-		   -EOPNOTSUPP);
+	           -EOPNOTSUPP);
 	KTAP_EQUAL(world_detach(&world, 0), 0); /* detached already: fine */
 	KTAP_EQUAL(ufd_ioctl(&world.ufd, cdev, VFIO_DEVICE_ATTACH_IOMMUFD_PT, 0), -EFAULT);
 
@@ -242,7 +242,7 @@ static void groups(void)
 		cdev[i] = ufd_open_device(&world.ufd, device[i]);
 	}
 	KTAP_EQUAL(iommu_device_reserve(device[2], iova(0x1000), iova(0x1fff), IOMMU_RESERVED_NONE),
-		   0);
+	           0);
 	KTAP_EQUAL(bind_to(&world, cdev[0], world.fd, &id), 0);
 	KTAP_EQUAL(bind_to(&world, cdev[1], world.fd, &id), 0);
 	/* the group has one owner */
@@ -292,11 +292,11 @@ static void reserved(void)
 	world_init(&world);
 	struct iommu_device *device = world.device[0];
 	KTAP_EQUAL(iommu_device_reserve(device, iova(BASE), iova(BASE + PAGE - 1),
-					IOMMU_RESERVED_NONE),
-		   0);
+	                                IOMMU_RESERVED_NONE),
+	           0);
 	KTAP_EQUAL(iommu_device_reserve(device, iova(2 * BASE), iova(2 * BASE + PAGE - 1),
-					IOMMU_RESERVED_RELAXABLE),
-		   0);
+	                                IOMMU_RESERVED_RELAXABLE),
+	           0);
 	KTAP_EQUAL(world_bind(&world, 0), 0);
 	uint32_t ioas = world_ioas(&world), answer;
 	KTAP_EQUAL(world_map(&world, ioas, USER_PLAIN, 2 * PAGE, BASE - PAGE), 0);
@@ -313,8 +313,8 @@ static void reserved(void)
 	KTAP_EQUAL(world_map(&world, ioas, USER_PLAIN, 2 * PAGE, BASE - PAGE), 0);
 	/* firmware's region, always mapped: the core refuses, and nothing is left */
 	KTAP_EQUAL(iommu_device_reserve(world.device[1], iova(0x5000), iova(0x5fff),
-					IOMMU_RESERVED_DIRECT),
-		   0);
+	                                IOMMU_RESERVED_DIRECT),
+	           0);
 	KTAP_EQUAL(world_bind(&world, 1), 0);
 	uint32_t empty = world_ioas(&world);
 	KTAP_EQUAL(world_attach(&world, 1, empty, NULL), -EINVAL);
@@ -337,10 +337,10 @@ static void close_in(const int *order)
 	KTAP_EQUAL(world_map(&world, ioas, USER_SCATTER, 8 * PAGE, 2 * BASE), 0);
 	KTAP_EQUAL(world_hwpt(&world, world.id[0], ioas, 1, &hwpt), 0);
 	struct iommu_hwpt_alloc alloc = {.dev_id = world.id[0],
-					 .pt_id = hwpt,
-					 .data_type = IOMMU_HWPT_DATA_SELFTEST,
-					 .data_len = 4,
-					 .data_uptr = USER_PLAIN};
+	                                 .pt_id = hwpt,
+	                                 .data_type = IOMMU_HWPT_DATA_SELFTEST,
+	                                 .data_len = 4,
+	                                 .data_uptr = USER_PLAIN};
 	KTAP_EQUAL(call(&world, IOMMU_HWPT_ALLOC, &alloc), 0);
 	nested = alloc.out_hwpt_id;
 	KTAP_EQUAL(world_attach(&world, 0, nested, NULL), 0);
@@ -371,7 +371,7 @@ static void close_in(const int *order)
 static void closing(void)
 {
 	static const int orders[][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2},
-					{1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
+	                                {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(orders); i++)
 		close_in(orders[i]);

@@ -99,7 +99,7 @@ static int run_ioas_alloc(struct scene *scene)
 static int run_map(struct scene *scene)
 {
 	return world_map(&scene->world, scene->ioas, USER_SCATTER + 64 * PAGE, 100 * PAGE,
-			 16 * BASE);
+	                 16 * BASE);
 }
 
 static int run_map_any(struct scene *scene)
@@ -117,13 +117,13 @@ static int run_map_alone(struct scene *scene)
 static int run_copy(struct scene *scene)
 {
 	return world_copy(&scene->world, scene->ioas, BASE + PAGE, scene->ioas, 32 * BASE,
-			  40 * PAGE, RW);
+	                  40 * PAGE, RW);
 }
 
 static int run_copy_across(struct scene *scene)
 {
 	return world_copy(&scene->world, scene->other, BASE + PAGE, scene->ioas, 32 * BASE,
-			  100 * PAGE, RW);
+	                  100 * PAGE, RW);
 }
 
 static int run_allow(struct scene *scene)
@@ -140,7 +140,7 @@ static int run_allow(struct scene *scene)
 static int run_option(struct scene *scene)
 {
 	struct iommu_option option = {.option_id = IOMMU_OPTION_HUGE_PAGES,
-				      .object_id = scene->other};
+	                              .object_id = scene->other};
 
 	return call(&scene->world, IOMMU_OPTION, &option);
 }
@@ -212,11 +212,7 @@ static int run_detach(struct scene *scene)
 	return world_detach(&scene->world, 0);
 }
 
-enum {
-	NO_MEMORY = 1,
-	NO_PIN = 2,
-	NO_COPY = 4
-};
+enum { NO_MEMORY = 1, NO_PIN = 2, NO_COPY = 4 };
 
 static const struct step {
 	const char *name;
@@ -330,10 +326,7 @@ static void no_copy(void)
 
 /* ---- threads ------------------------------------------------------------------------ */
 
-enum {
-	THREADS = 4,
-	ROUNDS = 300
-};
+enum { THREADS = 4, ROUNDS = 300 };
 
 struct worker {
 	struct world *world;
@@ -344,7 +337,7 @@ struct worker {
 
 /** Calls with a structure of this thread's own. */
 static int worker_call(struct worker *worker, int fd, uint32_t command, void *arguments,
-		       size_t bytes)
+                       size_t bytes)
 {
 	uint64_t user = USER_CALLS + 256 * worker->number;
 	void *place = test_user_at(&worker->world->user, user);
@@ -371,12 +364,12 @@ static void *worker_run(void *argument)
 		case 1:
 		case 2: {
 			struct iommu_ioas_map map = {sizeof(map),
-						     1 | RW,
-						     ioas,
-						     0,
-						     random & 0x1000000 ? USER_PLAIN : USER_SCATTER,
-						     4 * PAGE,
-						     at};
+			                             1 | RW,
+			                             ioas,
+			                             0,
+			                             random & 0x1000000 ? USER_PLAIN : USER_SCATTER,
+			                             4 * PAGE,
+			                             at};
 			result = worker_call(worker, world->fd, IOMMU_IOAS_MAP, &map, sizeof(map));
 			break;
 		}
@@ -384,48 +377,48 @@ static void *worker_run(void *argument)
 		case 4: {
 			struct iommu_ioas_unmap unmap = {sizeof(unmap), ioas, at, 4 * PAGE};
 			result = worker_call(worker, world->fd, IOMMU_IOAS_UNMAP, &unmap,
-					     sizeof(unmap));
+			                     sizeof(unmap));
 			break;
 		}
 		case 5: {
 			struct iommu_ioas_copy copy = {sizeof(copy),
-						       RW,
-						       worker->ioas[1],
-						       worker->ioas[0],
-						       4 * PAGE,
-						       0,
-						       at};
+			                               RW,
+			                               worker->ioas[1],
+			                               worker->ioas[0],
+			                               4 * PAGE,
+			                               0,
+			                               at};
 			result = worker_call(worker, world->fd, IOMMU_IOAS_COPY, &copy,
-					     sizeof(copy));
+			                     sizeof(copy));
 			break;
 		}
 		case 6: {
 			struct iommu_hwpt_alloc alloc = {
 				.size = sizeof(alloc), .dev_id = world->id[0], .pt_id = ioas};
 			result = worker_call(worker, world->fd, IOMMU_HWPT_ALLOC, &alloc,
-					     sizeof(alloc));
+			                     sizeof(alloc));
 			if (!result) {
 				/* all race for the ids: any may be gone already, or attached */
 				struct iommu_destroy destroy = {sizeof(destroy), alloc.out_hwpt_id};
 				result = worker_call(worker, world->fd, IOMMU_DESTROY, &destroy,
-						     sizeof(destroy));
+				                     sizeof(destroy));
 			}
 			break;
 		}
 		default:
 			if (worker->number < 2) {
 				struct vfio_device_attach_iommufd_pt attach = {sizeof(attach), 0,
-									       ioas, 0};
+				                                               ioas, 0};
 				struct vfio_device_detach_iommufd_pt detach = {sizeof(detach), 0,
-									       0};
+				                                               0};
 				int cdev = world->cdev[worker->number];
 				result = random & 0x2000000
-						 ? worker_call(worker, cdev,
-							       VFIO_DEVICE_ATTACH_IOMMUFD_PT,
-							       &attach, sizeof(attach))
-						 : worker_call(worker, cdev,
-							       VFIO_DEVICE_DETACH_IOMMUFD_PT,
-							       &detach, sizeof(detach));
+				                 ? worker_call(worker, cdev,
+				                               VFIO_DEVICE_ATTACH_IOMMUFD_PT,
+				                               &attach, sizeof(attach))
+				                 : worker_call(worker, cdev,
+				                               VFIO_DEVICE_DETACH_IOMMUFD_PT,
+				                               &detach, sizeof(detach));
 			} else {
 				struct iommu_destroy destroy = {sizeof(destroy), worker->ioas[0]};
 				struct ufd_object_info info;
@@ -433,7 +426,7 @@ static void *worker_run(void *argument)
 					ufd_object_next(&world->ufd, world->fd, 0, &info) != 0;
 				/* the shared IOAS always has a HWPT */
 				result = worker_call(worker, world->fd, IOMMU_DESTROY, &destroy,
-						     sizeof(destroy));
+				                     sizeof(destroy));
 				worker->unexpected += result != -EBUSY;
 			}
 		}

@@ -57,7 +57,7 @@ static void allocation(void)
 }
 
 static int nested(struct world *world, uint32_t parent, uint32_t flags, uint32_t type,
-		  uint32_t bytes, uint64_t user, uint32_t *out)
+                  uint32_t bytes, uint64_t user, uint32_t *out)
 {
 	struct iommu_hwpt_alloc alloc = {
 		.flags = flags,
@@ -96,7 +96,7 @@ static void nesting(void)
 	KTAP_EQUAL(nested(&world, plain, 0, type, 4, USER_PLAIN, &child), -EINVAL);
 	KTAP_EQUAL(nested(&world, automatic, 0, type, 4, USER_PLAIN, &child), -EINVAL);
 	KTAP_EQUAL(nested(&world, parent, 0, IOMMU_HWPT_DATA_VTD_S1, 4, USER_PLAIN, &child),
-		   -EINVAL);
+	           -EINVAL);
 	KTAP_EQUAL(nested(&world, parent, 0, type, 3, USER_PLAIN, &child), -EINVAL);
 	KTAP_EQUAL(nested(&world, parent, 0, type, 4, 0x1000, &child), -EFAULT);
 	KTAP_EQUAL(nested(&world, parent, 0, type, 4, UINT64_MAX - 2, &child), -EFAULT);
@@ -153,7 +153,7 @@ static void in_step(void)
 		KTAP_CHECK(world_reaches(&world, 0, BASE + 511 * PAGE, USER_PLAIN + 511 * PAGE));
 		for (unsigned page = 0; page < 100; page++)
 			KTAP_CHECK(world_reaches(&world, 0, 2 * BASE + page * PAGE,
-						 USER_SCATTER + page * PAGE));
+			                         USER_SCATTER + page * PAGE));
 		KTAP_CHECK(world_reaches(&world, 0, 3 * BASE, USER_PLAIN));
 	}
 	/* one flush for each HWPT, however many areas */
@@ -255,9 +255,9 @@ static void hardware_info(void)
 		{{.dev_id = world.id[0], .data_len = 8, .data_uptr = UINT64_MAX - 3}, -EFAULT},
 		{{.dev_id = world.id[0], .data_len = UINT32_MAX, .data_uptr = USER_PLAIN}, -EFAULT},
 		{{.dev_id = world.id[0], .data_len = 9, .data_uptr = USER_PLAIN + USER_BYTES - 8},
-		 -EFAULT},
+	         -EFAULT},
 		{{.dev_id = world.id[0], .data_len = 8, .data_uptr = USER_PLAIN + USER_BYTES - 8},
-		 0},
+	         0},
 		{{.dev_id = world.id[0], .flags = 1, .in_data_type = 1}, -EOPNOTSUPP},
 		{{.dev_id = world.id[0], .flags = 1, .in_data_type = 0}, 0},
 		{{.dev_id = world.id[0], .flags = 1, .in_data_type = 0xfeedbeef}, 0},
@@ -318,7 +318,7 @@ static void dead_hardware(void)
 static unsigned lie;
 
 static int lying_pin(void *ctx, uint64_t user, uint64_t bytes, bool write,
-		     struct iommu_extent *extents, size_t capacity, size_t *count, uint64_t *pinned)
+                     struct iommu_extent *extents, size_t capacity, size_t *count, uint64_t *pinned)
 {
 	struct test_user *self = ctx;
 	uint64_t at = (uintptr_t)self->block;
@@ -365,7 +365,7 @@ static int lying_pin(void *ctx, uint64_t user, uint64_t bytes, bool write,
 }
 
 static void nothing_unpinned(void *ctx, const struct iommu_extent *extents, size_t count,
-			     bool dirty)
+                             bool dirty)
 {
 	(void)ctx;
 	(void)extents;

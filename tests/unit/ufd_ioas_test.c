@@ -75,7 +75,7 @@ static void structures(void)
 		KTAP_EQUAL(ufd_ioctl(&world.ufd, world.fd, command, MAX), -EFAULT);
 		KTAP_EQUAL(ufd_ioctl(&world.ufd, world.fd, command, MAX - 3), -EFAULT);
 		KTAP_EQUAL(ufd_ioctl(&world.ufd, world.fd, command, USER_CALLS + PAGE - 2),
-			   -EFAULT);
+		           -EFAULT);
 	}
 	/* numbers that are no commands */
 	for (uint32_t nr = 0; nr < 256; nr++) {
@@ -169,7 +169,7 @@ static void map_errors(bool with_device)
 		{{0, fixed, ioas, 0, USER_PLAIN, PAGE, MAX}, -EOVERFLOW},
 		{{0, fixed, ioas, 0, MAX - PAGE + 1, 2 * PAGE, 0}, -EOVERFLOW},
 		{{0, fixed, ioas, 0, USER_PLAIN, UINT64_C(1) << 63, UINT64_C(1) << 63},
-		 with_device ? -EINVAL : 0},
+	         with_device ? -EINVAL : 0},
 		{{0, fixed, ioas, 0, USER_PLAIN, 2 * PAGE, MAX - PAGE + 1}, -EOVERFLOW},
 		{{0, RW, ioas, 0, USER_PLAIN, UINT64_C(1) << 63, 0}, -EOVERFLOW},
 		{{0, RW, ioas, 0, USER_PLAIN, (UINT64_C(1) << 63) - PAGE, 0}, -ENOSPC},
@@ -193,13 +193,13 @@ static void map_errors(bool with_device)
 		/* what is not there is found when it is pinned */
 		{{0, fixed, ioas, 0, USER_PLAIN - PAGE, PAGE, 0x600000}, with_device ? -EFAULT : 0},
 		{{0, fixed, ioas, 0, USER_PLAIN + USER_BYTES - PAGE, 2 * PAGE, 0x700000},
-		 with_device ? -EFAULT : 0},
+	         with_device ? -EFAULT : 0},
 		{{0, fixed, ioas, 0, USER_READONLY, PAGE, 0x800000}, with_device ? -EFAULT : 0},
 		{{0, fixed & ~2u, ioas, 0, USER_READONLY, PAGE, 0x900000}, 0},
 		/* the mock's width, and the interrupt window */
 		{{0, fixed, ioas, 0, USER_PLAIN, PAGE, (UINT64_C(1) << 48) - PAGE}, 0},
 		{{0, fixed, ioas, 0, USER_PLAIN, PAGE, UINT64_C(1) << 48},
-		 with_device ? -EINVAL : 0},
+	         with_device ? -EINVAL : 0},
 		{{0, fixed, ioas, 0, USER_PLAIN, PAGE, 0xfee00000}, with_device ? -EINVAL : 0},
 		{{0, fixed, ioas, 0, USER_PLAIN, 2 * PAGE, 0xfeeff000}, with_device ? -EINVAL : 0},
 		{{0, fixed, ioas, 0, USER_PLAIN, PAGE, 0xfedff000}, 0},
@@ -359,7 +359,7 @@ static void copying(void)
 	KTAP_EQUAL(world_copy(&world, from, BASE + PAGE, from, BASE + 64 * PAGE, PAGE, RW), 0);
 	KTAP_CHECK(world_reaches(&world, 0, BASE + 64 * PAGE, USER_SCATTER + PAGE));
 	KTAP_EQUAL(world_copy(&world, from, BASE + 3 * PAGE, from, BASE + 96 * PAGE, 3 * PAGE, RW),
-		   0);
+	           0);
 	KTAP_CHECK(world_reaches(&world, 0, BASE + 96 * PAGE, USER_SCATTER + 3 * PAGE));
 	KTAP_CHECK(world_reaches(&world, 0, BASE + 98 * PAGE, USER_PLAIN + PAGE));
 	KTAP_EQUAL(world_info(&world, from).areas, 5);
@@ -375,8 +375,8 @@ static void copying(void)
 	KTAP_EQUAL(world.user.pinned, 8);
 	for (unsigned i = 0; i < 8; i++)
 		KTAP_CHECK(world_reaches(&world, 0, 0x10000 + i * PAGE,
-					 i < 4 ? USER_SCATTER + i * PAGE
-					       : USER_PLAIN + (i - 4) * PAGE));
+		                         i < 4 ? USER_SCATTER + i * PAGE
+		                               : USER_PLAIN + (i - 4) * PAGE));
 	/* rights: not more than the memory was mapped for */
 	struct iommu_ioas_map map = {
 		.flags = 5, .ioas_id = to, .user_va = USER_READONLY, .length = PAGE, .iova = 0};
@@ -385,10 +385,10 @@ static void copying(void)
 	KTAP_EQUAL(world_copy(&world, to, 0, from, 0, PAGE, IOMMU_IOAS_MAP_READABLE), 0);
 	/* at a chosen address */
 	struct iommu_ioas_copy copy = {.flags = RW,
-				       .dst_ioas_id = to,
-				       .src_ioas_id = to,
-				       .length = 2 * PAGE,
-				       .src_iova = 0x10000 + 4 * PAGE};
+	                               .dst_ioas_id = to,
+	                               .src_ioas_id = to,
+	                               .length = 2 * PAGE,
+	                               .src_iova = 0x10000 + 4 * PAGE};
 	KTAP_EQUAL(call(&world, IOMMU_IOAS_COPY, &copy), 0);
 	KTAP_EQUAL(copy.dst_iova % (2 * PAGE), 0);
 	KTAP_CHECK(world_reaches(&world, 0, copy.dst_iova, USER_PLAIN));
@@ -399,9 +399,7 @@ static void copying(void)
 static void copy_sweep(void)
 {
 	struct world world;
-	enum {
-		STEP = 512
-	};
+	enum { STEP = 512 };
 
 	/* two neighbours and one apart, at byte granularity: all starts and lengths */
 	world_init(&world);
@@ -413,9 +411,9 @@ static void copy_sweep(void)
 		for (uint64_t length = STEP; length < 14 * STEP; length += STEP) {
 			uint64_t end = start + length;
 			bool whole = (start >= 4 * STEP && end <= 9 * STEP) ||
-				     (start >= 10 * STEP && end <= 12 * STEP);
+			             (start >= 10 * STEP && end <= 12 * STEP);
 			KTAP_EQUAL(world_copy(&world, from, start, to, BASE, length, RW),
-				   whole ? 0 : -ENOENT);
+			           whole ? 0 : -ENOENT);
 			if (whole)
 				KTAP_EQUAL(world_unmap(&world, to, BASE, length, NULL), 0);
 		}
@@ -445,7 +443,7 @@ static void object_memory(void)
 	measured = 0;
 	for (unsigned i = 1; i <= 100; i++)
 		KTAP_EQUAL(world_map(&world, ioas, USER_PLAIN, 256 * PAGE, BASE + i * 256 * PAGE),
-			   0);
+		           0);
 	KTAP_CHECK(measured <= 100 * 96);
 	printf("# object memory per mapping: %zu bytes\n", measured / 100);
 	world_end(&world);

@@ -17,7 +17,7 @@ static int iova_ranges(struct world *world, uint32_t ioas, uint32_t *count, uint
 	*count = arguments.num_iovas;
 	if (!result)
 		KTAP_CHECK(arguments.out_iova_alignment == 1 ||
-			   arguments.out_iova_alignment == PAGE);
+		           arguments.out_iova_alignment == PAGE);
 	return result;
 }
 
@@ -115,10 +115,7 @@ static void options(void)
 {
 	struct world world;
 	uint64_t value = 7, zero = 0, one = 1, two = 2;
-	enum {
-		SET = IOMMU_OPTION_OP_SET,
-		GET = IOMMU_OPTION_OP_GET
-	};
+	enum { SET = IOMMU_OPTION_OP_SET, GET = IOMMU_OPTION_OP_GET };
 
 	world_init(&world);
 	KTAP_EQUAL(option(&world, 0, GET, 0, &value), 0);

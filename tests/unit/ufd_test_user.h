@@ -26,7 +26,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PAGE	      UINT64_C(4096)
+#define PAGE          UINT64_C(4096)
 #define USER_PAGES    UINT64_C(1024) /* 4 MiB */
 #define USER_BYTES    (USER_PAGES * PAGE)
 #define USER_PLAIN    UINT64_C(0x10000000)
@@ -39,9 +39,9 @@ struct test_user {
 	uint32_t pins[1024];
 	long pinned; /* sum of pins */
 	long pin_calls, unpin_calls;
-	long pin_fail_at;	/* the pin call with this number fails with -ENOMEM; 0: none */
+	long pin_fail_at;       /* the pin call with this number fails with -ENOMEM; 0: none */
 	long outs, out_fail_at; /* the same for copy_out, with -EFAULT */
-	bool bad;		/* an unpin of what is not pinned, a copy that wraps around */
+	bool bad;               /* an unpin of what is not pinned, a copy that wraps around */
 };
 
 /** The page of the block behind @p user, or -1. */
@@ -71,7 +71,7 @@ static inline void *test_user_at(const struct test_user *user, uint64_t address)
 }
 
 static inline int test_user_copy(struct test_user *user, uint64_t address, void *kernel,
-				 size_t bytes, bool out)
+                                 size_t bytes, bool out)
 {
 	bool writable;
 
@@ -115,8 +115,8 @@ static inline int test_user_copy_out(void *ctx, uint64_t user, const void *kerne
 }
 
 static inline int test_user_pin(void *ctx, uint64_t user, uint64_t bytes, bool write,
-				struct iommu_extent *extents, size_t capacity, size_t *count,
-				uint64_t *pinned)
+                                struct iommu_extent *extents, size_t capacity, size_t *count,
+                                uint64_t *pinned)
 {
 	struct test_user *self = ctx;
 	bool writable;
@@ -147,7 +147,7 @@ static inline int test_user_pin(void *ctx, uint64_t user, uint64_t bytes, bool w
 }
 
 static inline void test_user_unpin(void *ctx, const struct iommu_extent *extents, size_t count,
-				   bool dirty)
+                                   bool dirty)
 {
 	struct test_user *self = ctx;
 
@@ -181,8 +181,8 @@ struct world {
 	struct iommu core;
 	struct ufd ufd;
 	struct iommu_device *device[2];
-	int fd;		/* /dev/iommu */
-	int cdev[2];	/* of the devices */
+	int fd;         /* /dev/iommu */
+	int cdev[2];    /* of the devices */
 	uint32_t id[2]; /* of the devices, once bound */
 };
 
@@ -196,7 +196,7 @@ static inline void world_init(struct world *world)
 	KTAP_EQUAL(iommu_probe(&world->core, &ufd_mock_driver, NULL), 1);
 	for (int i = 0; i < 2; i++)
 		KTAP_EQUAL(ufd_mock_device_add(&world->core, RID(0, 4 + i, 0), &world->device[i]),
-			   0);
+		           0);
 	KTAP_EQUAL(iommu_enable(&world->core), 0);
 	KTAP_EQUAL(ufd_init(&world->ufd, &world->core, &test_user_ops, &world->user), 0);
 	world->fd = ufd_open(&world->ufd);
@@ -225,7 +225,7 @@ static inline void world_end(struct world *world)
 
 /** A call with the structure at the very end of a user page. */
 static inline int world_call(struct world *world, int fd, uint32_t command, void *arguments,
-			     size_t bytes)
+                             size_t bytes)
 {
 	uint64_t user = USER_CALLS + PAGE - bytes;
 	void *place = test_user_at(&world->user, user);
@@ -256,13 +256,11 @@ static inline int world_destroy(struct world *world, uint32_t id)
 	return call(world, IOMMU_DESTROY, &arguments);
 }
 
-enum {
-	RW = IOMMU_IOAS_MAP_READABLE | IOMMU_IOAS_MAP_WRITEABLE
-};
+enum { RW = IOMMU_IOAS_MAP_READABLE | IOMMU_IOAS_MAP_WRITEABLE };
 
 /** Map at a fixed address, read-write. */
 static inline int world_map(struct world *world, uint32_t ioas, uint64_t user, uint64_t bytes,
-			    uint64_t at)
+                            uint64_t at)
 {
 	struct iommu_ioas_map arguments = {
 		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | RW,
@@ -277,7 +275,7 @@ static inline int world_map(struct world *world, uint32_t ioas, uint64_t user, u
 
 /** Map where there is room; *at is the address. */
 static inline int world_map_any(struct world *world, uint32_t ioas, uint64_t user, uint64_t bytes,
-				uint64_t *at)
+                                uint64_t *at)
 {
 	struct iommu_ioas_map arguments = {
 		.flags = RW, .ioas_id = ioas, .user_va = user, .length = bytes};
@@ -289,7 +287,7 @@ static inline int world_map_any(struct world *world, uint32_t ioas, uint64_t use
 
 /** *bytes, if not NULL, is what was unmapped. */
 static inline int world_unmap(struct world *world, uint32_t ioas, uint64_t at, uint64_t length,
-			      uint64_t *bytes)
+                              uint64_t *bytes)
 {
 	struct iommu_ioas_unmap arguments = {.ioas_id = ioas, .iova = at, .length = length};
 	int result = call(world, IOMMU_IOAS_UNMAP, &arguments);
@@ -300,7 +298,7 @@ static inline int world_unmap(struct world *world, uint32_t ioas, uint64_t at, u
 }
 
 static inline int world_copy(struct world *world, uint32_t from, uint64_t from_at, uint32_t to,
-			     uint64_t to_at, uint64_t bytes, uint32_t flags)
+                             uint64_t to_at, uint64_t bytes, uint32_t flags)
 {
 	struct iommu_ioas_copy arguments = {
 		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | flags,
@@ -317,9 +315,9 @@ static inline int world_copy(struct world *world, uint32_t from, uint64_t from_a
 static inline int world_bind(struct world *world, int which)
 {
 	struct vfio_device_bind_iommufd arguments = {.argsz = sizeof(arguments),
-						     .iommufd = world->fd};
+	                                             .iommufd = world->fd};
 	int result = world_call(world, world->cdev[which], VFIO_DEVICE_BIND_IOMMUFD, &arguments,
-				sizeof(arguments));
+	                        sizeof(arguments));
 
 	if (!result)
 		world->id[which] = arguments.out_devid;
@@ -330,9 +328,9 @@ static inline int world_bind(struct world *world, int which)
 static inline int world_attach(struct world *world, int which, uint32_t pt_id, uint32_t *hwpt)
 {
 	struct vfio_device_attach_iommufd_pt arguments = {.argsz = sizeof(arguments),
-							  .pt_id = pt_id};
+	                                                  .pt_id = pt_id};
 	int result = world_call(world, world->cdev[which], VFIO_DEVICE_ATTACH_IOMMUFD_PT,
-				&arguments, sizeof(arguments));
+	                        &arguments, sizeof(arguments));
 
 	if (hwpt)
 		*hwpt = arguments.pt_id;
@@ -344,12 +342,12 @@ static inline int world_detach(struct world *world, int which)
 	struct vfio_device_detach_iommufd_pt arguments = {.argsz = sizeof(arguments)};
 
 	return world_call(world, world->cdev[which], VFIO_DEVICE_DETACH_IOMMUFD_PT, &arguments,
-			  sizeof(arguments));
+	                  sizeof(arguments));
 }
 
 /** *hwpt becomes the new id. */
 static inline int world_hwpt(struct world *world, uint32_t device, uint32_t pt_id, uint32_t flags,
-			     uint32_t *hwpt)
+                             uint32_t *hwpt)
 {
 	struct iommu_hwpt_alloc arguments = {.flags = flags, .dev_id = device, .pt_id = pt_id};
 	int result = call(world, IOMMU_HWPT_ALLOC, &arguments);

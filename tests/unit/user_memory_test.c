@@ -10,9 +10,7 @@
 #include "tests/ktap.h"
 #include "tests/test_os.h"
 
-enum {
-	MAX_RUNS = 4096
-};
+enum { MAX_RUNS = 4096 };
 
 struct bench {
 	struct test_os test;
@@ -217,15 +215,15 @@ static void test_large(void)
 	KTAP_EQUAL(back, word);
 	KTAP_EQUAL(user_memory_copy_in(&bench.memory, &back, b->start + (40 << 20) - 8, 8), 0);
 	KTAP_EQUAL(user_memory_copy_in(&bench.memory, &back, b->start + (40 << 20) - 7, 8),
-		   -EFAULT);
+	           -EFAULT);
 	finish();
 }
 
 static int pin(uint64_t user, uint64_t bytes, struct iommu_extent *extents, size_t capacity,
-	       size_t *count, uint64_t *pinned)
+               size_t *count, uint64_t *pinned)
 {
 	return user_memory_ops.pin(&bench.memory, user, bytes, true, extents, capacity, count,
-				   pinned);
+	                           pinned);
 }
 
 static void test_pins(void)

@@ -57,7 +57,7 @@ static inline const uint64_t *pasid_entry(iommu_rid_t rid)
 }
 
 static inline int map(struct iommu_domain *domain, uint64_t at, uint64_t to, uint64_t bytes,
-		      uint32_t rights)
+                      uint32_t rights)
 {
 	struct iommu_extent extent = {pa(to), bytes};
 	struct iommu_gather gather;

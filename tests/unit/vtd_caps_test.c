@@ -54,14 +54,14 @@ static void check_ecap(const struct vtd_caps *caps, uint64_t ecap)
 		bool got;
 		unsigned bit;
 	} flags[] = {
-		{caps->c, 0},	  {caps->qi, 1},      {caps->dt, 2},	  {caps->ir, 3},
-		{caps->eim, 4},	  {caps->pt, 6},      {caps->sc, 7},	  {caps->mts, 25},
-		{caps->nest, 26}, {caps->prs, 29},    {caps->srs, 31},	  {caps->nwfs, 33},
-		{caps->eafs, 34}, {caps->pasid, 40},  {caps->dit, 41},	  {caps->pds, 42},
+		{caps->c, 0},     {caps->qi, 1},      {caps->dt, 2},      {caps->ir, 3},
+		{caps->eim, 4},   {caps->pt, 6},      {caps->sc, 7},      {caps->mts, 25},
+		{caps->nest, 26}, {caps->prs, 29},    {caps->srs, 31},    {caps->nwfs, 33},
+		{caps->eafs, 34}, {caps->pasid, 40},  {caps->dit, 41},    {caps->pds, 42},
 		{caps->smts, 43}, {caps->vcs, 44},    {caps->ssads, 45},  {caps->ssts, 46},
-		{caps->fsts, 47}, {caps->smpwcs, 48}, {caps->rps, 49},	  {caps->tdxcs, 50},
+		{caps->fsts, 47}, {caps->smpwcs, 48}, {caps->rps, 49},    {caps->tdxcs, 50},
 		{caps->pms, 51},  {caps->adms, 52},   {caps->rprivs, 53}, {caps->hpts, 55},
-		{caps->ptrs, 56}, {caps->ssirws, 57}, {caps->sms, 58},	  {caps->hpt1gps, 59},
+		{caps->ptrs, 56}, {caps->ssirws, 57}, {caps->sms, 58},    {caps->hpt1gps, 59},
 		{caps->rdts, 60}, {caps->eimer, 61},  {caps->irreq, 62},
 	};
 
@@ -93,7 +93,7 @@ static void check_depth(const struct vtd_caps *caps, uint64_t cap)
 	if (chosen)
 		KTAP_EQUAL(caps->address_bits, 12 + 9 * chosen < width ? 12 + 9 * chosen : width);
 	KTAP_EQUAL(caps->second_sizes, 1ull << 12 | (bits(cap, 34, 34) ? 1ull << 21 : 0) |
-					       (bits(cap, 35, 35) ? 1ull << 30 : 0));
+	                                       (bits(cap, 35, 35) ? 1ull << 30 : 0));
 }
 
 static void check_all(uint32_t ver, uint64_t cap, uint64_t ecap)
@@ -307,8 +307,8 @@ static void registers(void)
 				for (uint32_t m = 0; m < all[k].count; m++) {
 					uint32_t other = all[k].offset + m * all[k].stride;
 					bool apart = start >= other + all[k].width / 8 ||
-						     other >= start + all[i].width / 8 ||
-						     strcmp(all[i].block, all[k].block) != 0;
+					             other >= start + all[i].width / 8 ||
+					             strcmp(all[i].block, all[k].block) != 0;
 					if (!apart)
 						printf("# %s overlaps %s\n", all[i].name,
 						       all[k].name);

@@ -5,9 +5,9 @@
  */
 #include "tests/unit/vtd_bench.h"
 
-#define CAP_CM	  (UINT64_C(1) << 7)
+#define CAP_CM    (UINT64_C(1) << 7)
 #define CAP_RWBF  (UINT64_C(1) << 4)
-#define ECAP_SC	  (UINT64_C(1) << 7)
+#define ECAP_SC   (UINT64_C(1) << 7)
 #define ECAP_NEST (UINT64_C(1) << 26)
 #define ECAP_BOTH (FAKE_SCALABLE_ECAP | UINT64_C(1) << 47) /* first and second stage */
 
@@ -15,10 +15,7 @@
 
 static void alloc_user(void)
 {
-	enum {
-		NP = IOMMU_ALLOC_NEST_PARENT,
-		DT = IOMMU_ALLOC_DIRTY_TRACKING
-	};
+	enum { NP = IOMMU_ALLOC_NEST_PARENT, DT = IOMMU_ALLOC_DIRTY_TRACKING };
 	static const struct {
 		uint64_t ecap;
 		enum iommu_mode mode;
@@ -278,8 +275,8 @@ static void shared_domain_and_aliases(void)
 		KTAP_EQUAL(iommu_attach(device->group, domain), 0);
 		for (unsigned i = 0; i < 3; i++) {
 			iommu_rid_t rid = i == 0   ? RID(1, 2, 0)
-					  : i == 1 ? RID(1, 3, 0)
-						   : RID(1, 0, 0);
+			                  : i == 1 ? RID(1, 3, 0)
+			                           : RID(1, 0, 0);
 			const uint64_t *entry = scalable ? pasid_entry(rid) : context(rid);
 			const uint64_t *mine =
 				scalable ? pasid_entry(RID(0, 3, 0)) : context(RID(0, 3, 0));
@@ -320,8 +317,8 @@ static void firmware_regions(void)
 
 	for (unsigned kind = 0; kind < 3; kind++) {
 		uint64_t ecap = kind == 0   ? FAKE_PLAIN_ECAP
-				: kind == 1 ? FAKE_SCALABLE_ECAP
-					    : FAKE_FIRST_ECAP;
+		                : kind == 1 ? FAKE_SCALABLE_ECAP
+		                            : FAKE_FIRST_ECAP;
 		fake_init(&fake, FAKE_PLAIN_CAP, ecap);
 		KTAP_EQUAL(fake_probe(&fake, rmrrs, 3), 1);
 		KTAP_EQUAL(fake_device(&fake, 4, 0x0c0330, &usb), 0);
@@ -564,7 +561,7 @@ static const struct ktap_case cases[] = {
 	{"write buffer is flushed when something appears", write_buffer},
 	{"tables that go are flushed as tables and freed after", tables_change},
 	{"aliases have the same entries, shared ids survive their sharer",
-	 shared_domain_and_aliases},
+         shared_domain_and_aliases},
 	{"firmware's regions until a user attaches, and after", firmware_regions},
 	{"a refused descriptor fails its caller and nobody else", refused_descriptor},
 	{"a device that does not answer fails one flush", time_out},

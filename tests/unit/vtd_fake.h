@@ -42,10 +42,10 @@ enum {
 };
 
 /* QEMU's capabilities; tests add and take away. */
-#define FAKE_PLAIN_CAP	   UINT64_C(0x00d2008c222f0606)
-#define FAKE_PLAIN_ECAP	   UINT64_C(0xf00f4a)
+#define FAKE_PLAIN_CAP     UINT64_C(0x00d2008c222f0606)
+#define FAKE_PLAIN_ECAP    UINT64_C(0xf00f4a)
 #define FAKE_SCALABLE_ECAP UINT64_C(0x480080f00f4a)
-#define FAKE_FIRST_ECAP	   UINT64_C(0x880000f00f4a)
+#define FAKE_FIRST_ECAP    UINT64_C(0x880000f00f4a)
 
 struct fake {
 	struct test_os test;
@@ -54,11 +54,11 @@ struct fake {
 	uint8_t regs[FAKE_WINDOW];
 	uint64_t latched_root; /* RTADDR at the last SRTP */
 	uint64_t previous_root;
-	uint32_t stuck;	 /* GSTS bits that never change */
+	uint32_t stuck;  /* GSTS bits that never change */
 	bool qemu_queue; /* QIE goes off only after a wait */
 	bool queue_dead; /* descriptors are not fetched */
-	bool vanished;	 /* every read is all ones */
-	int refuse_in;	 /* the n-th descriptor from now sets IQE; 0: none */
+	bool vanished;   /* every read is all ones */
+	int refuse_in;   /* the n-th descriptor from now sets IQE; 0: none */
 	bool ccmd_stuck;
 	bool last_was_wait;
 	bool te_fell;
@@ -106,7 +106,7 @@ static inline void fake_event(struct fake *fake, const char *text)
 {
 	size_t length = strlen(fake->events);
 	snprintf(fake->events + length, sizeof(fake->events) - length, "%s%s", length ? " " : "",
-		 text);
+	         text);
 }
 
 static inline void fake_forbidden(struct fake *fake, const char *what)
@@ -128,23 +128,23 @@ static inline void fake_descriptor(struct fake *fake, const uint64_t *words)
 	case VTD_DESC_CONTEXT:
 		if (g == 3)
 			snprintf(text, sizeof(text), "C3:%u:%04x", did,
-				 (unsigned)(words[0] >> 32 & 0xffff));
+			         (unsigned)(words[0] >> 32 & 0xffff));
 		else
 			snprintf(text, sizeof(text), "C%u:%u", g, did);
 		break;
 	case VTD_DESC_IOTLB:
 		if (g == 3)
 			snprintf(text, sizeof(text), "I3:%u:%llx/%u%s", did,
-				 (unsigned long long)(words[1] >> 12), (unsigned)(words[1] & 63),
-				 words[1] & 64 ? "h" : "");
+			         (unsigned long long)(words[1] >> 12), (unsigned)(words[1] & 63),
+			         words[1] & 64 ? "h" : "");
 		else
 			snprintf(text, sizeof(text), "I%u:%u", g, did);
 		break;
 	case VTD_DESC_P_IOTLB:
 		if (g == 3)
 			snprintf(text, sizeof(text), "P3:%u:%llx/%u%s", did,
-				 (unsigned long long)(words[1] >> 12), (unsigned)(words[1] & 63),
-				 words[1] & 64 ? "h" : "");
+			         (unsigned long long)(words[1] >> 12), (unsigned)(words[1] & 63),
+			         words[1] & 64 ? "h" : "");
 		else
 			snprintf(text, sizeof(text), "P%u:%u", g, did);
 		break;
@@ -306,7 +306,7 @@ static inline void fake_write(void *ctx, uint32_t offset, unsigned width, uint64
 		return;
 	case FAKE_FSTS:
 		fake_set32(fake, FAKE_FSTS,
-			   fake_get32(fake, FAKE_FSTS) & ~((uint32_t)value & 0x71));
+		           fake_get32(fake, FAKE_FSTS) & ~((uint32_t)value & 0x71));
 		return;
 	case FAKE_PMEN:
 		snprintf(text, sizeof(text), "EPM%c", value >> 31 ? '+' : '-');
@@ -326,14 +326,14 @@ static inline void fake_write(void *ctx, uint32_t offset, unsigned width, uint64
 		return;
 	case FAKE_CCMD:
 		snprintf(text, sizeof(text), "ccmd%u:%u", (unsigned)(value >> 61 & 3),
-			 (unsigned)(value & 0xffff));
+		         (unsigned)(value & 0xffff));
 		fake_event(fake, text);
 		if (!fake->ccmd_stuck)
 			value = (value & ~(9ull << 60)) | (works ? (value >> 61 & 3) << 59 : 0);
 		break;
 	case FAKE_IOTLB:
 		snprintf(text, sizeof(text), "iotlb%u:%u", (unsigned)(value >> 60 & 3),
-			 (unsigned)(value >> 32 & 0xffff));
+		         (unsigned)(value >> 32 & 0xffff));
 		fake_event(fake, text);
 		value = (value & ~(1ull << 63)) | (works ? (value >> 60 & 3) << 57 : 0);
 		break;
@@ -356,7 +356,7 @@ static inline void fake_write(void *ctx, uint32_t offset, unsigned width, uint64
 
 /** The unit logs a fault into record @p index, as hardware would. */
 static inline void fake_fault(struct fake *fake, unsigned index, uint64_t address, uint16_t sid,
-			      uint32_t flags, uint32_t top)
+                              uint32_t flags, uint32_t top)
 {
 	uint32_t status = fake_get32(fake, FAKE_FSTS);
 	unsigned at = FAKE_FRCD + 16 * index;
@@ -398,7 +398,7 @@ static inline void fake_clean(void *ctx, const void *start, size_t bytes)
 }
 
 static inline int fake_msi_alloc(void *ctx, void (*handler)(void *arg), void *arg,
-				 struct iommu_msi *out)
+                                 struct iommu_msi *out)
 {
 	struct fake *fake = container_of((struct test_os *)ctx, struct fake, test);
 
@@ -467,7 +467,7 @@ struct fake_rmrr {
 /** Build a DMAR table: one DRHD with INCLUDE_PCI_ALL (preceded by one at @p second, if not
  *  0), and RMRRs for devices on bus 0. Returns its length. */
 static inline size_t fake_dmar(uint8_t *out, uint64_t second, const struct fake_rmrr *rmrrs,
-			       unsigned count)
+                               unsigned count)
 {
 	uint8_t *at = out + 48;
 
@@ -522,7 +522,7 @@ static inline int fake_probe(struct fake *fake, const struct fake_rmrr *rmrrs, u
 
 /** A device on bus 0, alone in its group. */
 static inline int fake_device(struct fake *fake, unsigned device, uint32_t class_code,
-			      struct iommu_device **out)
+                              struct iommu_device **out)
 {
 	struct iommu_device_desc desc = {
 		.rid = RID(0, device, 0),

@@ -9,9 +9,7 @@
 #include "tests/test_os.h"
 #include "vtd/invalidate.h"
 
-enum {
-	MOST = 4096
-};
+enum { MOST = 4096 };
 
 /** Check the blocks of [first, last]; returns how many there are. */
 static unsigned check_cover(uint64_t first, uint64_t last, unsigned max_order)
@@ -58,7 +56,7 @@ static void all_small_ranges(void)
 		for (unsigned first = 0; first < 64; first++)
 			for (unsigned last = first; last < 64; last++)
 				KTAP_EQUAL(check_cover(first, last, max_order),
-					   fewest(first, last, max_order));
+				           fewest(first, last, max_order));
 }
 
 static void powers_of_two(void)

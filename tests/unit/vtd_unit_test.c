@@ -6,19 +6,13 @@
  */
 #include "tests/unit/vtd_fake.h"
 
-enum {
-	TES = 31,
-	RTPS = 30,
-	WBFS = 27,
-	QIES = 26,
-	IRES = 25
-};
+enum { TES = 31, RTPS = 30, WBFS = 27, QIES = 26, IRES = 25 };
 
-#define BIT(n)	   (UINT32_C(1) << (n))
+#define BIT(n)     (UINT32_C(1) << (n))
 #define CAP_RWBF   (UINT64_C(1) << 4)
 #define CAP_PMRS   (UINT64_C(3) << 5)
 #define CAP_ESRTPS (UINT64_C(1) << 63)
-#define ECAP_QI	   (UINT64_C(1) << 1)
+#define ECAP_QI    (UINT64_C(1) << 1)
 
 static struct fake fake;
 
@@ -214,7 +208,7 @@ static void mode_by_capability(void)
 		{FAKE_PLAIN_ECAP, IOMMU_MODE_AUTO, 0, 0, NULL},
 		{FAKE_PLAIN_ECAP, IOMMU_MODE_LEGACY, 0, 0, NULL},
 		{FAKE_PLAIN_ECAP, IOMMU_MODE_SCALABLE, -EOPNOTSUPP, 0,
-		 "scalable mode was asked for"},
+	         "scalable mode was asked for"},
 		{FAKE_SCALABLE_ECAP, IOMMU_MODE_AUTO, 0, 1, NULL},
 		{FAKE_SCALABLE_ECAP, IOMMU_MODE_LEGACY, 0, 0, NULL},
 		{FAKE_SCALABLE_ECAP, IOMMU_MODE_SCALABLE, 0, 1, NULL},
@@ -222,7 +216,7 @@ static void mode_by_capability(void)
 		/* scalable mode without any stage */
 		{FAKE_SCALABLE_ECAP & ~(UINT64_C(1) << 46), IOMMU_MODE_AUTO, 0, 0, NULL},
 		{FAKE_SCALABLE_ECAP & ~(UINT64_C(1) << 46), IOMMU_MODE_SCALABLE, -EOPNOTSUPP, 0,
-		 "neither FSTS nor SSTS"},
+	         "neither FSTS nor SSTS"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -363,7 +357,7 @@ static void described(void)
 		KTAP_CHECK(column <= 100);
 	}
 	KTAP_CHECK(strstr(fake.text, "VER   1.0") && strstr(fake.text, "TES") &&
-		   strstr(fake.text, "scalable, enabled") && strstr(fake.text, "256 bits"));
+	           strstr(fake.text, "scalable, enabled") && strstr(fake.text, "256 bits"));
 	KTAP_CHECK(strstr(fake.text, "descriptors: context 1 iotlb 1 wait 1 pasid 1"));
 	if (getenv("SHOW"))
 		printf("%s", fake.text);
