@@ -87,6 +87,9 @@ bool serial_init(void)
 	if (get(LSR) == NOTHING)
 		return false;
 	wait_for(LSR_ALL_SENT, 20 * TEST_NS); /* firmware's last words */
+	/* switching the FIFO on empties it */
+	for (unsigned i = 0; i < 4 * FIFO_BYTES && get(LSR) & LSR_DATA; i++)
+		console_input(get(DATA));
 	put(IER, 0);
 	put(LCR, LCR_DLAB);
 	put(DATA, 1); /* divisor: 115200 / 1 */
