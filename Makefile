@@ -60,7 +60,7 @@ help: ## list what make can do
 objects = $(patsubst %,build/$(1)/%.o,$(basename $(2)))
 
 define variant
-build/$(1)/.flags: FORCE
+build/$(1)/.flags: FORCE | need-build
 	@mkdir -p $$(@D)
 	@printf '%s\n' '$(2) $(3)' | cmp -s - $$@ || printf '%s\n' '$(2) $(3)' > $$@
 build/$(1)/%.o: %.c build/$(1)/.flags
@@ -72,6 +72,14 @@ build/$(1)/%.o: %.S build/$(1)/.flags
 endef
 FORCE:
 .PHONY: FORCE
+
+# Whatever is asked of make first, its tools are there before the first object.
+.PHONY: need-build need-check
+need-build:
+	@tools/need.sh build
+need-check:
+	@tools/need.sh build check
+build/asan-clang/.flags: | need-check
 
 # ---- kernel ------------------------------------------------------------------------
 

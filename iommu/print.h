@@ -22,7 +22,7 @@ struct iommu_print {
 };
 
 void iommu_printf(struct iommu_print *to, const char *format, ...) printf_like(2, 3);
-void iommu_vprintf(struct iommu_print *to, const char *format, va_list args) printf_like(2, 0);
+void iommu_vprintf(struct iommu_print *to, const char *format, va_list list) printf_like(2, 0);
 
 /** As C's snprintf: writes at most @p size bytes with the final NUL, returns the
  *  length that the whole text has. */

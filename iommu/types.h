@@ -17,11 +17,22 @@
 
 #include "iommu/errno.h"
 
-#define must_check                          __attribute__((warn_unused_result))
-#define printf_like(text_at, args_at)       __attribute__((__format__(__printf__, text_at, args_at)))
+#define must_check                    __attribute__((warn_unused_result))
+#define printf_like(text_at, args_at) __attribute__((__format__(__printf__, text_at, args_at)))
 
-#define container_of(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
-#define ARRAY_SIZE(array)                   (sizeof(array) / sizeof((array)[0]))
+/** A fact that holds and that neither compiler nor analyzer can see. Where it does not
+ *  hold, behaviour is undefined (and UndefinedBehaviorSanitizer says so). */
+#define assume(fact)                                                                               \
+	do {                                                                                       \
+		if (!(fact))                                                                       \
+			__builtin_unreachable();                                                   \
+	} while (0)
+
+/* clang-format is off because its versions disagree about a minus behind a parenthesis. */
+/* clang-format off */
+#define container_of(pointer, type, member) ((type *)((char *)(pointer) - offsetof(type, member)))
+/* clang-format on */
+#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
 typedef struct {
 	uint64_t value;
@@ -83,6 +94,6 @@ typedef uint16_t iommu_rid_t;
 #define RID(bus, device, function) ((iommu_rid_t)((bus) << 8 | (device) << 3 | (function)))
 #define RID_BUS(rid)               ((unsigned)(rid) >> 8)
 #define RID_DEVICE(rid)            ((unsigned)(rid) >> 3 & 31)
-#define RID_FUNCTION(rid)          ((unsigned)(rid)&7)
+#define RID_FUNCTION(rid)          ((unsigned)(rid) % 8)
 
 #endif

@@ -18,7 +18,7 @@ enum { SLAB_WORDS = 4, SLAB_HEADER = 64 };
 struct heap_slab {
 	struct heap_slab *next, *previous;
 	uint32_t magic;
-	uint16_t class, used;
+	uint16_t kind, used;
 	uint64_t free[SLAB_WORDS];
 };
 _Static_assert(sizeof(struct heap_slab) <= SLAB_HEADER, "the header has its place");
@@ -31,16 +31,16 @@ _Static_assert((PAGE_SIZE_4K - SLAB_HEADER) / 16 <= 64 * SLAB_WORDS, "every plac
 
 static unsigned class_of(size_t bytes)
 {
-	unsigned class = 0;
+	unsigned kind = 0;
 
-	while (class_size[class] < bytes)
-		class ++;
-	return class;
+	while (class_size[kind] < bytes)
+		kind++;
+	return kind;
 }
 
-static unsigned class_places(unsigned class)
+static unsigned class_places(unsigned kind)
 {
-	return (unsigned)((PAGE_SIZE_4K - SLAB_HEADER) / class_size[class]);
+	return (unsigned)((PAGE_SIZE_4K - SLAB_HEADER) / class_size[kind]);
 }
 
 static unsigned order_of(size_t bytes)
@@ -64,7 +64,7 @@ static void *pointer_to(const struct heap *heap, pa_t address)
 
 static void list_add(struct heap *heap, struct heap_slab *slab)
 {
-	struct heap_slab **head = &heap->partial[slab->class];
+	struct heap_slab **head = &heap->partial[slab->kind];
 
 	slab->previous = NULL;
 	slab->next = *head;
@@ -78,7 +78,7 @@ static void list_remove(struct heap *heap, struct heap_slab *slab)
 	if (slab->previous)
 		slab->previous->next = slab->next;
 	else
-		heap->partial[slab->class] = slab->next;
+		heap->partial[slab->kind] = slab->next;
 	if (slab->next)
 		slab->next->previous = slab->previous;
 }
@@ -89,7 +89,7 @@ void heap_init(struct heap *heap, struct page_allocator *pages)
 	heap->pages = pages;
 }
 
-static struct heap_slab *slab_make(struct heap *heap, unsigned class)
+static struct heap_slab *slab_make(struct heap *heap, unsigned kind)
 {
 	pa_t page;
 
@@ -98,8 +98,8 @@ static struct heap_slab *slab_make(struct heap *heap, unsigned class)
 	struct heap_slab *slab = pointer_to(heap, page);
 	memset(slab, 0, sizeof(*slab));
 	slab->magic = SLAB_MAGIC;
-	slab->class = (uint16_t) class;
-	for (unsigned place = 0; place < class_places(class); place++)
+	slab->kind = (uint16_t)kind;
+	for (unsigned place = 0; place < class_places(kind); place++)
 		slab->free[place / 64] |= UINT64_C(1) << (place % 64);
 	heap->slab_pages++;
 	list_add(heap, slab);
@@ -120,19 +120,19 @@ void *heap_get(struct heap *heap, size_t bytes)
 		heap->run_pages += UINT64_C(1) << order;
 		object = pointer_to(heap, run);
 	} else {
-		unsigned class = class_of(bytes), word = 0;
-		struct heap_slab *slab = heap->partial[class];
+		unsigned kind = class_of(bytes), word = 0;
+		struct heap_slab *slab = heap->partial[kind];
 		if (!slab)
-			slab = slab_make(heap, class);
+			slab = slab_make(heap, kind);
 		if (!slab)
 			return NULL;
 		while (!slab->free[word])
 			word++;
 		unsigned bit = (unsigned)__builtin_ctzll(slab->free[word]);
 		slab->free[word] &= slab->free[word] - 1;
-		if (++slab->used == class_places(class))
+		if (++slab->used == class_places(kind))
 			list_remove(heap, slab);
-		object = (char *)slab + SLAB_HEADER + (size_t)(word * 64 + bit) * class_size[class];
+		object = (char *)slab + SLAB_HEADER + (size_t)(word * 64 + bit) * class_size[kind];
 	}
 	heap->objects++;
 	memset(object, 0, bytes);
@@ -142,22 +142,22 @@ void *heap_get(struct heap *heap, size_t bytes)
 static int put_small(struct heap *heap, void *object, size_t bytes)
 {
 	pa_t address = address_of(heap, object), run;
-	unsigned class = class_of(bytes), order;
+	unsigned kind = class_of(bytes), order;
 	uint64_t offset = address.value % PAGE_SIZE_4K;
 
 	/* The page must be one that this heap could have: read it only then. */
 	if (page_run(heap->pages, address, &run, &order, NULL) != 0 || order != 0)
 		return -EINVAL;
 	struct heap_slab *slab = pointer_to(heap, run);
-	if (slab->magic != SLAB_MAGIC || slab->class != class || offset < SLAB_HEADER ||
-	    (offset - SLAB_HEADER) % class_size[class])
+	if (slab->magic != SLAB_MAGIC || slab->kind != kind || offset < SLAB_HEADER ||
+	    (offset - SLAB_HEADER) % class_size[kind])
 		return -EINVAL;
-	unsigned place = (unsigned)(offset - SLAB_HEADER) / class_size[class];
+	unsigned place = (unsigned)(offset - SLAB_HEADER) / class_size[kind];
 	uint64_t bit = UINT64_C(1) << (place % 64);
-	if (place >= class_places(class) || slab->free[place / 64] & bit)
+	if (place >= class_places(kind) || slab->free[place / 64] & bit)
 		return -EINVAL;
 
-	bool only = !heap->partial[class] || (heap->partial[class] == slab && !slab->next);
+	bool only = !heap->partial[kind] || (heap->partial[kind] == slab && !slab->next);
 	if (slab->used == 1 && !only) {
 		/* The last object of one slab among several. The page allocator writes
 		 * into the page, so everything is taken off first. */
@@ -173,7 +173,7 @@ static int put_small(struct heap *heap, void *object, size_t bytes)
 		return 0;
 	}
 	slab->free[place / 64] |= bit;
-	if (slab->used-- == class_places(class))
+	if (slab->used-- == class_places(kind))
 		list_add(heap, slab);
 	return 0;
 }

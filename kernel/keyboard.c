@@ -122,7 +122,7 @@ bool keyboard_init(void)
 	discard();
 	if (!command(READ_CONFIGURATION) || !wait_byte(&configuration))
 		return false;
-	configuration &= (uint8_t) ~(CONFIGURATION_INTERRUPTS | CONFIGURATION_DISABLED);
+	configuration &= 0xff & ~(CONFIGURATION_INTERRUPTS | CONFIGURATION_DISABLED);
 	configuration |= CONFIGURATION_TRANSLATE;
 	/* The keyboard's answer to the last byte, 0xfa, comes as a scan code that means
 	 * nothing. */

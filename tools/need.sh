@@ -9,7 +9,7 @@
 #
 #   build  compiler, linker            run    QEMU
 #   iso    GRUB, xorriso, mtools       efi    GNU-EFI
-#   font   the console font            check  prove, clang and its tools, OVMF
+#   font   the console font            check  prove, git, clang and its tools, OVMF
 #
 # Root installs at once; others by sudo, after the list is printed. Without apt-get the
 # missing things are named, and that is all. CC and QEMU are honoured: a compiler or an
@@ -111,6 +111,7 @@ look() {
 			program clang-tidy clang-tidy
 			program cppcheck cppcheck
 			program scan-build clang-tools
+			program git git # the lint programs ask it which files there are
 			a_file ovmf /usr/share/OVMF/OVMF_CODE_4M.fd /usr/share/OVMF/OVMF_CODE.fd \
 				/usr/share/edk2/x64/OVMF_CODE.4m.fd
 			clang_runtime
@@ -149,8 +150,17 @@ else
 	run=sudo
 fi
 
+# make may ask for several groups at the same time: one installs, the others wait and look
+# again.
+if command -v flock >/dev/null 2>&1; then
+	exec 9<"$0"
+	flock 9
+	look "$@"
+	[ "$missing" ] || exit 0
+fi
+
 apt() {
-	$run env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=120 "$@" >&2
+	$run env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=120 "$@" >&2 9<&-
 }
 lists_are_fresh() {
 	[ "$(find /var/lib/apt/lists -maxdepth 1 -name '*_Packages*' -mtime -2 2>/dev/null |

@@ -138,6 +138,7 @@ int ufd_call_hwpt_alloc(struct ufd_call *call)
 		ufd_lock(call->ufd, &context->device_lock);
 		error = hwpt_new_on(target, device->device, arguments, &data, &hwpt);
 		if (!error) {
+			assume(hwpt);
 			arguments->out_hwpt_id = hwpt->object.id;
 			error = ufd_respond(call);
 			if (error)

@@ -230,6 +230,7 @@ static void remove_chain(struct ufd_ioas *ioas, struct chain *chain, uint64_t at
 	struct ufd_area *area = chain->first, *previous = NULL, *next;
 
 	for (;; previous = area, area = next) {
+		assume(area); /* a chain has one area at least */
 		next = area == chain->last
 		               ? NULL
 		               : (struct ufd_area *)iova_space_next(&ioas->areas, &area->node);
@@ -249,6 +250,7 @@ static void remove_chain(struct ufd_ioas *ioas, struct chain *chain, uint64_t at
 static int place(struct ufd_call *call, struct ufd_ioas *ioas, struct chain *chain, bool fixed,
                  uint64_t *at)
 {
+	assume(chain->first && chain->last);
 	LOCK(ioas);
 	int error = check_parts(call->ufd, ioas, chain);
 	if (!error)

@@ -133,10 +133,10 @@ static inline struct pt_verdict pt_format_verdict(enum pt_problem problem, uint3
 	}
 }
 
-#define PT_FORMAT_NAMES                                                                            \
-	{                                                                                          \
-		"", "mock L1", "mock L2", "mock L3", "mock L4", ""                                 \
-	}
 #define PT_FORMAT_INTERRUPT_WINDOW 0
+/* (clang-format is off because its versions disagree about braces in a macro.) */
+/* clang-format off */
+#define PT_FORMAT_NAMES {"", "mock L1", "mock L2", "mock L3", "mock L4", ""}
+/* clang-format on */
 
 #endif

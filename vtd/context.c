@@ -117,11 +117,11 @@ int vtd_context_reserve(struct vtd_unit *unit, struct vtd_device *device)
 /* ---- leaving ------------------------------------------------------------------- */
 
 /** Another device that uses the requester id too. */
-static const struct vtd_device *sharer(const struct vtd_unit *unit, const struct vtd_device * not,
+static const struct vtd_device *sharer(const struct vtd_unit *unit, const struct vtd_device *self,
                                        iommu_rid_t rid)
 {
 	for (const struct vtd_device *other = unit->devices; other; other = other->next) {
-		for (unsigned i = 0; other != not &&i < other->rid_count; i++)
+		for (unsigned i = 0; other != self && i < other->rid_count; i++)
 			if (other->rids[i] == rid)
 				return other;
 	}

@@ -139,10 +139,10 @@ static inline struct pt_verdict pt_format_verdict(enum pt_problem problem, uint3
 	}
 }
 
-#define PT_FORMAT_NAMES                                                                            \
-	{                                                                                          \
-		"", "FS L1", "FS L2", "FS L3", "FS L4", "FS L5"                                    \
-	}
 #define PT_FORMAT_INTERRUPT_WINDOW 1
+/* (clang-format is off because its versions disagree about braces in a macro.) */
+/* clang-format off */
+#define PT_FORMAT_NAMES {"", "FS L1", "FS L2", "FS L3", "FS L4", "FS L5"}
+/* clang-format on */
 
 #endif

@@ -358,32 +358,37 @@ VTD_WRITER(w1c, 64)
 #undef VTD_READER
 #undef VTD_WRITER
 
+/* clang-format's versions disagree about _Generic. */
+/* clang-format off */
+
 /** The register's value, in its own width. */
 #define vtd_read(window, reg)                                                                      \
-	_Generic((reg), struct vtd_ro32                                                            \
-	         : vtd_read_ro32, struct vtd_ro64                                                  \
-	         : vtd_read_ro64, struct vtd_rw32                                                  \
-	         : vtd_read_rw32, struct vtd_rw64                                                  \
-	         : vtd_read_rw64, struct vtd_rwp32                                                 \
-	         : vtd_read_rwp32, struct vtd_w1c32                                                \
-	         : vtd_read_w1c32, struct vtd_w1c64                                                \
-	         : vtd_read_w1c64, struct vtd_cmd64                                                \
-	         : vtd_read_cmd64)(window, reg)
+	_Generic((reg),                                                                            \
+	        struct vtd_ro32: vtd_read_ro32,                                                    \
+	        struct vtd_ro64: vtd_read_ro64,                                                    \
+	        struct vtd_rw32: vtd_read_rw32,                                                    \
+	        struct vtd_rw64: vtd_read_rw64,                                                    \
+	        struct vtd_rwp32: vtd_read_rwp32,                                                  \
+	        struct vtd_w1c32: vtd_read_w1c32,                                                  \
+	        struct vtd_w1c64: vtd_read_w1c64,                                                  \
+	        struct vtd_cmd64: vtd_read_cmd64)(window, reg)
 
 /** Write the whole register. */
 #define vtd_write(window, reg, value)                                                              \
-	_Generic((reg), struct vtd_wo32                                                            \
-	         : vtd_write_wo32, struct vtd_wo64                                                 \
-	         : vtd_write_wo64, struct vtd_rw32                                                 \
-	         : vtd_write_rw32, struct vtd_rw64                                                 \
-	         : vtd_write_rw64, struct vtd_cmd64                                                \
-	         : vtd_write_cmd64)(window, reg, value)
+	_Generic((reg),                                                                            \
+	        struct vtd_wo32: vtd_write_wo32,                                                   \
+	        struct vtd_wo64: vtd_write_wo64,                                                   \
+	        struct vtd_rw32: vtd_write_rw32,                                                   \
+	        struct vtd_rw64: vtd_write_rw64,                                                   \
+	        struct vtd_cmd64: vtd_write_cmd64)(window, reg, value)
 
 /** Clear exactly @p bits of a write-1-to-clear register. */
 #define vtd_clear(window, reg, bits)                                                               \
-	_Generic((reg), struct vtd_w1c32                                                           \
-	         : vtd_write_w1c32, struct vtd_w1c64                                               \
-	         : vtd_write_w1c64)(window, reg, bits)
+	_Generic((reg),                                                                            \
+	        struct vtd_w1c32: vtd_write_w1c32,                                                 \
+	        struct vtd_w1c64: vtd_write_w1c64)(window, reg, bits)
+
+/* clang-format on */
 
 /** Replace the bits of @p mask by those of @p value; the others are kept. */
 static inline void vtd_update(struct vtd_window *window, struct vtd_rwp32 reg, uint32_t mask,

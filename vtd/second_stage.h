@@ -149,10 +149,10 @@ static inline struct pt_verdict pt_format_verdict(enum pt_problem problem, uint3
 	}
 }
 
-#define PT_FORMAT_NAMES                                                                            \
-	{                                                                                          \
-		"", "SS L1", "SS L2", "SS L3", "SS L4", "SS L5"                                    \
-	}
 #define PT_FORMAT_INTERRUPT_WINDOW 1
+/* (clang-format is off because its versions disagree about braces in a macro.) */
+/* clang-format off */
+#define PT_FORMAT_NAMES {"", "SS L1", "SS L2", "SS L3", "SS L4", "SS L5"}
+/* clang-format on */
 
 #endif

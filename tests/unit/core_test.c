@@ -35,6 +35,8 @@ static void set_up(void)
 	for (unsigned i = 0; i < 4; i++) {
 		const struct iommu_reserved *reserved = bench.device[i]->reserved;
 		KTAP_CHECK(reserved && !reserved->next);
+		if (!reserved)
+			continue;
 		KTAP_CHECK(reserved->kind == IOMMU_RESERVED_MSI);
 		KTAP_EQUAL(reserved->first.value, 0xfee00000);
 		KTAP_EQUAL(reserved->last.value, 0xfeefffff);
@@ -468,7 +470,7 @@ static void faults(void)
 
 	iommu_fault_print(&fault, &sink);
 	KTAP_CHECK(!strcmp(printed,
-	                   "fault 3: fake2: 0001:01:00.0 (01:00.0) write at 0x5000 blocked: LGN.2 "
+	                   "fault 3: fake2: 01:00.0 write at 0x5000 blocked: LGN.2 "
 	                   "(0x5), no write permission\n"
 	                   "  > root[0x1] at 0x1000: 0000000000005000  not present for PASID 0\n"
 	                   "  fault: LRT.2 (0x1), root entry not present\n"));

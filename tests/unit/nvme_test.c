@@ -144,7 +144,7 @@ static int nvme_setup(struct bench *bench, struct dma_engine *engine)
 	return engine->ops->setup(engine, iova(WINDOW_IOVA), bench->window);
 }
 
-#define NVME_PAGE(n) iova(WINDOW_IOVA + (n)*4096)
+#define NVME_PAGE(n) iova(WINDOW_IOVA + 4096 * (n))
 
 static void nvme_identifies(void)
 {

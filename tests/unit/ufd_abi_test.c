@@ -27,18 +27,13 @@ struct known {
 	uint64_t value, wanted;
 };
 
-#define NUMBER(name, wanted)                                                                       \
-	{                                                                                          \
-#name, (uint64_t)(name), wanted                                                    \
-	}
-#define SIZE(type, wanted)                                                                         \
-	{                                                                                          \
-		"sizeof " #type, sizeof(struct type), wanted                                       \
-	}
-#define OFFSET(type, field, wanted)                                                                \
-	{                                                                                          \
-		"offset of " #type "." #field, offsetof(struct type, field), wanted                \
-	}
+/* clang-format is off because its versions disagree about braces in a macro. */
+/* clang-format off */
+#define NUMBER(name, wanted) {#name, (uint64_t)(name), wanted}
+#define SIZE(type, wanted) {"sizeof " #type, sizeof(struct type), wanted}
+#define OFFSET(type, field, wanted) \
+	{"offset of " #type "." #field, offsetof(struct type, field), wanted}
+/* clang-format on */
 
 static const struct known commands[] = {
 	NUMBER(IOMMUFD_TYPE, 0x3b),
