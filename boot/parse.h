@@ -204,7 +204,7 @@ static inline bool boot_framebuffer_is_sane(const struct boot_framebuffer *f)
 
 /** Set @p reason. @return -EINVAL, so that a refusal is one statement. */
 static inline int boot_refuse(struct boot_reason *reason, const char *format, ...)
-        __attribute__((__format__(__printf__, 2, 3)));
+	printf_like(2, 3);
 static inline int boot_refuse(struct boot_reason *reason, const char *format, ...)
 {
 	va_list args;

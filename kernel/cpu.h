@@ -74,7 +74,7 @@ void irq_dispatch(unsigned vector);
 
 /** panic() for an exception: with the frame's registers and backtrace. */
 void panic_at(const struct trap_frame *frame, const char *format, ...)
-        __attribute__((__noreturn__, __format__(__printf__, 2, 3)));
+	__attribute__((__noreturn__, __format__(__printf__, 2, 3)));
 /** One line that says what lies at @p address, into @p out; for people. */
 void vm_describe(uint64_t address, char *out, uint64_t size);
 

@@ -51,7 +51,10 @@ bool scn_fault_word_known(const char *word)
 		return true;
 	while (word[at] >= 'A' && word[at] <= 'Z')
 		at++;
-	if (at < 2 || word[at++] != '.' || !word[at])
+	if (at < 2 || word[at] != '.')
+		return false;
+	at++;
+	if (!word[at])
 		return false;
 	while (word[at] >= '0' && word[at] <= '9')
 		at++;

@@ -30,6 +30,14 @@ static const char *ktap_skip_reason;
 		}                                                                                  \
 	} while (0)
 
+/** The case fails: what should not be reached was. */
+#define KTAP_FAIL(why)                                                                             \
+	do {                                                                                       \
+		if (!ktap_failed)                                                                  \
+			printf("# %s:%d: %s\n", __FILE__, __LINE__, why);                          \
+		ktap_failed = true;                                                                \
+	} while (0)
+
 /** Compare two integers; prints both when they differ. */
 #define KTAP_EQUAL(got, wanted)                                                                    \
 	do {                                                                                       \

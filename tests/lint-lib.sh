@@ -27,6 +27,15 @@ one_line() {
 	exit 0
 }
 
+# skip_line NAME FOUND REASON: the plan of one test, what was found, and a skip; exits.
+skip_line() {
+	echo "KTAP version 1"
+	echo "1..1"
+	head -60 "$2" | sed 's/^/# /'
+	echo "ok 1 - $1 # SKIP $3"
+	exit 0
+}
+
 # need TOOL: a missing tool is a failure, not a skip: make check installs it.
 need() {
 	command -v "$1" >/dev/null && return

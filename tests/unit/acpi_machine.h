@@ -12,6 +12,7 @@
 
 #include "kernel/acpi.h"
 #include "tests/ktap.h"
+#include "tests/test_memory.h"
 #include "tests/test_os.h"
 
 /* ---- a machine's memory ------------------------------------------------------------ */
@@ -52,7 +53,7 @@ static inline const void *map(void *ctx, uint64_t address, uint64_t bytes)
 		if (address < region->address || address - region->address >= region->length ||
 		    bytes > region->length - (address - region->address))
 			continue;
-		uint8_t *view = malloc(bytes ? bytes : 1);
+		uint8_t *view = test_malloc(bytes ? bytes : 1);
 		memcpy(view, region->bytes + (address - region->address), bytes);
 		if (m.view_count == MAX_VIEWS)
 			abort();

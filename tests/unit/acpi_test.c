@@ -104,7 +104,7 @@ static const void *map_with_bios(void *ctx, uint64_t address, uint64_t bytes)
 	if (address < BIOS || address >= BIOS + sizeof(bios_area) ||
 	    bytes > BIOS + sizeof(bios_area) - address)
 		return map(ctx, address, bytes);
-	uint8_t *view = malloc(bytes);
+	uint8_t *view = test_malloc(bytes);
 	memcpy(view, bios_area + (address - BIOS), bytes);
 	if (m.view_count == MAX_VIEWS)
 		abort();

@@ -11,6 +11,7 @@
 
 #include "boot/parse.h"
 #include "tests/ktap.h"
+#include "tests/test_memory.h"
 
 enum { CORRUPTIONS = 1000 };
 
@@ -66,7 +67,7 @@ static inline void pad(struct bytes *to, size_t alignment)
 /* A copy of exactly the right size, for the sanitizer. */
 static inline uint8_t *exact(const struct bytes *from)
 {
-	uint8_t *copy = malloc(from->count ? from->count : 1);
+	uint8_t *copy = test_malloc(from->count ? from->count : 1);
 	if (!copy)
 		abort();
 	memcpy(copy, from->at, from->count);

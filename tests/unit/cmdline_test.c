@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "tests/ktap.h"
+#include "tests/test_memory.h"
 #include "tests/test_os.h"
 
 static void defaults(void)
@@ -72,7 +73,7 @@ static void noise_is_read_safely(void)
 	uint64_t seed = 7;
 	for (int round = 0; round < 20000; round++) {
 		size_t length = test_random(&seed) % 64;
-		char *text = malloc(length + 1);
+		char *text = test_malloc(length + 1);
 		for (size_t i = 0; i < length; i++)
 			text[i] = "scenario=vtd fter\\/off\t,="[test_random(&seed) % 25];
 		text[length] = '\0';

@@ -118,7 +118,7 @@ static void enable(void)
 static void ownership(void)
 {
 	struct bench bench;
-	int one, two;
+	int one = 1, two = 2;
 
 	bench_init(&bench);
 	struct iommu_group *group = bench.device[0]->group;

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "tests/ktap.h"
+#include "tests/test_memory.h"
 #include "tests/test_os.h"
 #include "vtd/dmar.h"
 
@@ -221,7 +222,7 @@ static inline int parse(const uint8_t *table, size_t bytes, struct vtd_dmar_opti
 	static uint8_t *copy;
 
 	free(copy);
-	copy = malloc(bytes ? bytes : 1);
+	copy = test_malloc(bytes ? bytes : 1);
 	memcpy(copy, table, bytes);
 	int error = vtd_dmar_parse(copy, bytes, options, out);
 	if (error) {

@@ -147,7 +147,7 @@ static void test_limits(void)
 	uint32_t length = 48 + 4 * (VTD_DMAR_MAX_STRUCTURES + 1);
 	struct blob head;
 	struct vtd_dmar dmar;
-	uint8_t *table = calloc(1, length);
+	uint8_t *table = test_calloc(1, length);
 
 	blob_start(&head, 39, 0);
 	memcpy(table, head.bytes, 48);
@@ -168,7 +168,7 @@ static void test_limits(void)
 
 	/* one DRHD with more scopes than the limit */
 	length = 48 + 16 + 8 * (VTD_DMAR_MAX_SCOPES + 1);
-	table = calloc(1, length);
+	table = test_calloc(1, length);
 	memcpy(table, head.bytes, 48);
 	table[48 + 2] = (uint8_t)(length - 48), table[48 + 3] = (uint8_t)((length - 48) >> 8);
 	for (uint32_t at = 64; at < length; at += 8)

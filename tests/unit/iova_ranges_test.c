@@ -174,7 +174,7 @@ static void random_ranges(void)
 	static const uint64_t bases[] = {0, -(uint64_t)PAGES * PAGE_SIZE_4K};
 
 	for (unsigned b = 0; b < ARRAY_SIZE(bases); b++) {
-		struct ranges_bench *bench = calloc(1, sizeof(*bench));
+		struct ranges_bench *bench = test_calloc(1, sizeof(*bench));
 		test_os_init(&bench->test);
 		bench->universe.base = bases[b];
 		bench->universe.seed = 4711 + b;
@@ -227,7 +227,7 @@ static void aperture(void)
 	struct iova_ranges ranges;
 	struct iova_range usable;
 	struct test_os test;
-	int self;
+	int self = 0; /* its address is the user */
 
 	test_os_init(&test);
 	iova_space_init(&areas);

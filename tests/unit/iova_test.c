@@ -135,7 +135,7 @@ static void whole_space(void)
 static void fragmented(void)
 {
 	enum { NODES = 100000, SEARCHES = 20000 };
-	struct iova_node *nodes = calloc(NODES, sizeof(*nodes));
+	struct iova_node *nodes = test_calloc(NODES, sizeof(*nodes));
 	struct iova_space space;
 	uint64_t out, sum = 0;
 
@@ -209,7 +209,7 @@ static void fragmented(void)
 static void over_budget(void)
 {
 	enum { NODES = 5000 };
-	struct iova_node *nodes = calloc(NODES + 1, sizeof(*nodes));
+	struct iova_node *nodes = test_calloc(NODES + 1, sizeof(*nodes));
 	struct iova_space space;
 	uint64_t out = 0;
 

@@ -10,6 +10,7 @@
 
 #include "iommu/iova.h"
 #include "tests/ktap.h"
+#include "tests/test_memory.h"
 #include "tests/test_os.h"
 
 enum { PAGES = 1024 };
@@ -108,7 +109,7 @@ static void random_insert(struct universe *universe)
 		count = PAGES - page;
 	for (uint64_t i = page; i < page + count; i++)
 		is_free &= !universe->at[i];
-	struct iova_node *node = malloc(sizeof(*node));
+	struct iova_node *node = test_malloc(sizeof(*node));
 	memset(node, 0xa5, sizeof(*node)); /* the space sets what it needs */
 	node->first = page_first(universe, page);
 	node->last = page_last(universe, page + count - 1);

@@ -3,6 +3,7 @@
  * The mock IOMMU driver by itself, through the core: domain_alloc_user as the series'
  * self-test asks, blocking, translation, the TLB that forgets nothing, faults.
  */
+#include "tests/test_memory.h"
 #include "tests/unit/ufd_test_user.h"
 
 #define BASE UINT64_C(0x40000000)
@@ -154,7 +155,7 @@ static void blocking_and_faults(void)
 		}
 	}
 	/* the walk of a shell explains the same */
-	struct iommu_walk *walk = calloc(1, sizeof(*walk));
+	struct iommu_walk *walk = test_calloc(1, sizeof(*walk));
 	device->unit->ops->walk(device->unit, device->desc.rid, 0, iova(BASE), IOMMU_READ, walk);
 	KTAP_CHECK(walk->translated && walk->result.value == memory);
 	memset(walk, 0, sizeof(*walk));

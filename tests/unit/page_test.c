@@ -394,8 +394,11 @@ static void ref_step(struct reference *ref, struct page_allocator *allocator, ui
 	default: /* unpin */
 		KTAP_EQUAL(page_unpin(allocator, where),
 		           run < 0 ? -EFAULT : (ref->runs[run].pins ? 0 : -EINVAL));
-		if (run >= 0 && ref->runs[run].pins && !--ref->runs[run].pins)
-			ref->pinned--;
+		if (run >= 0 && ref->runs[run].pins) {
+			ref->runs[run].pins--;
+			if (!ref->runs[run].pins)
+				ref->pinned--;
+		}
 	}
 	KTAP_EQUAL(allocator->free_pages, ref->free);
 	KTAP_EQUAL(allocator->pinned_runs, ref->pinned);

@@ -75,7 +75,7 @@ static void gather_on_map(void)
 
 static void bits(void)
 {
-	struct bench *bench = malloc(sizeof(*bench));
+	struct bench *bench = test_malloc(sizeof(*bench));
 	struct iommu_leaf leaf;
 	struct pt pt;
 
@@ -116,7 +116,7 @@ static void bits(void)
 
 static void verdicts(void)
 {
-	struct bench *bench = malloc(sizeof(*bench));
+	struct bench *bench = test_malloc(sizeof(*bench));
 	uint64_t at = 0x40000000;
 	struct iommu_walk walk = {0};
 

@@ -98,7 +98,7 @@ static void gather_on_map(void)
 /** The very bits, by the specification's numbers and not by the format's names. */
 static void bits(void)
 {
-	struct bench *bench = malloc(sizeof(*bench));
+	struct bench *bench = test_malloc(sizeof(*bench));
 	uint64_t at = four.base;
 	struct iommu_leaf leaf;
 
@@ -144,7 +144,7 @@ static void bits(void)
 /** Why a walk ends, by Table 30 in legacy and in scalable mode. */
 static void verdicts(void)
 {
-	struct bench *bench = malloc(sizeof(*bench));
+	struct bench *bench = test_malloc(sizeof(*bench));
 	uint64_t at = 0x40000000;
 	struct iommu_leaf leaf;
 

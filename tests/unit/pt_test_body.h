@@ -17,6 +17,7 @@
 
 #include "iommu/iommu.h"
 #include "tests/ktap.h"
+#include "tests/test_memory.h"
 #include "tests/test_os.h"
 
 struct pt_config {
@@ -79,7 +80,7 @@ static void bench_init(struct bench *bench, const struct pt_config *config, bool
 	           0);
 	bench->pt.domain = &bench->domain;
 	bench->pt.flush = config->flush ? bench_flush : NULL;
-	bench->ref = calloc(UNIVERSE, sizeof(*bench->ref));
+	bench->ref = test_calloc(UNIVERSE, sizeof(*bench->ref));
 }
 
 /** What a driver does after a change: here, only the pages matter. */
@@ -357,7 +358,7 @@ static void random_split(struct bench *bench)
 /** Random operations against the reference. */
 static void run_random(const struct pt_config *config, bool coherent, unsigned rounds)
 {
-	struct bench *bench = malloc(sizeof(*bench));
+	struct bench *bench = test_malloc(sizeof(*bench));
 
 	bench_init(bench, config, coherent);
 	for (unsigned round = 0; round < rounds && !ktap_failed; round++) {

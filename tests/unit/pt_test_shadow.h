@@ -91,9 +91,9 @@ static void shadow_page_free(void *ctx, pa_t run, unsigned order)
 
 static void run_not_coherent(const struct pt_config *config)
 {
-	struct shadow_bench *self = calloc(1, sizeof(*self));
+	struct shadow_bench *self = test_calloc(1, sizeof(*self));
 
-	self->shadows = calloc(MAX_TABLES, sizeof(*self->shadows));
+	self->shadows = test_calloc(MAX_TABLES, sizeof(*self->shadows));
 	bench_init(&self->bench, config, true);
 	fmt_destroy(&self->bench.pt);
 	self->page_free = self->bench.test.os.page_free;

@@ -10,7 +10,7 @@
 
 static void run_arguments(const struct pt_config *config)
 {
-	struct bench *bench = malloc(sizeof(*bench));
+	struct bench *bench = test_malloc(sizeof(*bench));
 	uint64_t width = UINT64_C(1) << pt_format_width(config->levels);
 	uint64_t memory_end = PT_FORMAT_MEMORY + PAGE_SIZE_4K;
 	struct iommu_leaf leaf;
@@ -88,7 +88,7 @@ static void run_arguments(const struct pt_config *config)
 /** A failure at each allocation in turn leaves nothing behind. */
 static void run_fail_nth(const struct pt_config *config)
 {
-	struct bench *bench = malloc(sizeof(*bench));
+	struct bench *bench = test_malloc(sizeof(*bench));
 	uint64_t start = config->base + PAGE_SIZE_1G - 3 * PAGE_SIZE_2M + 5 * PAGE_SIZE_4K;
 	int result = -ENOMEM;
 	long nth;
@@ -128,7 +128,7 @@ static void run_fail_nth(const struct pt_config *config)
 /** Tables that left the tree stay as they are, but for the link, until the release. */
 static void run_dead_tables(const struct pt_config *config)
 {
-	struct bench *bench = malloc(sizeof(*bench));
+	struct bench *bench = test_malloc(sizeof(*bench));
 	uint64_t at = config->base + PAGE_SIZE_1G;
 	struct iommu_leaf first, second;
 
@@ -154,7 +154,7 @@ static void run_dead_tables(const struct pt_config *config)
 /** A large leaf takes the place of an empty table: after a flush, or not at all. */
 static void run_replace(const struct pt_config *config)
 {
-	struct bench *bench = malloc(sizeof(*bench));
+	struct bench *bench = test_malloc(sizeof(*bench));
 	uint64_t at = config->base + PAGE_SIZE_1G;
 	struct iommu_leaf leaf;
 
@@ -267,7 +267,7 @@ static int racing_page_alloc(void *ctx, unsigned order, pa_t *out)
 static void run_split(const struct pt_config *config)
 {
 	for (unsigned flush = 0; flush < 2; flush++) {
-		struct bench *bench = malloc(sizeof(*bench));
+		struct bench *bench = test_malloc(sizeof(*bench));
 		uint64_t at = config->base + PAGE_SIZE_1G;
 		struct iommu_leaf leaf;
 		int result = -ENOMEM;
@@ -313,7 +313,7 @@ static void run_split(const struct pt_config *config)
 /** Dirty flags: found, cleared if asked, kept by a split. */
 static void run_dirty(const struct pt_config *config)
 {
-	struct bench *bench = malloc(sizeof(*bench));
+	struct bench *bench = test_malloc(sizeof(*bench));
 	uint64_t at = config->base + PAGE_SIZE_1G - PAGE_SIZE_2M, last;
 	struct iommu_leaf leaf;
 	unsigned stop = 3;
@@ -378,7 +378,7 @@ static void run_dirty(const struct pt_config *config)
 /** A unit with caching mode is told of what becomes present. */
 static void run_gather_on_map(const struct pt_config *config)
 {
-	struct bench *bench = malloc(sizeof(*bench));
+	struct bench *bench = test_malloc(sizeof(*bench));
 	uint64_t at = config->base + PAGE_SIZE_1G - 0x2000;
 
 	bench_init(bench, config, true);

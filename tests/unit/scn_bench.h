@@ -16,6 +16,7 @@
 #include "kernel/shell.h"
 #include "kernel/user_memory.h"
 #include "tests/ktap.h"
+#include "tests/test_memory.h"
 #include "tests/test_os.h"
 
 enum { BENCH_OUTPUT = 1 << 18, BENCH_DEVICES = 2 };
@@ -178,7 +179,7 @@ static inline int bench_run(const char *text)
 /* The whole of a file, NUL-terminated; the caller frees it. */
 static inline char *bench_file_read(const char *path)
 {
-	char *text = calloc(1, 1 << 16);
+	char *text = test_calloc(1, 1 << 16);
 	FILE *file = fopen(path, "r");
 	size_t got = file && text ? fread(text, 1, (1 << 16) - 1, file) : 0;
 	if (file)

@@ -177,7 +177,7 @@ static void test_carets(void)
 	many[500] = 0;
 	KTAP_EQUAL(parse(many, 500), -EINVAL);
 	KTAP_CHECK(said("the line is longer than"));
-	char *large = calloc(1, (1 << 20) + 2);
+	char *large = test_calloc(1, (1 << 20) + 2);
 	memset(large, '\n', (1 << 20) + 1);
 	KTAP_EQUAL(parse(large, (1 << 20) + 1), -EINVAL);
 	KTAP_CHECK(said("1 MiB at most"));
@@ -245,7 +245,7 @@ static void test_corruptions(void)
 			printf("# %s\n", bench.output);
 		KTAP_EQUAL(whole, 0);
 		for (int round = 0; round < 200; round++) {
-			char *copy = malloc(bytes); /* no more: a read past it is seen */
+			char *copy = test_malloc(bytes); /* no more: a read past it is seen */
 			for (size_t at = 0; at < bytes; at++)
 				copy[at] = text[at];
 			for (int n = 0; n < 3; n++) {
