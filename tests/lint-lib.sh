@@ -5,6 +5,7 @@
 # tool's complaints become one KTAP line.
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+unset MAKEFLAGS MAKELEVEL # of the make that runs the tests: its job server is not ours
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 

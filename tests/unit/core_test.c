@@ -483,6 +483,14 @@ static void faults(void)
 	KTAP_CHECK(!strcmp(printed,
 	                   "fault 3: fake2: 0001:01:00.0 (unknown device) PASID 0x42 interrupt "
 	                   "request, index 0x5000 blocked: LGN.2 (0x5), no write permission\n"));
+	/* another requester id of a device: both are named */
+	length = 0;
+	fault.device = bench.device[3];
+	fault.rid = RID(1, 0, 1);
+	iommu_fault_print(&fault, &sink);
+	KTAP_CHECK(!strcmp(printed,
+	                   "fault 3: fake2: 0001:01:00.1 (for 01:00.0) PASID 0x42 interrupt "
+	                   "request, index 0x5000 blocked: LGN.2 (0x5), no write permission\n"));
 	/* printing survives a lack of memory */
 	length = 0;
 	fault.interrupt = false;
