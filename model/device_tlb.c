@@ -6,8 +6,8 @@
 #include "model/unit.h"
 
 void model_device_tlb_init(struct model_device_tlb *tlb, struct model_unit *unit,
-			   uint16_t requester, struct model_device_tlb_entry *entries,
-			   uint32_t count)
+                           uint16_t requester, struct model_device_tlb_entry *entries,
+                           uint32_t count)
 {
 	*tlb = (struct model_device_tlb){
 		.unit = unit, .requester = requester, .count = count, .entries = entries};
@@ -15,14 +15,14 @@ void model_device_tlb_init(struct model_device_tlb *tlb, struct model_unit *unit
 }
 
 static struct model_device_tlb_entry *find(const struct model_device_tlb *tlb,
-					   const struct model_request *request)
+                                           const struct model_request *request)
 {
 	for (uint32_t i = 0; i < tlb->count; i++) {
 		struct model_device_tlb_entry *entry = &tlb->entries[i];
 
 		if (entry->valid && entry->has_pasid == request->has_pasid &&
 		    (!entry->has_pasid || (entry->pasid == request->pasid &&
-					   entry->privileged == request->privileged)) &&
+		                           entry->privileged == request->privileged)) &&
 		    request->address - entry->address < entry->bytes)
 			return entry;
 	}
@@ -35,7 +35,7 @@ static bool permits(bool read, bool write, enum model_access access)
 }
 
 static void insert(struct model_device_tlb *tlb, const struct model_request *request,
-		   const struct model_result *result)
+                   const struct model_result *result)
 {
 	uint64_t mask = ~(result->page_bytes - 1);
 
@@ -57,7 +57,7 @@ static void insert(struct model_device_tlb *tlb, const struct model_request *req
 }
 
 bool model_device_tlb_access(struct model_device_tlb *tlb, const struct model_request *request,
-			     struct model_result *result)
+                             struct model_result *result)
 {
 	struct model_request ask = *request, go;
 	struct model_device_tlb_entry *entry = find(tlb, request);
@@ -96,7 +96,7 @@ bool model_device_tlb_access(struct model_device_tlb *tlb, const struct model_re
 }
 
 unsigned model_device_tlb_invalidate(struct model_device_tlb *tlb,
-				     const struct model_device_invalidation *invalidation)
+                                     const struct model_device_invalidation *invalidation)
 {
 	unsigned count = 0;
 

@@ -21,7 +21,8 @@ static void complete(struct model_unit *unit)
 void model_ecmd_write(struct model_unit *unit, uint64_t value)
 {
 	if (unit->ecrsp & IN_PROGRESS) {
-		model_report_register(unit, MODEL_ECMD, "written while a command is in progress", value);
+		model_report_register(unit, MODEL_ECMD, "written while a command is in progress",
+		                      value);
 		return;
 	}
 	unit->ecrsp = IN_PROGRESS;

@@ -90,9 +90,9 @@ static void remapped(struct interrupt *i)
 	bool level = model_bit(low, 4);
 
 	i->result->message_address = message_address(extended(i->unit), (uint32_t)(low >> 32),
-						     model_bit(low, 3), model_bit(low, 2));
+	                                             model_bit(low, 3), model_bit(low, 2));
 	i->result->message_data = (uint32_t)(model_bits(low, 23, 16) | model_bits(low, 7, 5) << 8 |
-					     (level ? 0xc000 : 0));
+	                                     (level ? 0xc000 : 0));
 }
 
 /* Set a vector's bit in PIR, then ON; each word in one atomic step (5.2.3). */
@@ -104,7 +104,7 @@ static uint8_t set_vector(struct model_unit *unit, uint64_t at, unsigned vector)
 		if (!model_memory_read(unit, address, &word, sizeof(word), true))
 			return 0x27;
 		switch (unit->hooks.memory.swap64(unit->hooks.context, address, word,
-						  word | MODEL_BIT(vector % 64))) {
+		                                  word | MODEL_BIT(vector % 64))) {
 		case MODEL_SWAP_DONE:
 			return 0;
 		case MODEL_SWAP_CHANGED:
@@ -134,9 +134,10 @@ static uint8_t notify(struct interrupt *i, uint64_t at)
 			return 0x27;
 		if (swap == MODEL_SWAP_CHANGED)
 			continue;
-		model_event_send(unit, MODEL_SOURCE_POSTED,
-				 message_address(extended(unit), (uint32_t)(word >> 32), false, false),
-				 (uint32_t)model_bits(word, 23, 16));
+		model_event_send(
+			unit, MODEL_SOURCE_POSTED,
+			message_address(extended(unit), (uint32_t)(word >> 32), false, false),
+			(uint32_t)model_bits(word, 23, 16));
 		return 0;
 	}
 	return 0x27;
@@ -186,7 +187,8 @@ static bool from_cache(struct interrupt *i, uint64_t address, uint8_t *fault)
 	struct model_cached_interrupt *found = NULL;
 
 	model_cache_disturb(unit, MODEL_CACHE_INTERRUPT);
-	MODEL_CACHE_EACH(unit, MODEL_CACHE_INTERRUPT, struct model_cached_interrupt, entry) {
+	MODEL_CACHE_EACH(unit, MODEL_CACHE_INTERRUPT, struct model_cached_interrupt, entry)
+	{
 		if (entry->index == i->index)
 			found = entry;
 	}
@@ -196,8 +198,9 @@ static bool from_cache(struct interrupt *i, uint64_t address, uint8_t *fault)
 		return false;
 	model_sanitizer_interrupt(unit, found, address, i->requester);
 	model_count(unit,
-		    model_bit(found->raw[0], 15) ? MODEL_COUNT_POSTED_HIT : MODEL_COUNT_INTERRUPT_HIT,
-		    NULL);
+	            model_bit(found->raw[0], 15) ? MODEL_COUNT_POSTED_HIT
+	                                         : MODEL_COUNT_INTERRUPT_HIT,
+	            NULL);
 	i->address = found->address;
 	i->fpd = found->fpd;
 	memcpy(i->raw, found->raw, sizeof(i->raw));
@@ -226,8 +229,8 @@ static uint8_t look_up(struct interrupt *i, uint64_t address)
 	bits = reserved_bits(i);
 	if (bits) {
 		model_report_simple(i->unit, MODEL_REPORT_RESERVED,
-				    "an interrupt entry has reserved bits set, the entry at",
-				    i->address);
+		                    "an interrupt entry has reserved bits set, the entry at",
+		                    i->address);
 		return 0x24;
 	}
 	remember(i, 0);
@@ -261,7 +264,7 @@ static uint8_t remappable(struct interrupt *i, uint64_t address, uint32_t data)
 }
 
 void model_interrupt_request(struct model_unit *unit, uint64_t address, uint32_t data,
-			     uint16_t requester, struct model_result *result)
+                             uint16_t requester, struct model_result *result)
 {
 	struct interrupt i = {.unit = unit, .result = result, .requester = requester};
 	bool enabled = unit->gsts & MODEL_G_IRE;

@@ -34,7 +34,7 @@ static void encode(const struct model_request *request, uint64_t d[4])
 	d[0] = 0x01 | (uint64_t)request->has_pasid << 8 | (uint64_t)request->requester << 16;
 	if (request->has_pasid)
 		d[0] |= (uint64_t)(request->pasid & 0xfffff) << 32 |
-			(uint64_t)request->execute << 52 | (uint64_t)request->privileged << 53;
+		        (uint64_t)request->execute << 52 | (uint64_t)request->privileged << 53;
 	d[1] = (uint64_t)request->page_read | (uint64_t)request->page_write << 1 |
 	       (uint64_t)request->last << 2 | (uint64_t)(request->group & 0x1ff) << 3 |
 	       (request->address & model_mask(63, 12));
@@ -97,7 +97,8 @@ void model_page_request(struct model_walk *walk)
 	if ((unit->prs & 2) || ((unit->pqt + 32) & (queue_bytes(unit) - 1)) == unit->pqh)
 		overflow(walk);
 	else if (!store(walk))
-		walk->result->response = walk->request->last ? MODEL_INVALID_REQUEST : MODEL_DROPPED;
+		walk->result->response =
+			walk->request->last ? MODEL_INVALID_REQUEST : MODEL_DROPPED;
 }
 
 void model_page_response(struct model_unit *unit, const uint64_t d[4])
@@ -126,6 +127,6 @@ void model_page_write_head(struct model_unit *unit, uint32_t value)
 	value &= 0x7ffe0;
 	if (value >= queue_bytes(unit))
 		model_report_register(unit, MODEL_PQH, "is moved outside the page request queue",
-				      value);
+		                      value);
 	unit->pqh = value;
 }

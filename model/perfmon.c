@@ -72,7 +72,7 @@ static uint32_t half(uint64_t word, uint64_t offset)
 static uint64_t with_half(uint64_t word, uint64_t offset, uint32_t value)
 {
 	return offset & 4 ? (word & 0xffffffff) | (uint64_t)value << 32
-			  : (word & ~UINT64_C(0xffffffff)) | value;
+	                  : (word & ~UINT64_C(0xffffffff)) | value;
 }
 
 /* Where in the block an offset points: a counter's configuration, status or value. */
@@ -88,7 +88,7 @@ uint32_t model_perfmon_read(const struct model_unit *unit, uint64_t offset)
 	if (at >= FREEZE)
 		return at - FREEZE < 8     ? half(unit->frozen, at)
 		       : at - OVERFLOW < 8 ? half(unit->overflow, at)
-					   : 0;
+		                           : 0;
 	counter = (unsigned)(at / 0x100);
 	at %= 0x100;
 	if (counter >= unit->config.counters)
@@ -107,7 +107,8 @@ void model_perfmon_write(struct model_unit *unit, uint64_t offset, uint32_t valu
 		at = offset - counters_at(unit);
 		counter = &unit->counters[at / STRIDE];
 		if (at % STRIDE < 8)
-			counter->value = with_half(counter->value, at, value) & model_mask(WIDTH - 1, 0);
+			counter->value =
+				with_half(counter->value, at, value) & model_mask(WIDTH - 1, 0);
 		return;
 	}
 	if (at >= OVERFLOW && at < OVERFLOW + 8) {
@@ -119,13 +120,13 @@ void model_perfmon_write(struct model_unit *unit, uint64_t offset, uint32_t valu
 	counter = &unit->counters[at / 0x100];
 	at %= 0x100;
 	if (counter->config & 1) {
-		model_report_register(unit, offset, "is a counter's configuration, and it is enabled",
-				      value);
+		model_report_register(unit, offset,
+		                      "is a counter's configuration, and it is enabled", value);
 		return;
 	}
 	if (at < 8) /* EN belongs to the enhanced commands */
 		counter->config = with_half(counter->config, at, value) &
-				  (model_mask(59, 32) | model_mask(11, 8) | model_mask(2, 1));
+		                  (model_mask(59, 32) | model_mask(11, 8) | model_mask(2, 1));
 	else if (at == 8) /* requester */
 		counter->filter[0] = value & 0x8000ffff;
 	else if (at == 0x14) /* address type */
@@ -161,14 +162,15 @@ static void advance(struct model_unit *unit, unsigned index)
 }
 
 void model_count(struct model_unit *unit, enum model_count event,
-		 const struct model_request *request)
+                 const struct model_request *request)
 {
 	uint64_t word = (uint64_t)(unsigned)event;
 
 	for (unsigned i = 0; i < unit->config.counters; i++) {
 		const struct model_counter *counter = &unit->counters[i];
 
-		if (!(counter->config & 1) || model_bit(unit->frozen, i) || filtered(counter, request))
+		if (!(counter->config & 1) || model_bit(unit->frozen, i) ||
+		    filtered(counter, request))
 			continue;
 		if (model_bits(counter->config, 11, 8) == model_bits(word, 31, 28) &&
 		    (model_bits(counter->config, 59, 32) & model_bits(word, 27, 0)))

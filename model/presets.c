@@ -6,26 +6,28 @@
 #include "model/unit.h"
 
 /* Version 1.0, as QEMU's units say of themselves. */
-#define QEMU(title, words, cap_bits, ecap_bits, width)                                      \
-	{                                                                                   \
-		.name = (title), .description = (words), .version = 0x10, .cap = (cap_bits),    \
-		.ecap = (ecap_bits), .haw = (width), .sanitize = true,                      \
+#define QEMU(title, words, cap_bits, ecap_bits, width)                                             \
+	{                                                                                          \
+		.name = (title), .description = (words), .version = 0x10, .cap = (cap_bits),       \
+		.ecap = (ecap_bits), .haw = (width), .sanitize = true,                             \
 	}
 
 static const struct model_config presets[] = {
 	QEMU("qemu-7.2", "QEMU 7.2 intel-iommu: legacy, 39 bits", 0x00d2008c22260206, 0xf00f4a, 39),
 	QEMU("qemu-7.2-scalable", "QEMU 7.2 intel-iommu,x-scalable-mode=on,aw-bits=48",
-	     0x00d2008c222f0606, 0x480080f00f4a, 48),
-	QEMU("qemu-10.0", "QEMU 10.0 intel-iommu: legacy, 48 bits", 0x00d2008c222f0606, 0xf00f4a, 48),
+             0x00d2008c222f0606, 0x480080f00f4a, 48),
+	QEMU("qemu-10.0", "QEMU 10.0 intel-iommu: legacy, 48 bits", 0x00d2008c222f0606, 0xf00f4a,
+             48),
 	QEMU("qemu-10.0-scalable", "QEMU 10.0 intel-iommu,x-scalable-mode=on", 0x00d2008c222f0606,
-	     0x480080f00f4a, 48),
+             0x480080f00f4a, 48),
 	QEMU("qemu-10.0-first", "QEMU 10.0 intel-iommu,x-scalable-mode=on,x-flts=on",
-	     0x01d2008c222f0606, 0x880000f00f4a, 48),
-	QEMU("qemu-11.1", "QEMU 11.1 intel-iommu: legacy, 48 bits", 0x80d2008c222f0606, 0xf00f4a, 48),
+             0x01d2008c222f0606, 0x880000f00f4a, 48),
+	QEMU("qemu-11.1", "QEMU 11.1 intel-iommu: legacy, 48 bits", 0x80d2008c222f0606, 0xf00f4a,
+             48),
 	QEMU("qemu-11.1-scalable", "QEMU 11.1 intel-iommu,scalable-mode=on", 0x80d2008c222f0606,
-	     0x480080f00f4a, 48),
+             0x480080f00f4a, 48),
 	QEMU("qemu-11.1-first", "QEMU 11.1 intel-iommu,scalable-mode=on,fsts=on",
-	     0x81d2008c222f0606, 0x880000f00f4a, 48),
+             0x81d2008c222f0606, 0x880000f00f4a, 48),
 	{
 		.name = "sapphire-rapids",
 		.description = "Xeon of 2023: version 6, nesting, no register invalidation",
@@ -38,8 +40,9 @@ static const struct model_config presets[] = {
 	},
 	{
 		.name = "nesting",
-		.description = "everything that the model has: 57 bits, nesting, PASIDs, page requests, "
-			       "x2APIC, posted interrupts, abort mode, counters",
+		.description =
+			"everything that the model has: 57 bits, nesting, PASIDs, page requests, "
+			"x2APIC, posted interrupts, abort mode, counters",
 		.version = 0x70,
 		/* 16-bit ids, PLMR PHMR, 39/48/57, MGAW 57, ZLR, FRO 400h, 2M 1G, PSI, 8 records,
 		   MAMV 45, drains, FS1GP, PI, FS5LP, ECMDS */
@@ -58,7 +61,8 @@ static const struct model_config presets[] = {
 		.description = "graphics unit of a laptop: 39 bits, tables not snooped",
 		.version = 0x40,
 		/* 8-bit ids, 39 bits, ZLR, FRO 40h, 2M 1G, PSI, 1 record, MAMV 18 */
-		.cap = UINT64_C(0x01d2008c40660462) & ~(uint64_t)0x0100000000000400 & ~(uint64_t)0x3f0000,
+		.cap = UINT64_C(0x01d2008c40660462) & ~(uint64_t)0x0100000000000400 &
+                       ~(uint64_t)0x3f0000,
 		.ecap = 0xf050da & ~(uint64_t)0x1,
 		.haw = 39,
 		.pmr_shift = 20,

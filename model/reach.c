@@ -40,13 +40,14 @@ static bool hits(const struct search *s, uint64_t at, uint64_t bytes)
 
 static void tree(struct search *s, uint64_t table, unsigned level, bool second, uint64_t parent)
 {
-	uint64_t line[8], present = !second                     ? 1
-				    : model_bit(s->unit->root, 7) ? model_mask(62, 61)
-								  : 3;
+	uint64_t line[8], present = !second                       ? 1
+	                            : model_bit(s->unit->root, 7) ? model_mask(62, 61)
+	                                                          : 3;
 
 	if (hits(s, table, 0x1000)) {
-		report(s, second ? "the second-stage tables of the entry at"
-				 : "the first-stage tables of the entry at",
+		report(s,
+		       second ? "the second-stage tables of the entry at"
+		              : "the first-stage tables of the entry at",
 		       parent);
 		return;
 	}
@@ -56,7 +57,8 @@ static void tree(struct search *s, uint64_t table, unsigned level, bool second, 
 	for (unsigned i = 0; i < 512; i++) {
 		uint64_t value;
 
-		if (i % 8 == 0 && !model_memory_read(s->unit, table + i * 8, line, sizeof(line), true))
+		if (i % 8 == 0 &&
+		    !model_memory_read(s->unit, table + i * 8, line, sizeof(line), true))
 			return;
 		value = line[i % 8];
 		if ((value & present) && !(level <= 3 && model_bit(value, 7)))
@@ -82,9 +84,11 @@ static void pasid_table(struct search *s, uint64_t table, uint64_t parent)
 			continue;
 		if (pgtt == MODEL_PGTT_SECOND || pgtt == MODEL_PGTT_NESTED)
 			tree(s, raw[0] & model_mask(63, 12),
-			     model_aw_levels(s->unit, (unsigned)model_bits(raw[0], 4, 2)), true, at);
+			     model_aw_levels(s->unit, (unsigned)model_bits(raw[0], 4, 2)), true,
+			     at);
 		else if (pgtt == MODEL_PGTT_FIRST)
-			tree(s, raw[2] & model_mask(63, 12), model_bits(raw[2], 3, 2) ? 5 : 4, false, at);
+			tree(s, raw[2] & model_mask(63, 12), model_bits(raw[2], 3, 2) ? 5 : 4,
+			     false, at);
 	}
 }
 
@@ -155,9 +159,11 @@ unsigned model_reach(struct model_unit *unit, uint64_t address, uint64_t bytes)
 
 static void tables_cached(struct search *s, enum model_cache which)
 {
-	MODEL_CACHE_EACH(s->unit, which, struct model_cached_table, entry) {
+	MODEL_CACHE_EACH(s->unit, which, struct model_cached_table, entry)
+	{
 		if (hits(s, entry->table, 0x1000))
-			report(s, "a cached paging structure, from the entry at", entry->origin.address);
+			report(s, "a cached paging structure, from the entry at",
+			       entry->origin.address);
 		else if (hits(s, entry->origin.address, 8))
 			report(s, "a cached paging structure, read at", entry->origin.address);
 	}
@@ -167,24 +173,30 @@ static void upper_cached(struct search *s)
 {
 	bool legacy = model_ttm(s->unit) == MODEL_TTM_LEGACY;
 
-	MODEL_CACHE_EACH(s->unit, MODEL_CACHE_CONTEXT, struct model_cached_context, entry) {
-		uint64_t bytes = legacy ? 0x1000 : 8 * MODEL_BIT(model_bits(entry->raw[0], 11, 9) + 7);
-		bool points = !(legacy && model_bits(entry->raw[0], 3, 2) == 2) && (entry->raw[0] & 1);
+	MODEL_CACHE_EACH(s->unit, MODEL_CACHE_CONTEXT, struct model_cached_context, entry)
+	{
+		uint64_t bytes =
+			legacy ? 0x1000 : 8 * MODEL_BIT(model_bits(entry->raw[0], 11, 9) + 7);
+		bool points =
+			!(legacy && model_bits(entry->raw[0], 3, 2) == 2) && (entry->raw[0] & 1);
 
 		if (hits(s, entry->address, 16) ||
 		    (points && hits(s, entry->raw[0] & model_mask(63, 12), bytes)))
 			report(s, "the cached context entry at", entry->address);
 	}
-	MODEL_CACHE_EACH(s->unit, MODEL_CACHE_PASID, struct model_cached_pasid, entry) {
+	MODEL_CACHE_EACH(s->unit, MODEL_CACHE_PASID, struct model_cached_pasid, entry)
+	{
 		uint64_t pgtt = model_bits(entry->raw[0], 8, 6);
 		bool second = pgtt == MODEL_PGTT_SECOND || pgtt == MODEL_PGTT_NESTED;
 
 		if (hits(s, entry->address, 64) ||
 		    (second && hits(s, entry->raw[0] & model_mask(63, 12), 0x1000)) ||
-		    (pgtt == MODEL_PGTT_FIRST && hits(s, entry->raw[2] & model_mask(63, 12), 0x1000)))
+		    (pgtt == MODEL_PGTT_FIRST &&
+		     hits(s, entry->raw[2] & model_mask(63, 12), 0x1000)))
 			report(s, "the cached PASID entry at", entry->address);
 	}
-	MODEL_CACHE_EACH(s->unit, MODEL_CACHE_INTERRUPT, struct model_cached_interrupt, entry) {
+	MODEL_CACHE_EACH(s->unit, MODEL_CACHE_INTERRUPT, struct model_cached_interrupt, entry)
+	{
 		if (hits(s, entry->address, 16))
 			report(s, "the cached interrupt entry at", entry->address);
 	}
@@ -195,7 +207,8 @@ static void registers(struct search *s)
 	const struct model_unit *unit = s->unit;
 	uint64_t base = unit->irta & model_mask(63, 12);
 
-	if ((unit->gsts & MODEL_G_IRE) && hits(s, base, UINT64_C(32) << model_bits(unit->irta, 3, 0)))
+	if ((unit->gsts & MODEL_G_IRE) &&
+	    hits(s, base, UINT64_C(32) << model_bits(unit->irta, 3, 0)))
 		report(s, "the unit, as its interrupt table at", base);
 	base = unit->iqa & model_mask(63, 12);
 	if ((unit->gsts & MODEL_G_QIE) && hits(s, base, model_queue_bytes(unit)))
@@ -209,7 +222,8 @@ unsigned model_table_freed(struct model_unit *unit, uint64_t address, uint64_t b
 	if (!model_sanitizing(unit) || !bytes)
 		return 0;
 	if (unit->gsts & MODEL_G_TE) {
-		MODEL_CACHE_EACH(unit, MODEL_CACHE_IOTLB, struct model_cached_page, entry) {
+		MODEL_CACHE_EACH(unit, MODEL_CACHE_IOTLB, struct model_cached_page, entry)
+		{
 			if ((entry->page.first.kind && hits(&s, entry->page.first.address, 8)) ||
 			    (entry->page.second.kind && hits(&s, entry->page.second.address, 8)))
 				report(&s, "a cached translation of", entry->address);

@@ -87,7 +87,7 @@ bool model_sanitizing(const struct model_unit *unit)
 }
 
 void model_report_send(struct model_unit *unit, enum model_report_kind kind,
-		       struct model_report *report)
+                       struct model_report *report)
 {
 	struct model_event event = {.kind = MODEL_EVENT_REPORT, .report = report};
 
@@ -102,9 +102,15 @@ static void add_requester(struct model_text *text, uint16_t requester)
 {
 	static const char hex[] = "0123456789abcdef";
 	unsigned device = requester >> 3 & 31;
-	char name[] = {hex[requester >> 12], hex[requester >> 8 & 15], ':',
-		       hex[device >> 4],     hex[device & 15],         '.',
-		       hex[requester & 7],   ' ',                      '\0'};
+	char name[] = {hex[requester >> 12],
+	               hex[requester >> 8 & 15],
+	               ':',
+	               hex[device >> 4],
+	               hex[device & 15],
+	               '.',
+	               hex[requester & 7],
+	               ' ',
+	               '\0'};
 
 	model_text_add(text, name);
 }
@@ -121,12 +127,12 @@ static const char *action(const struct model_request *request)
 	default:
 		return request->access == MODEL_READ    ? "read at "
 		       : request->access == MODEL_WRITE ? "write at "
-							: "atomic access at ";
+		                                        : "atomic access at ";
 	}
 }
 
 void model_report_begin(struct model_report *report, struct model_text *text,
-			const struct model_walk *walk)
+                        const struct model_walk *walk)
 {
 	memset(report, 0, sizeof(*report));
 	*text = (struct model_text){report->text, sizeof(report->text)};
@@ -149,7 +155,7 @@ void model_report_begin(struct model_report *report, struct model_text *text,
 }
 
 void model_report_register(struct model_unit *unit, uint64_t offset, const char *words,
-			   uint64_t value)
+                           uint64_t value)
 {
 	struct model_report report;
 	struct model_text text;
@@ -168,7 +174,7 @@ void model_report_register(struct model_unit *unit, uint64_t offset, const char 
 }
 
 void model_report_simple(struct model_unit *unit, enum model_report_kind kind, const char *words,
-			 uint64_t value)
+                         uint64_t value)
 {
 	struct model_report report;
 	struct model_text text;

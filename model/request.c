@@ -30,13 +30,13 @@ static void fill(struct model_walk *walk)
 
 /* Requests without a PASID to FEEx_xxxxh that are no translation requests. */
 static bool to_interrupts(struct model_unit *unit, const struct model_request *request,
-			  struct model_result *result)
+                          struct model_result *result)
 {
 	struct model_walk walk;
 
 	if (request->access == MODEL_WRITE && request->bytes == 4 && !(request->address & 3)) {
 		model_interrupt_request(unit, request->address, request->data, request->requester,
-					result);
+		                        result);
 		return result->response == MODEL_SUCCESS;
 	}
 	if (request->access == MODEL_READ && !request->bytes) {
@@ -64,12 +64,12 @@ static bool interrupt_translation(const struct model_request *request, struct mo
 
 /* Remapping is off: addresses are host addresses, and ATS is not served. */
 static bool untouched(struct model_unit *unit, const struct model_request *request,
-		      struct model_result *result)
+                      struct model_result *result)
 {
 	if (request->kind != MODEL_UNTRANSLATED) {
 		result->response = request->kind != MODEL_PAGE_REQUEST ? MODEL_UNSUPPORTED
-				   : request->last                     ? MODEL_INVALID_REQUEST
-								       : MODEL_DROPPED;
+		                   : request->last                     ? MODEL_INVALID_REQUEST
+		                                                       : MODEL_DROPPED;
 		return false;
 	}
 	if (model_pmr_blocks(unit, request->address, request->bytes)) {
@@ -87,7 +87,7 @@ static bool untouched(struct model_unit *unit, const struct model_request *reque
 }
 
 static bool translated(struct model_unit *unit, const struct model_request *request,
-		       struct model_result *result)
+                       struct model_result *result)
 {
 	struct model_walk walk;
 	uint8_t fault;
@@ -112,7 +112,7 @@ static bool translated(struct model_unit *unit, const struct model_request *requ
 }
 
 bool model_dma(struct model_unit *unit, const struct model_request *request,
-	       struct model_result *result)
+               struct model_result *result)
 {
 	struct model_walk walk;
 
@@ -121,8 +121,8 @@ bool model_dma(struct model_unit *unit, const struct model_request *request,
 	model_count(unit, MODEL_COUNT_REQUESTS, request);
 	if (request->bytes > 0x1000 - (request->address & 0xfff)) {
 		model_report_simple(unit, MODEL_REPORT_REGISTER,
-				    "a request that crosses a page was presented, at",
-				    request->address);
+		                    "a request that crosses a page was presented, at",
+		                    request->address);
 		return false;
 	}
 	if (!request->has_pasid && interrupt_range(request->address)) {
@@ -144,7 +144,7 @@ bool model_dma(struct model_unit *unit, const struct model_request *request,
 }
 
 bool model_interrupt(struct model_unit *unit, uint64_t address, uint32_t data, uint16_t requester,
-		     struct model_result *result)
+                     struct model_result *result)
 {
 	const struct model_request request = {
 		.kind = MODEL_UNTRANSLATED,

@@ -17,7 +17,7 @@ void model_sanitizer_hold(struct model_unit *unit, bool hold)
 }
 
 static bool same(const struct model_walk *unit_says, uint8_t fault,
-		 const struct model_walk *memory_says, uint8_t memory_fault)
+                 const struct model_walk *memory_says, uint8_t memory_fault)
 {
 	const struct model_page *a = &unit_says->page, *b = &memory_says->page;
 
@@ -61,7 +61,7 @@ static void say_outcome(struct model_text *text, const struct model_walk *walk, 
 }
 
 static void peek(const struct model_walk *walk, struct model_walk *other,
-		 struct model_result *scratch, bool memory, uint8_t *fault)
+                 struct model_result *scratch, bool memory, uint8_t *fault)
 {
 	model_walk_begin(other, walk->unit, walk->request, scratch);
 	other->peek = true;
@@ -91,7 +91,8 @@ static bool compare(struct model_walk *walk, uint8_t fault)
 	report.entry = now->address;
 	report.expected = held->value;
 	report.found = now->value;
-	model_text_add(&text, kind == MODEL_REPORT_STALE ? "stale, the unit says " : "not cleaned, the unit sees ");
+	model_text_add(&text, kind == MODEL_REPORT_STALE ? "stale, the unit says "
+	                                                 : "not cleaned, the unit sees ");
 	say_outcome(&text, walk, fault);
 	model_text_add(&text, ", memory ");
 	say_outcome(&text, &memory, memory_fault);
@@ -109,7 +110,7 @@ void model_sanitizer_request(struct model_walk *walk, uint8_t fault)
 }
 
 void model_sanitizer_interrupt(struct model_unit *unit, struct model_cached_interrupt *entry,
-			       uint64_t address, uint16_t requester)
+                               uint64_t address, uint16_t requester)
 {
 	struct model_report report;
 	struct model_text text;
@@ -149,7 +150,7 @@ static bool present(const struct model_unit *unit, uint8_t kind, uint64_t value)
 }
 
 static void live_change(struct model_unit *unit, struct model_slot *slot,
-			const struct model_origin *was, uint64_t now, const char *words)
+                        const struct model_origin *was, uint64_t now, const char *words)
 {
 	struct model_report report;
 	struct model_text text;
@@ -170,7 +171,7 @@ static void live_change(struct model_unit *unit, struct model_slot *slot,
 
 /* A paging entry that turned from table to page or back without an invalidation between. */
 static void check_paging(struct model_unit *unit, struct model_slot *slot,
-			 const struct model_origin *was)
+                         const struct model_origin *was)
 {
 	uint64_t now;
 
@@ -180,25 +181,25 @@ static void check_paging(struct model_unit *unit, struct model_slot *slot,
 		return;
 	if (present(unit, was->kind, now) && model_bit(now ^ was->value, 7))
 		live_change(unit, slot, was, now,
-			    "page size changed without not-present and invalidation between");
+		            "page size changed without not-present and invalidation between");
 }
 
 /* Entries of more than 16 bytes: only one piece of 16 may change while P stays set. */
 static void check_wide(struct model_unit *unit, struct model_slot *slot, uint8_t kind,
-		       uint64_t address, const uint64_t *was, unsigned words)
+                       uint64_t address, const uint64_t *was, unsigned words)
 {
 	struct model_origin origin = {kind, 0, address, was[0]};
 	unsigned pieces = 0;
 	uint64_t now[8];
 
-	if (slot->reported || !model_memory_read(unit, address, now, words * sizeof(now[0]), true) ||
-	    !(now[0] & 1))
+	if (slot->reported ||
+	    !model_memory_read(unit, address, now, words * sizeof(now[0]), true) || !(now[0] & 1))
 		return;
 	for (unsigned i = 0; i < words; i += 2)
 		pieces += now[i] != was[i] || now[i + 1] != was[i + 1];
 	if (pieces > 1)
 		live_change(unit, slot, &origin, now[0],
-			    "more than 16 bytes changed while the entry was present");
+		            "more than 16 bytes changed while the entry was present");
 }
 
 void model_sanitizer_scan(struct model_unit *unit)
@@ -207,23 +208,30 @@ void model_sanitizer_scan(struct model_unit *unit)
 
 	if (!model_sanitizing(unit))
 		return;
-	MODEL_CACHE_EACH(unit, MODEL_CACHE_IOTLB, struct model_cached_page, entry) {
+	MODEL_CACHE_EACH(unit, MODEL_CACHE_IOTLB, struct model_cached_page, entry)
+	{
 		check_paging(unit, &entry->slot, &entry->page.first);
 		check_paging(unit, &entry->slot, &entry->page.second);
 	}
-	MODEL_CACHE_EACH(unit, MODEL_CACHE_FIRST_STAGE, struct model_cached_table, entry) {
+	MODEL_CACHE_EACH(unit, MODEL_CACHE_FIRST_STAGE, struct model_cached_table, entry)
+	{
 		check_paging(unit, &entry->slot, &entry->origin);
 	}
-	MODEL_CACHE_EACH(unit, MODEL_CACHE_SECOND_STAGE, struct model_cached_table, entry) {
+	MODEL_CACHE_EACH(unit, MODEL_CACHE_SECOND_STAGE, struct model_cached_table, entry)
+	{
 		check_paging(unit, &entry->slot, &entry->origin);
 	}
-	MODEL_CACHE_EACH(unit, MODEL_CACHE_PASID, struct model_cached_pasid, entry) {
+	MODEL_CACHE_EACH(unit, MODEL_CACHE_PASID, struct model_cached_pasid, entry)
+	{
 		if (!entry->fault)
-			check_wide(unit, &entry->slot, MODEL_ENTRY_PASID, entry->address, entry->raw, 8);
+			check_wide(unit, &entry->slot, MODEL_ENTRY_PASID, entry->address,
+			           entry->raw, 8);
 	}
-	MODEL_CACHE_EACH(unit, MODEL_CACHE_CONTEXT, struct model_cached_context, entry) {
+	MODEL_CACHE_EACH(unit, MODEL_CACHE_CONTEXT, struct model_cached_context, entry)
+	{
 		if (!entry->fault && scalable)
-			check_wide(unit, &entry->slot, MODEL_ENTRY_CONTEXT, entry->address, entry->raw, 4);
+			check_wide(unit, &entry->slot, MODEL_ENTRY_CONTEXT, entry->address,
+			           entry->raw, 4);
 	}
 }
 
@@ -259,13 +267,16 @@ static void check_pasid_pair(struct model_walk *walk, const struct model_cached_
 	if (entry->fault || entry->did != (uint16_t)mine[1])
 		return;
 	if (second_kind(a) != second_kind(b))
-		contradiction(walk, "its domain id serves another kind of translation at", entry->address);
+		contradiction(walk, "its domain id serves another kind of translation at",
+		              entry->address);
 	else if (second_kind(a) && ((mine[0] ^ other[0]) & (model_mask(63, 12) | model_mask(4, 2))))
-		contradiction(walk, "its domain id has another second-stage table at", entry->address);
-	else if (entry->pasid == walk->pasid && a != MODEL_PGTT_PASS && !(second_kind(a) && a == MODEL_PGTT_SECOND) &&
-		 ((mine[2] ^ other[2]) & model_mask(63, 12)))
+		contradiction(walk, "its domain id has another second-stage table at",
+		              entry->address);
+	else if (entry->pasid == walk->pasid && a != MODEL_PGTT_PASS &&
+	         !(second_kind(a) && a == MODEL_PGTT_SECOND) &&
+	         ((mine[2] ^ other[2]) & model_mask(63, 12)))
 		contradiction(walk, "its domain id and PASID have another first-stage table at",
-			      entry->address);
+		              entry->address);
 }
 
 void model_sanitizer_domain(struct model_walk *walk)
@@ -278,22 +289,27 @@ void model_sanitizer_domain(struct model_walk *walk)
 	if (!model_sanitizing(unit))
 		return;
 	if (unit->caps.cm && !did)
-		contradiction(walk, "domain id 0 belongs to caching mode; entry at", walk->last.address);
+		contradiction(walk, "domain id 0 belongs to caching mode; entry at",
+		              walk->last.address);
 	if (!legacy) {
-		MODEL_CACHE_EACH(unit, MODEL_CACHE_PASID, struct model_cached_pasid, entry) {
+		MODEL_CACHE_EACH(unit, MODEL_CACHE_PASID, struct model_cached_pasid, entry)
+		{
 			check_pasid_pair(walk, entry);
 		}
 		return;
 	}
-	MODEL_CACHE_EACH(unit, MODEL_CACHE_CONTEXT, struct model_cached_context, entry) {
+	MODEL_CACHE_EACH(unit, MODEL_CACHE_CONTEXT, struct model_cached_context, entry)
+	{
 		/* Pass-through entries have no table to compare. */
-		bool pass = model_bits(raw[0], 3, 2) == 2, other = model_bits(entry->raw[0], 3, 2) == 2;
+		bool pass = model_bits(raw[0], 3, 2) == 2,
+		     other = model_bits(entry->raw[0], 3, 2) == 2;
 
 		if (entry->fault || entry->did != did)
 			continue;
 		if (pass != other || (!pass && (((raw[0] ^ entry->raw[0]) & model_mask(63, 12)) ||
-						((raw[1] ^ entry->raw[1]) & 7))))
-			contradiction(walk, "its domain id has another table or width at", entry->address);
+		                                ((raw[1] ^ entry->raw[1]) & 7))))
+			contradiction(walk, "its domain id has another table or width at",
+			              entry->address);
 	}
 }
 
@@ -304,9 +320,9 @@ static bool check_cached(struct model_unit *unit, const struct model_cached_page
 {
 	const struct model_request request = {
 		.kind = MODEL_UNTRANSLATED,
-		.access = !entry->page.write  ? MODEL_READ
-			  : entry->page.read ? MODEL_ATOMIC
-					     : MODEL_WRITE,
+		.access = !entry->page.write ? MODEL_READ
+	                  : entry->page.read ? MODEL_ATOMIC
+	                                     : MODEL_WRITE,
 		.requester = entry->sid,
 		.has_pasid = entry->has_pasid,
 		.pasid = entry->pasid,
@@ -336,11 +352,12 @@ unsigned model_sanitizer_check(struct model_unit *unit)
 		before += unit->statistics.reports[i];
 	if (unit->queue_unawaited && unit->iqh == unit->iqt)
 		model_report_simple(unit, MODEL_REPORT_NOT_AWAITED,
-				    "nobody waits for the last invalidations, their number is",
-				    unit->queue_unawaited);
+		                    "nobody waits for the last invalidations, their number is",
+		                    unit->queue_unawaited);
 	model_sanitizer_scan(unit);
 	if (unit->gsts & MODEL_G_TE) {
-		MODEL_CACHE_EACH(unit, MODEL_CACHE_IOTLB, struct model_cached_page, entry) {
+		MODEL_CACHE_EACH(unit, MODEL_CACHE_IOTLB, struct model_cached_page, entry)
+		{
 			check_cached(unit, entry);
 		}
 	}

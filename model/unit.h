@@ -78,7 +78,7 @@ struct model_page {
 	bool dirty; /* the dirty bits that a write would set are set */
 	bool snoop; /* leaf SNP or PGSNP: the access always snoops */
 	enum model_memory_type type;
-	uint8_t emt, pat; /* what the entries say about the type */
+	uint8_t emt, pat;                  /* what the entries say about the type */
 	bool ipat;                         /* EMT alone decides the memory type */
 	struct model_origin first, second; /* the leaves */
 };
