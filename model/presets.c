@@ -44,12 +44,12 @@ static const struct model_config presets[] = {
 			"everything that the model has: 57 bits, nesting, PASIDs, page requests, "
 			"x2APIC, posted interrupts, abort mode, counters",
 		.version = 0x70,
-		/* 16-bit ids, PLMR PHMR, 39/48/57, MGAW 57, ZLR, FRO 400h, 2M 1G, PSI, 8 records,
+		/* 16-bit ids, PLMR PHMR, 39/48/57, MGAW 57, ZLR, FRO 800h, 2M 1G, PSI, 8 records,
 		   MAMV 45, drains, FS1GP, PI, FS5LP, ECMDS */
-		.cap = UINT64_C(0x39ed078c40780e66),
+		.cap = 0x39ed078c80780e66,
 		/* C QI DT IR EIM PT SC, IRO 500h, MHMV 15, MTS NEST PRS SRS NWFS EAFS, PSS 20, PASID
 		   DIT PDS SMTS SSADS SSTS FSTS SMPWCS RPS PMS ADMS RPRIVS PTRS */
-		.ecap = UINT64_C(0x013befcea6f500df) | MODEL_BIT(31),
+		.ecap = 0x13bef9ea6f050df,
 		.eccap3 = UINT64_C(0x003f000000000000),
 		.haw = 52,
 		.pmr_shift = 21,
@@ -60,10 +60,9 @@ static const struct model_config presets[] = {
 		.name = "client-39",
 		.description = "graphics unit of a laptop: 39 bits, tables not snooped",
 		.version = 0x40,
-		/* 8-bit ids, 39 bits, ZLR, FRO 40h, 2M 1G, PSI, 1 record, MAMV 18 */
-		.cap = UINT64_C(0x01d2008c40660462) & ~(uint64_t)0x0100000000000400 &
-                       ~(uint64_t)0x3f0000,
-		.ecap = 0xf050da & ~(uint64_t)0x1,
+		/* 8-bit ids, PLMR PHMR, 39 bits, ZLR, FRO 400h, 2M 1G, PSI, 1 record, MAMV 18 */
+		.cap = 0x00d2008c40660262,
+		.ecap = 0xf050da,
 		.haw = 39,
 		.pmr_shift = 20,
 		.sanitize = true,
@@ -72,8 +71,8 @@ static const struct model_config presets[] = {
 		.name = "old",
 		.description = "chipset of 2008: registers only, write buffer, 4-bit ids, 4K pages",
 		.version = 0x10,
-		.cap = UINT64_C(0x0000000020260270),
-		.ecap = 0x1000,
+		.cap = 0x20230270,
+		.ecap = 0x4000,
 		.haw = 36,
 		.pmr_shift = 20,
 		.sanitize = true,

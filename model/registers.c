@@ -263,7 +263,9 @@ static void write_queue_address(struct model_unit *unit, uint32_t offset, uint32
 	if (!unit->caps.qi)
 		return;
 	if (unit->gsts & MODEL_G_QIE) {
-		model_report_register(unit, MODEL_IQA, "written while the queue is enabled", value);
+		if (value != half(unit->iqa, offset))
+			model_report_register(unit, MODEL_IQA, "written while the queue is enabled",
+					      value);
 		return;
 	}
 	set_half(&unit->iqa, offset, value);
@@ -275,7 +277,7 @@ static void write_pending(struct model_unit *unit, uint32_t offset, uint32_t val
 	/* A latched address must not change while the command that latches it is pending. */
 	uint32_t command = offset < MODEL_CCMD ? MODEL_G_SRTP : MODEL_G_SIRTP;
 
-	if (unit->gcmd_busy && (unit->gcmd_pending & command))
+	if (unit->gcmd_busy && (unit->gcmd_pending & command) && value != unit->regs[offset / 4])
 		model_report_register(unit, offset, "written while it is being latched", value);
 }
 

@@ -66,14 +66,20 @@ void model_caps_decode(struct model_caps *caps, const struct model_config *confi
 	};
 }
 
-/* What of the register window is taken, beyond the fixed registers. */
+/* Do the blocks that are placed by offset fields keep clear of the fixed registers? */
+static bool in_the_way(const struct model_caps *caps, uint64_t at, uint64_t bytes)
+{
+	return at < 0xf0 || (caps->mts && model_overlap(at, bytes, 0x100, 0x120)) ||
+	       (caps->ecmds && model_overlap(at, bytes, 0x300, 0x160));
+}
+
 static bool ranges_clash(const struct model_caps *caps)
 {
 	uint64_t records = caps->fro * 16, records_bytes = caps->records * 16;
 	uint64_t iotlb = caps->iro * 16;
-	uint64_t fixed = caps->pms || caps->ecmds ? 0x460 : caps->mts ? 0x220 : 0x100;
 
-	return records < fixed || iotlb < fixed || model_overlap(records, records_bytes, iotlb, 16);
+	return in_the_way(caps, records, records_bytes) || in_the_way(caps, iotlb, 16) ||
+	       model_overlap(records, records_bytes, iotlb, 16);
 }
 
 const char *model_config_check(const struct model_config *config)
