@@ -101,6 +101,27 @@ int must_check iommu_attach(struct iommu_group *group, struct iommu_domain *doma
 /** Block every device of the group. */
 void iommu_detach(struct iommu_group *group);
 
+/** Give one PASID of @p device the translation of @p domain in place of what that PASID
+ *  has; the device's group has no other device. On failure it keeps what it has. 0,
+ *  -EINVAL (no such PASID here, the domain does not fit, more devices in the group),
+ *  -EOPNOTSUPP (device or unit without PASIDs), -ENOMEM, and as iommu_attach(). */
+int must_check iommu_attach_pasid(struct iommu_device *device, uint32_t pasid,
+                                  struct iommu_domain *domain);
+/** Block one PASID; nothing happens if it is blocked. */
+void iommu_detach_pasid(struct iommu_device *device, uint32_t pasid);
+/** What (device, pasid) has; IOMMU_NO_PASID: requests without PASID. NULL: blocked. */
+struct iommu_domain *iommu_pasid_domain(const struct iommu_device *device, uint32_t pasid);
+
+/** Forget parts of a user's stage-1 table; see iommu_domain_ops.invalidate_user.
+ *  -EOPNOTSUPP if the domain is not nested. */
+int must_check iommu_domain_invalidate_user(struct iommu_domain *domain,
+                                            struct iommu_user_array *array);
+
+/** Answer a page request: @p request as the sink got it. No lock of the sink's is held. 0,
+ *  -EOPNOTSUPP, -ETIMEDOUT, -EIO. */
+int must_check iommu_page_respond(const struct iommu_page_request *request,
+                                  enum iommu_page_answer answer);
+
 /** Copy a user's structure out of @p data into @p out of @p known bytes. Shorter
  *  than @p least: -EINVAL. Longer than known: zero beyond, or -E2BIG. Wrong
  *  type: -EINVAL. What is missing is zero. */

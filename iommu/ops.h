@@ -55,6 +55,18 @@ struct iommu_user_data {
 	const void *start;
 };
 
+/** A user's array of structures, still in user memory. Whoever makes it fills in all but
+ *  `done`; read its entries with iommu_user_array_get(). */
+struct iommu_user_array {
+	uint32_t type;        /* IOMMU_HWPT_INVALIDATE_DATA_... */
+	uint32_t entry_bytes; /* of one entry, as the user has it */
+	uint32_t count;       /* of entries */
+	uint32_t done;        /* out: entries carried out, all before the first that failed */
+	/** Copy @p bytes that begin @p offset bytes into the array. 0 or -EFAULT. */
+	int (*copy)(void *ctx, uint64_t offset, void *out, size_t bytes);
+	void *ctx;
+};
+
 /** One leaf that an address translates to. */
 struct iommu_leaf {
 	iova_t iova;    /* start of the page */
@@ -93,6 +105,12 @@ struct iommu_domain_ops {
 	 *  table pages back. 0, or -ETIMEDOUT / -EIO when a unit did not answer: the
 	 *  pages are then kept out of use for good. */
 	int (*flush)(struct iommu_domain *domain, struct iommu_gather *gather);
+	/** Nested domains; else NULL. The user changed its stage-1 table: forget what each
+	 *  entry of @p array names, in order, on every unit and device where the domain is
+	 *  attached, and wait until that is done. Sets array->done. 0; -EINVAL for a type
+	 *  or an entry that cannot be, -EOPNOTSUPP for unknown flags, -EFAULT, -E2BIG,
+	 *  -ETIMEDOUT / -EIO. Called without iommu->lock. */
+	int (*invalidate_user)(struct iommu_domain *domain, struct iommu_user_array *array);
 	/** Free a domain that is attached nowhere and has no children. The tables go
 	 *  with it, mapped leaves or not. Cannot fail. */
 	void (*free)(struct iommu_domain *domain);
@@ -111,6 +129,9 @@ struct iommu_domain {
 	iova_t first, last;          /* aperture */
 	uint32_t max_rights;         /* rights that the format can express */
 	struct iommu_domain *parent; /* nested: the second stage */
+	/** Where page requests go; NULL: they are answered "invalid". Set by who made the
+	 *  domain, before it is attached, and not changed while it is. */
+	struct iommu_page_sink *page_sink;
 	/* kept by the core, under iommu->lock */
 	uint32_t children;    /* nested domains on this one */
 	uint32_t attachments; /* (device, PASID) pairs */
@@ -154,6 +175,19 @@ struct iommu_device_desc {
 	uint32_t class_code;     /* PCI class, 24 bits */
 	bool is_bridge;          /* forwards requests of others */
 	uint8_t ats_queue_depth; /* 0: no ATS; else outstanding invalidations 1..32 */
+	uint8_t pasid_bits;      /* 0: sends no PASIDs; else PASIDs below 2^pasid_bits, 1..20 */
+	bool page_requests;      /* sends page requests (PRI); needs ATS */
+	/** NULL, or: switch the function's ATS, PASID and PRI capabilities on or off as the
+	 *  driver wants them; called with iommu->lock held. 0, or -EIO if it cannot be. */
+	int (*capabilities_set)(void *ctx, bool ats, bool pasid, bool page_requests);
+	void *capabilities_ctx;
+};
+
+/** The translation of one PASID of a device. */
+struct iommu_pasid {
+	struct iommu_pasid *next;
+	uint32_t pasid;
+	struct iommu_domain *domain;
 };
 
 struct iommu_device {
@@ -162,10 +196,38 @@ struct iommu_device {
 	struct iommu_unit *unit; /* NULL: no unit translates for it */
 	struct iommu_group *group;
 	struct iommu_domain *domain;     /* NULL: blocked (or firmware's regions only) */
+	struct iommu_pasid *pasids;      /* PASIDs that have one; kept by the core */
+	uint8_t pasid_bits; /* usable PASIDs are below 2^this, 0: none; set by device_add */
+	bool page_requests; /* its page requests can be answered; set by device_add */
 	struct iommu_reserved *reserved; /* driver and core append in device_add */
 	uint64_t faults;                 /* recorded for any of its requester ids */
 	void *driver_data;
 	struct iommu_device *next, *next_in_group;
+};
+
+/* ---- page requests --------------------------------------------------------- */
+
+/** A device asks for a page that its translation does not give. */
+struct iommu_page_request {
+	struct iommu_device *device;
+	bool has_pasid;
+	uint32_t pasid;
+	uint16_t group;  /* answers go to the group, 9 bits */
+	bool last;       /* of its group: only then an answer is due */
+	iova_t address;  /* page */
+	uint32_t access; /* IOMMU_READ, IOMMU_WRITE, IOMMU_EXEC */
+	bool privileged;
+};
+
+/** The numbers of IOMMUFD_PAGE_RESP_... */
+enum iommu_page_answer { IOMMU_PAGE_SUCCESS, IOMMU_PAGE_INVALID };
+
+/** Who answers the page requests of a domain; embedded in a structure of its owner. */
+struct iommu_page_sink {
+	/** Take a request; iommu->lock is held, so be quick, and answer later by
+	 *  iommu_page_respond(). False: cannot take it; the core answers "invalid". */
+	bool (*request)(struct iommu_page_sink *sink, struct iommu_domain *domain,
+	                const struct iommu_page_request *request);
 };
 
 /* ---- units --------------------------------------------------------------- */
@@ -213,6 +275,11 @@ struct iommu_unit_ops {
 	 *  domain's format or width does not fit this device's unit. */
 	int (*attach)(struct iommu_device *device, uint32_t pasid, struct iommu_domain *domain,
 	              struct iommu_domain *old);
+
+	/** Answer a page request of @p device: @p request as it was reported. NULL: the unit
+	 *  has no page requests. 0, -ETIMEDOUT, -EIO. */
+	int (*page_respond)(struct iommu_device *device, const struct iommu_page_request *request,
+	                    enum iommu_page_answer answer);
 
 	/** The hardware-information structure of GET_HW_INFO: its type number, and up
 	 *  to @p capacity bytes. Returns the full length, or an error. */
@@ -301,5 +368,16 @@ struct iommu_fault {
 /** Hand a fault to the core: counted, kept, and given to the embedder. Safe from
  *  an interrupt and with driver locks held other than the unit queue's. */
 void iommu_report_fault(struct iommu *iommu, struct iommu_fault *fault);
+
+/** Hand a page request to the sink of the domain that (device, pasid) has; without one it
+ *  is answered "invalid", if an answer is due. Takes iommu->lock: call with no lock held.
+ *  @p request->device is found by rid through iommu_device_find(). */
+void iommu_report_page_request(struct iommu *iommu, const struct iommu_page_request *request);
+
+/** Copy entry @p index into @p out of @p known bytes, zero-extended. -EINVAL if entries
+ *  have less than @p least bytes, -E2BIG if one has a byte beyond @p known that is not
+ *  zero, -EFAULT. */
+int must_check iommu_user_array_get(struct iommu_user_array *array, uint32_t index, void *out,
+                                    size_t known, size_t least);
 
 #endif

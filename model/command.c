@@ -12,7 +12,13 @@ static uint64_t reg64(const struct model_unit *unit, uint32_t offset)
 
 static void latch_root(struct model_unit *unit)
 {
+	unsigned mode = model_ttm(unit);
+
 	unit->root = reg64(unit, MODEL_RTADDR);
+	if ((unit->gsts & MODEL_G_TE) && !unit->caps.esrtps && model_ttm(unit) != mode)
+		model_report_register(unit, MODEL_RTADDR,
+		                      "TTM changed while translation is on (needs CAP.ESRTPS)",
+		                      unit->root);
 	unit->gsts |= MODEL_G_SRTP;
 	unit->root_fresh = true;
 	unit->root_owed = 0;
@@ -25,9 +31,12 @@ static void latch_root(struct model_unit *unit)
 
 static void latch_interrupts(struct model_unit *unit)
 {
+	uint64_t before = unit->irta;
+
 	unit->irta = reg64(unit, MODEL_IRTA);
-	if (!unit->caps.eim)
-		unit->irta &= ~MODEL_BIT(11);
+	if ((unit->gsts & MODEL_G_IRE) && model_bit(before ^ unit->irta, 11))
+		model_report_register(unit, MODEL_IRTA,
+		                      "EIME changed while interrupt remapping is on", unit->irta);
 	unit->gsts |= MODEL_G_SIRTP;
 	unit->interrupt_fresh = true;
 	unit->interrupt_owed = !unit->caps.esirtps;
@@ -37,6 +46,14 @@ static void latch_interrupts(struct model_unit *unit)
 
 static void translation(struct model_unit *unit, bool on)
 {
+	unsigned mode = model_ttm(unit);
+
+	if (on && (mode == MODEL_TTM_SCALABLE || mode == MODEL_TTM_ABORT) &&
+	    !((unit->gsts & MODEL_G_QIE) && model_bit(unit->iqa, 11)))
+		model_report_register(unit, MODEL_GCMD,
+		                      "TE set in scalable or abort mode without a queue of "
+		                      "256-bit descriptors",
+		                      unit->iqa);
 	if (on && !unit->root_fresh)
 		model_report_register(unit, MODEL_GCMD, "TE set without SRTP before it", on);
 	else if (on && unit->root_owed)
@@ -90,7 +107,7 @@ static void complete(struct model_unit *unit)
 
 void model_command_write(struct model_unit *unit, uint32_t value)
 {
-	uint32_t allowed = 0, changed;
+	uint32_t allowed = MODEL_G_TE | MODEL_G_SRTP, changed;
 
 	if (unit->gcmd_busy || unit->pmr_busy) {
 		model_report_register(unit, MODEL_GCMD, "written while a command is pending",
@@ -102,7 +119,6 @@ void model_command_write(struct model_unit *unit, uint32_t value)
 		                      "written while an enhanced command is in progress", value);
 		return;
 	}
-	allowed |= MODEL_G_TE | MODEL_G_SRTP;
 	allowed |= unit->caps.rwbf ? MODEL_G_WBF : 0;
 	allowed |= unit->caps.qi ? MODEL_G_QIE : 0;
 	allowed |= unit->caps.ir ? MODEL_G_IRE | MODEL_G_SIRTP | MODEL_G_CFI : 0;

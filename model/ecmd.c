@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Enhanced commands (11.4.14): one at a time, its result in ECRSP. The unit has those of
- * the performance counters.
+ * the performance counters, none of which takes operand B: ECEO is write-only and unused.
  */
 #include "model/unit.h"
 
@@ -13,18 +13,13 @@ static void complete(struct model_unit *unit)
 
 	if (unit->gcmd_busy || unit->pmr_busy)
 		status = ABORTED;
-	else if (command >= 0xc0 && model_bit(unit->config.eccap3, command & 63))
+	else if (command >= 0xc0 && model_bit(unit->config.eccap3, command - 0xc0))
 		status = model_perfmon_command(unit, command, model_bits(unit->ecmd, 63, 16));
 	unit->ecrsp = (uint64_t)status << 1;
 }
 
-void model_ecmd_write(struct model_unit *unit, uint64_t value)
+void model_ecmd_start(struct model_unit *unit)
 {
-	if (unit->ecrsp & IN_PROGRESS) {
-		model_report_register(unit, MODEL_ECMD, "written while a command is in progress",
-		                      value);
-		return;
-	}
 	unit->ecrsp = IN_PROGRESS;
 	unit->ecmd_due = model_due(unit, unit->config.latency.enhanced);
 	model_ecmd_tick(unit);

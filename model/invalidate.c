@@ -17,7 +17,7 @@ static bool covered(uint64_t address, unsigned shift, uint64_t at, unsigned am)
 {
 	uint64_t size;
 
-	if (12 + am >= 64 || shift >= 64)
+	if (12 + am >= 64)
 		return true;
 	size = MODEL_BIT(12 + am);
 	return model_overlap(address, MODEL_BIT(shift), at & ~(size - 1), size);
@@ -30,15 +30,17 @@ void model_invalidate_context(struct model_unit *unit, unsigned g, uint16_t did,
 	bool legacy = model_ttm(unit) == MODEL_TTM_LEGACY;
 	uint16_t mask = (uint16_t)~function_mask[fm];
 
-	if (unit->config.over_invalidate) {
-		model_invalidate_everything(unit);
-		g = 1;
-	}
 	if (g == 2 && !legacy) /* scalable entries have no domain id: all of them go */
 		g = 1;
+	/* What SRTP asks for is what software does, however much is forgotten besides. */
+	if (g == 1)
+		unit->root_owed &= ~MODEL_OWED_CONTEXT;
+	if (unit->config.over_invalidate) {
+		model_invalidate_everything(unit);
+		return;
+	}
 	if (g == 1) {
 		model_cache_clear(unit, MODEL_CACHE_CONTEXT);
-		unit->root_owed &= ~MODEL_OWED_CONTEXT;
 		return;
 	}
 	MODEL_CACHE_EACH(unit, MODEL_CACHE_CONTEXT, struct model_cached_context, entry)
@@ -53,13 +55,14 @@ void model_invalidate_context(struct model_unit *unit, unsigned g, uint16_t did,
 
 void model_invalidate_pasid(struct model_unit *unit, unsigned g, uint16_t did, uint32_t pasid)
 {
+	if (g == 3)
+		unit->root_owed &= ~MODEL_OWED_PASID;
 	if (unit->config.over_invalidate) {
 		model_invalidate_everything(unit);
-		g = 3;
+		return;
 	}
 	if (g == 3) {
 		model_cache_clear(unit, MODEL_CACHE_PASID);
-		unit->root_owed &= ~MODEL_OWED_PASID;
 		return;
 	}
 	MODEL_CACHE_EACH(unit, MODEL_CACHE_PASID, struct model_cached_pasid, entry)
@@ -77,13 +80,16 @@ static bool first_kind(const struct model_cached_page *entry)
 void model_invalidate_iotlb(struct model_unit *unit, unsigned g, uint16_t did, uint64_t address,
                             unsigned am, bool ih)
 {
-	if (unit->config.over_invalidate)
+	if (g == 1)
+		unit->root_owed &= ~MODEL_OWED_IOTLB;
+	if (unit->config.over_invalidate) {
 		model_invalidate_everything(unit);
-	if (g == 1 || unit->config.over_invalidate) {
+		return;
+	}
+	if (g == 1) {
 		model_cache_clear(unit, MODEL_CACHE_IOTLB);
 		model_cache_clear(unit, MODEL_CACHE_FIRST_STAGE);
 		model_cache_clear(unit, MODEL_CACHE_SECOND_STAGE);
-		unit->root_owed &= ~MODEL_OWED_IOTLB;
 		return;
 	}
 	MODEL_CACHE_EACH(unit, MODEL_CACHE_IOTLB, struct model_cached_page, entry)
@@ -136,9 +142,10 @@ void model_invalidate_interrupt(struct model_unit *unit, bool global, uint16_t i
 {
 	uint32_t mask = ~(uint32_t)(MODEL_BIT(im) - 1);
 
+	if (global)
+		unit->interrupt_owed = false;
 	if (global || unit->config.over_invalidate) {
 		model_cache_clear(unit, MODEL_CACHE_INTERRUPT);
-		unit->interrupt_owed = false;
 		return;
 	}
 	MODEL_CACHE_EACH(unit, MODEL_CACHE_INTERRUPT, struct model_cached_interrupt, entry)

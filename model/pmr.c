@@ -24,14 +24,13 @@ void model_pmr_write_limit(struct model_unit *unit, uint32_t offset, uint32_t va
 
 	if (low ? !unit->caps.plmr : !unit->caps.phmr)
 		return;
-	if (unit->pmr_on) {
+	if (unit->pmr_on || unit->pmr_busy) {
 		model_report_register(unit, offset,
 		                      "protected memory is enabled, the region is fixed", value);
 		return;
 	}
 	if (upper)
-		value &= (uint32_t)(model_mask(unit->config.haw - 1, 32) >> 32) &
-		         (unit->config.haw > 32 ? ~0u : 0u);
+		value &= (uint32_t)(model_mask(unit->config.haw - 1, 32) >> 32); /* none if 32 */
 	else
 		value &= low_mask(unit);
 	unit->regs[offset / 4] = value;
@@ -47,8 +46,8 @@ void model_pmr_write_enable(struct model_unit *unit, uint32_t value)
 {
 	if (!unit->caps.plmr && !unit->caps.phmr)
 		return;
-	if (unit->pmr_busy) {
-		model_report_register(unit, MODEL_PMEN, "written while its last change is pending",
+	if (unit->pmr_busy || unit->gcmd_busy || (unit->ecrsp & 1)) {
+		model_report_register(unit, MODEL_PMEN, "written while a command is pending",
 		                      value);
 		return;
 	}

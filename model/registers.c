@@ -223,7 +223,7 @@ static void write_ccmd(struct model_unit *unit, uint32_t offset, uint32_t value)
 	uint64_t word = unit->ccmd;
 
 	set_half(&word, offset, value);
-	word &= UINT64_C(0xe0000003ffffffff);
+	word = (word & UINT64_C(0xe0000003ffffffff)) | (unit->ccmd & model_mask(60, 59));
 	if (unit->ccmd & MODEL_BIT(63)) {
 		model_report_register(unit, MODEL_CCMD, "written while an invalidation is pending",
 		                      value);
@@ -251,7 +251,7 @@ static void write_iotlb_group(struct model_unit *unit, uint64_t offset, uint32_t
 		return;
 	}
 	set_half(&word, offset, value);
-	word &= UINT64_C(0xb003ffff00000000);
+	word = (word & UINT64_C(0xb003ffff00000000)) | (unit->iotlb & model_mask(58, 57));
 	if ((offset & 4) && (word & MODEL_BIT(63)))
 		model_invalidate_register_iotlb(unit, word);
 	else
@@ -353,15 +353,15 @@ static void write_fixed(struct model_unit *unit, uint32_t offset, uint32_t value
 	case MODEL_ECMD + 4:
 		if (!unit->caps.ecmds)
 			return;
+		if (unit->ecrsp & 1) { /* dropped: the command in progress keeps its operands */
+			model_report_register(unit, MODEL_ECMD,
+			                      "written while a command is in progress", value);
+			return;
+		}
 		/* The upper half is written first; the lower one starts the command. */
 		set_half(&unit->ecmd, offset, value);
 		if (!(offset & 4))
-			model_ecmd_write(unit, unit->ecmd);
-		return;
-	case MODEL_ECEO:
-	case MODEL_ECEO + 4:
-		if (unit->caps.ecmds)
-			set_half(&unit->eceo, offset, value);
+			model_ecmd_start(unit);
 		return;
 	case MODEL_RTADDR:
 	case MODEL_RTADDR + 4:

@@ -64,6 +64,10 @@ void model_caps_decode(struct model_caps *caps, const struct model_config *confi
 		.eimer = model_bit(ecap, 61),
 		.irreq = model_bit(ecap, 62),
 	};
+	/* A unit of revision 2.x (ECS, bit 24): what these bits offer exists only in its
+	   extended mode, which no later revision has; its legacy mode is as ever. */
+	if (model_bit(ecap, 24) && !caps->smts)
+		caps->mts = caps->nest = caps->ers = caps->srs = caps->eafs = caps->pasid = false;
 }
 
 /* Do the blocks that are placed by offset fields keep clear of the fixed registers? */
@@ -95,22 +99,22 @@ const char *model_config_check(const struct model_config *config)
 		return "CAP.ND must be 0 to 6 (domain ids of 4 to 16 bits)";
 	if (!caps.sagaw || (caps.sagaw & ~0xeu))
 		return "CAP.SAGAW must name 39, 48 or 57 bits, and no others";
-	if (caps.mgaw < 32 || caps.mgaw > 57 + 7)
-		return "CAP.MGAW must mean 32 bits or more";
+	if (caps.mgaw < 32 || caps.mgaw > 57)
+		return "CAP.MGAW must mean 32 to 57 bits";
 	if (caps.slps != 0 && caps.slps != 1 && caps.slps != 3)
 		return "CAP.SSLPS must be 0, 1 or 3";
 	if (ranges_clash(&caps))
 		return "CAP.FRO and ECAP.IRO must place their registers clear of the others";
-	if (model_bit(config->ecap, 44) || model_bit(config->ecap, 55))
-		return "ECAP.VCS and ECAP.HPTS are not modelled and must be 0";
+	if (config->ecap & (MODEL_BIT(44) | MODEL_BIT(55) | MODEL_BIT(60)))
+		return "ECAP.VCS, HPTS and RDTS are not modelled and must be 0";
 	if ((caps.smts || caps.ir || caps.dt) && !caps.qi)
 		return "ECAP.SMTS, IR and DT need ECAP.QI";
 	if ((caps.pds || caps.dit || caps.nwfs || caps.ptrs || caps.prs) && !caps.dt)
 		return "ECAP.PDS, DIT, NWFS, PTRS and PRS need ECAP.DT";
-	if ((caps.pasid || caps.srs || caps.fsts || caps.smpwcs || caps.rps || caps.nest ||
-	     caps.ssts) &&
+	if ((caps.pasid || caps.srs || caps.mts || caps.fsts || caps.smpwcs || caps.rps ||
+	     caps.nest || caps.ssts) &&
 	    !caps.smts)
-		return "ECAP.PASID, SRS, FSTS, SSTS, SMPWCS, RPS and NEST need ECAP.SMTS";
+		return "ECAP.PASID, SRS, MTS, FSTS, SSTS, SMPWCS, RPS and NEST need ECAP.SMTS";
 	if (caps.nest && !(caps.fsts && caps.ssts))
 		return "ECAP.NEST needs ECAP.FSTS and SSTS";
 	if ((caps.ssads || caps.eafs) && !caps.smpwcs)
@@ -125,8 +129,10 @@ const char *model_config_check(const struct model_config *config)
 		return "ECAP.PMS needs CAP.ECMDS";
 	if (config->counters > MODEL_MAX_COUNTERS || (caps.pms != (config->counters > 0)))
 		return "counters must be 1 to 16 with ECAP.PMS, and 0 without";
-	if (config->eccap3 && !caps.ecmds)
-		return "eccap3 needs CAP.ECMDS";
+	if (config->eccap3 && !caps.pms)
+		return "eccap3 needs ECAP.PMS, all its commands are the counters'";
+	if (config->eccap3 & ~model_mask(53, 48))
+		return "eccap3 may have bits 48 to 53 only (commands F0h to F5h)";
 	if (caps.rwbf && caps.smts)
 		return "CAP.RWBF must be 0 with ECAP.SMTS";
 	if ((caps.plmr || caps.phmr) && (config->pmr_shift < 12 || config->pmr_shift > 31))
@@ -222,14 +228,35 @@ uint64_t model_random(struct model_unit *unit)
 	return unit->random = x;
 }
 
+static uint64_t sooner(const struct model_unit *unit, uint64_t next, bool pending, uint64_t due)
+{
+	return pending && due > unit->now && due < next ? due : next;
+}
+
+/* When the next thing completes, or `end` if nothing does before. */
+static uint64_t next_due(const struct model_unit *unit, uint64_t end)
+{
+	end = sooner(unit, end, unit->gcmd_busy, unit->gcmd_due);
+	end = sooner(unit, end, unit->pmr_busy, unit->pmr_due);
+	end = sooner(unit, end, model_bit(unit->ccmd, 63), unit->ccmd_due);
+	end = sooner(unit, end, model_bit(unit->iotlb, 63), unit->iotlb_due);
+	end = sooner(unit, end, unit->queue_running, unit->queue_due);
+	end = sooner(unit, end, unit->device_silent, unit->device_due);
+	return sooner(unit, end, unit->ecrsp & 1, unit->ecmd_due);
+}
+
 void model_tick(struct model_unit *unit, uint64_t nanoseconds)
 {
 	/* One short of never, so that what never completes stays out of reach. */
-	unit->now = nanoseconds >= MODEL_NEVER - 1 - unit->now ? MODEL_NEVER - 1
-	                                                       : unit->now + nanoseconds;
-	model_command_tick(unit);
-	model_pmr_tick(unit);
-	model_invalidate_tick(unit);
-	model_queue_run(unit);
-	model_ecmd_tick(unit);
+	uint64_t end = nanoseconds >= MODEL_NEVER - 1 - unit->now ? MODEL_NEVER - 1
+	                                                          : unit->now + nanoseconds;
+
+	do { /* step by step, so that what one completion starts is late by its own time only */
+		unit->now = next_due(unit, end);
+		model_command_tick(unit);
+		model_pmr_tick(unit);
+		model_invalidate_tick(unit);
+		model_queue_run(unit);
+		model_ecmd_tick(unit);
+	} while (unit->now < end);
 }

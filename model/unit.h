@@ -169,7 +169,6 @@ struct model_unit {
 	uint64_t queue_due, iqercd;
 	bool queue_running, last_was_wait, unfenced;
 	bool wait_held; /* a wait is held up by a device that does not answer */
-	uint64_t wait[2];
 	bool device_silent;
 	uint64_t device_due;
 	uint16_t device_sid;
@@ -191,7 +190,7 @@ struct model_unit {
 	uint64_t pmr_due;
 
 	/* enhanced commands and counters */
-	uint64_t ecmd, eceo, ecrsp, ecmd_due;
+	uint64_t ecmd, ecrsp, ecmd_due;
 	struct model_counter counters[MODEL_MAX_COUNTERS];
 	uint64_t frozen, overflow;
 
@@ -421,7 +420,8 @@ uint32_t model_pmr_read(const struct model_unit *unit, uint32_t offset);
 
 /* ---- ecmd.c, perfmon.c ------------------------------------------------------------------------------ */
 
-void model_ecmd_write(struct model_unit *unit, uint64_t value);
+/** Start what ECMD holds; no command is in progress. */
+void model_ecmd_start(struct model_unit *unit);
 void model_ecmd_tick(struct model_unit *unit);
 
 /* Events that counters count: group in bits 31:28, bit of that group below (11.4.13). */
