@@ -42,6 +42,8 @@ FREESTANDING := $(COMMON) -ffreestanding -fno-stack-protector -fno-asynchronous-
 KERNEL_FLAGS := $(FREESTANDING) -fno-pic -mcmodel=kernel -Ibuild/kernel
 LIB_FLAGS := $(FREESTANDING) -fPIC
 HOST_FLAGS := $(COMMON) -DNESTOR_HOSTED -pthread -fno-strict-aliasing -fno-omit-frame-pointer
+TSAN := -fsanitize=thread
+COVERAGE := -O0 --coverage -fprofile-update=atomic
 ASAN := -fsanitize=address -fsanitize=undefined -fno-sanitize-recover=all
 
 .PHONY: all
@@ -79,7 +81,7 @@ need-build:
 	@tools/need.sh build
 need-check:
 	@tools/need.sh build check
-build/asan-clang/.flags: | need-check
+build/asan-clang/.flags build/tsan/.flags: | need-check
 
 # ---- kernel ------------------------------------------------------------------------
 
@@ -120,13 +122,18 @@ $(KERNEL): build/kernel/nosymbols.elf
 
 $(eval $(call variant,lib,$(CC),$(LIB_FLAGS)))
 LIBRARY := build/lib/libnestor.a
+MODEL_LIBRARY := build/lib/libnestor-model.a
 .PHONY: lib
-lib: $(LIBRARY) ## libnestor.a, freestanding, with its headers: build/lib/
+lib: $(LIBRARY) $(MODEL_LIBRARY) ## libnestor.a and libnestor-model.a, freestanding, with headers: build/lib/
 $(LIBRARY): $(call objects,lib,$(LIB_SOURCES)) $(LIB_HEADERS)
 	@rm -f $@
 	$(call quiet,AR,$(AR) rcsD $@ $(filter %.o,$^))
 	@for h in $(LIB_HEADERS); do install -D -m 644 $$h build/lib/include/$$h; done
 	@install -m 644 sources.mk build/lib/sources.mk
+$(MODEL_LIBRARY): $(call objects,lib,$(MODEL_SOURCES)) $(MODEL_HEADERS)
+	@rm -f $@
+	$(call quiet,AR,$(AR) rcsD $@ $(filter %.o,$^))
+	@for h in $(MODEL_HEADERS); do install -D -m 644 $$h build/lib/include/$$h; done
 
 # ---- hosted ----------------------------------------------------------------------------
 
@@ -141,6 +148,8 @@ UNIT_TESTS := $(sort $(wildcard tests/unit/*_test.c))
 TEST_SUPPORT := tests/test_os.c
 define test_variant
 $(call variant,$(1),$(2),$(HOST_FLAGS) $(3))
+build/$(1)/nestor: $(call objects,$(1),$(HOST_SOURCES)) build/$(1)/libportable.a
+	$$(call quiet,LD,$(2) $(HOST_FLAGS) $(3) $$^ -o $$@)
 build/$(1)/libportable.a: $(call objects,$(1),$(PORTABLE_SOURCES) $(TEST_SUPPORT))
 	@rm -f $$@
 	$$(call quiet,AR,$(AR) rcsD $$@ $$^)
@@ -150,7 +159,11 @@ TESTS_$(1) := $(patsubst tests/unit/%.c,build/$(1)/tests/%,$(UNIT_TESTS))
 endef
 $(eval $(call test_variant,asan-gcc,$(HOSTCC),$(ASAN)))
 $(eval $(call test_variant,asan-clang,$(CLANG),$(ASAN)))
-.PRECIOUS: build/asan-gcc/%.o build/asan-clang/%.o
+$(eval $(call test_variant,tsan,$(CLANG),$(TSAN)))
+$(eval $(call test_variant,coverage,$(HOSTCC),$(COVERAGE)))
+.PRECIOUS: build/asan-gcc/%.o build/asan-clang/%.o build/tsan/%.o build/coverage/%.o
+# Under the thread sanitizer: the programs that have threads.
+TESTS_tsan := $(filter %_threads_test,$(TESTS_tsan))
 
 # ---- EFI and ISO -----------------------------------------------------------------------
 
@@ -167,7 +180,7 @@ run: ## build, boot QEMU with a VT-d unit, run SCENARIO (default nested-parent),
 
 # ---- tests ------------------------------------------------------------------------------
 
-CHECKS = $(TESTS_asan-gcc) $(TESTS_asan-clang) $(sort $(wildcard tests/*.test tests/qemu/*.test))
+CHECKS = $(TESTS_asan-gcc) $(TESTS_asan-clang) $(TESTS_tsan) $(sort $(wildcard tests/*.test tests/qemu/*.test))
 .PHONY: check
 check: ## every test, one summary by prove
 	@tools/need.sh build run font check efi iso
@@ -176,10 +189,20 @@ check: ## every test, one summary by prove
 check-built: unit kernel lib host efi iso
 	@prove --exec '' --jobs 2 --timer $(CHECKS)
 .PHONY: unit
-unit: $(TESTS_asan-gcc) $(TESTS_asan-clang)
+unit: $(TESTS_asan-gcc) $(TESTS_asan-clang) $(TESTS_tsan) build/asan-gcc/nestor build/tsan/nestor
 .PHONY: check-unit
 check-unit: unit ## the hosted tests alone
-	@prove --exec '' --jobs 2 $(TESTS_asan-gcc) $(TESTS_asan-clang)
+	@prove --exec '' --jobs 2 $(TESTS_asan-gcc) $(TESTS_asan-clang) $(TESTS_tsan)
+.PHONY: coverage
+coverage: ## lines and branches that the hosted tests reach; model/ must reach 95% and 90%
+	@tools/need.sh build check
+	@$(MAKE) --no-print-directory -j2 coverage-built
+	@tools/coverage.sh build/coverage
+.PHONY: coverage-built
+coverage-built: $(TESTS_coverage)
+	@find build/coverage -name '*.gcda' -delete
+	@prove --exec '' --jobs 2 $(TESTS_coverage) > build/coverage/tests.log || \
+		{ cat build/coverage/tests.log; exit 1; }
 .PHONY: lint
 lint: ## clang-format, clang-tidy, cppcheck, scan-build, folder rules
 	@tools/need.sh build check

@@ -23,6 +23,21 @@ enum {
 	DMA_CAN_STORE = 1 << 1, /* writes memory at an IOVA */
 	DMA_CAN_COPY = 1 << 2,  /* stores exactly what it fetched */
 	DMA_IS_FAST = 1 << 3,   /* completes in microseconds */
+	DMA_CAN_PASID = 1 << 4, /* request_mode: requests with a PASID */
+	DMA_CAN_ATS = 1 << 5,   /* request_mode: asks for translations and keeps them */
+	DMA_CAN_PRI = 1 << 6,   /* request_mode: asks for pages that it may not reach */
+};
+
+/** How a device makes its requests; all zero: untranslated, without a PASID. */
+struct dma_request_mode {
+	bool has_pasid;
+	uint32_t pasid;
+	bool privileged;    /* only with a PASID */
+	bool ats;           /* by ATS, with a translation cache of the device's own */
+	bool page_requests; /* a page that it may not reach is asked for by PRI; needs ats */
+	/** How long fetch and store wait for an answer to a page request; 0: they return
+	 *  -EAGAIN at once, and `resume` goes on. */
+	uint32_t page_wait_ms;
 };
 
 struct dma_engine_ops {
@@ -47,6 +62,13 @@ struct dma_engine_ops {
 	 *  shall hold after it. NULL for engines that copy. @p actual is memory after
 	 *  the store, for engines whose data is theirs to choose (Identify). */
 	bool (*stored_ok)(struct dma_engine *engine, const void *actual, uint32_t bytes);
+	/** NULL, or: make all later requests as @p mode says; what waits is given up. 0,
+	 *  -EOPNOTSUPP: the device cannot, or the driver has not switched it on; -EINVAL. */
+	int (*request_mode)(struct dma_engine *engine, const struct dma_request_mode *mode);
+	/** NULL, or: go on with a transfer that waits for an answer to its page request. 0: it
+	 *  is complete; -EAGAIN: it still waits; -EIO: the answer was no, and the
+	 *  transfer is over; -ENOENT: none waits. */
+	int (*resume)(struct dma_engine *engine);
 };
 
 struct dma_engine {

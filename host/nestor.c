@@ -2,8 +2,8 @@
 /*
  * The hosted runner: scenarios and the shell without a kernel.
  *
- *   nestor FILE.scn...   run scenarios, print KTAP
- *   nestor               the shell, on a terminal
+ *   nestor [--unit=PRESET] FILE.scn...   run scenarios, print KTAP
+ *   nestor [--unit=PRESET]               the shell, on a terminal
  *
  * Status: 0 all passed, or skipped as the report says; 1 something failed; 2 the
  * command line or a scenario is wrong, nothing was run.
@@ -23,9 +23,17 @@
 enum { STATUS_PASSED, STATUS_FAILED, STATUS_USAGE };
 
 static const char usage[] =
-	"usage: nestor [-v] FILE.scn...   run scenarios on the mock IOMMU, report in KTAP\n"
-	"       nestor [-v] [--shell]     the same commands, typed\n"
-	"  -v   print the log as well\n"
+	"usage: nestor [OPTIONS] FILE.scn...   run scenarios, report in KTAP\n"
+	"       nestor [OPTIONS] [--shell]     the same commands, typed\n"
+	"  --unit=mock    on the mock IOMMU (default)\n"
+	"  --unit=PRESET  on a model of a VT-d unit, with the VT-d driver; --unit=help lists them\n"
+	"  --mode=MODE    auto (default), legacy or scalable: the tables that the driver uses\n"
+	"  --seed=N       the model's caches forget at random, as N decides (default: never)\n"
+	"  --cruel        the model's caches never forget, its commands complete late, as the "
+        "seed\n"
+	"                 decides, and all that it remembers is compared with memory after each "
+        "DMA\n"
+	"  -v             print the log as well\n"
 	"FILE may be \"-\", standard input. docs/scenarios.md describes the language.\n";
 
 /* ---- scenarios ---------------------------------------------------------------------------- */
@@ -136,31 +144,123 @@ static int shell(struct host_platform *host)
 	return STATUS_PASSED;
 }
 
+/* ---- the command line ------------------------------------------------------------------------ */
+
+/* The value of --NAME=VALUE, or NULL. */
+static const char *value_of(const char *word, const char *name)
+{
+	size_t length = strlen(name);
+
+	return strncmp(word, name, length) == 0 ? word + length : NULL;
+}
+
+static void output_write(struct iommu_print *self, const char *text, size_t bytes)
+{
+	(void)self;
+	fwrite(text, 1, bytes, stdout);
+}
+
+static int units_print(void)
+{
+	struct iommu_print to = {.write = output_write};
+
+	puts("--unit= is one of");
+	printf("  %-20s %s\n", "mock", "no VT-d: the mock IOMMU, as the kernel's self-test has it");
+	model_presets_print(&to);
+	return STATUS_PASSED;
+}
+
+static bool seed_read(const char *text, uint64_t *out)
+{
+	char *end;
+
+	*out = strtoull(text, &end, 0);
+	return *text >= '0' && *text <= '9' && !*end;
+}
+
+static bool mode_read(const char *text, enum iommu_mode *out)
+{
+	static const char *const names[] = {
+		[IOMMU_MODE_AUTO] = "auto",
+		[IOMMU_MODE_LEGACY] = "legacy",
+		[IOMMU_MODE_SCALABLE] = "scalable",
+	};
+
+	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strcmp(text, names[i]) == 0) {
+			*out = (enum iommu_mode)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Take one option; NULL, or what is wrong with it. */
+static const char *option_read(const char *word, struct host_options *options)
+{
+	const char *value;
+
+	if (strcmp(word, "-v") == 0) {
+		options->verbose = true;
+	} else if (strcmp(word, "--cruel") == 0) {
+		options->cruel = true;
+	} else if ((value = value_of(word, "--unit="))) {
+		options->unit = model_preset_find(value);
+		if (!options->unit && strcmp(value, "mock") != 0)
+			return "no such unit; --unit=help lists them";
+	} else if ((value = value_of(word, "--seed="))) {
+		if (!seed_read(value, &options->seed))
+			return "a seed is a number";
+	} else if ((value = value_of(word, "--mode="))) {
+		if (!mode_read(value, &options->mode))
+			return "--mode= is auto, legacy or scalable";
+	} else {
+		return "unknown option; --help lists them";
+	}
+	return NULL;
+}
+
+static bool wants_help(const char *word)
+{
+	return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
 int main(int argc, char **argv)
 {
 	static struct host_platform host;
+	struct host_options options = {0};
 	bool want_shell = false;
 	int first = 1;
 
 	for (; first < argc && argv[first][0] == '-' && argv[first][1]; first++) {
-		if (strcmp(argv[first], "-v") == 0) {
-			host.verbose = true;
-		} else if (strcmp(argv[first], "--shell") == 0) {
-			want_shell = true;
-		} else if (strcmp(argv[first], "--help") == 0 || strcmp(argv[first], "-h") == 0) {
+		const char *word = argv[first];
+		if (wants_help(word)) {
 			fputs(usage, stdout);
 			return STATUS_PASSED;
-		} else {
-			fprintf(stderr, "nestor: unknown option %s\n%s", argv[first], usage);
+		}
+		if (strcmp(word, "--unit=help") == 0)
+			return units_print();
+		if (strcmp(word, "--shell") == 0) {
+			want_shell = true;
+			continue;
+		}
+		const char *wrong = option_read(word, &options);
+		if (wrong) {
+			fprintf(stderr, "nestor: %s: %s\n", word, wrong);
 			return STATUS_USAGE;
 		}
+	}
+	if (!options.unit && (options.cruel || options.seed)) {
+		fputs("nestor: --cruel and --seed= are for a model: give --unit=PRESET too\n",
+		      stderr);
+		return STATUS_USAGE;
 	}
 	if (first == argc && !want_shell && !isatty(STDIN_FILENO)) {
 		fprintf(stderr, "nestor: no scenario, and standard input is no terminal\n%s",
 		        usage);
 		return STATUS_USAGE;
 	}
-	if (host_platform_init(&host) != 0)
+	if (host_platform_init(&host, &options) != 0)
 		return STATUS_FAILED;
 	int status = first < argc ? scenarios_run(&host, argv + first, argc - first) : shell(&host);
 	fflush(stdout);

@@ -20,6 +20,8 @@
 #include <time.h>
 #include <unistd.h>
 
+enum { WAIT_NS = 100000 };
+
 struct host_run {
 	uint64_t start, bytes;
 	unsigned order;
@@ -32,6 +34,13 @@ static int page_alloc_hook(void *ctx, unsigned order, pa_t *out)
 {
 	struct host_platform *host = ctx;
 	size_t bytes = (size_t)PAGE_SIZE_4K << order;
+
+	if (host->has_model) {
+		int error = host_arena_alloc(&host->arena, order, out);
+		if (!error)
+			__atomic_add_fetch(&host->pages, 1L << order, __ATOMIC_RELAXED);
+		return error;
+	}
 	void *page = aligned_alloc(bytes, bytes);
 
 	if (!page)
@@ -46,7 +55,10 @@ static void page_free_hook(void *ctx, pa_t run, unsigned order)
 {
 	struct host_platform *host = ctx;
 	__atomic_sub_fetch(&host->pages, 1L << order, __ATOMIC_RELAXED);
-	free(iommu_os_va(&host->os, run));
+	if (!host->has_model)
+		free(iommu_os_va(&host->os, run));
+	else if (!host_arena_free(&host->arena, run, order))
+		abort(); /* no such run: whoever frees it holds a wrong address */
 }
 
 static void *alloc_hook(void *ctx, size_t bytes)
@@ -129,7 +141,7 @@ static void mmio_unmap_hook(void *ctx, struct mmio *window)
 static void log_hook(void *ctx, enum iommu_log_level level, const char *line)
 {
 	const struct host_platform *host = ctx;
-	if (level <= IOMMU_LOG_WARNING || host->verbose)
+	if (level <= IOMMU_LOG_WARNING || host->options.verbose)
 		printf("# %s%s\n",
 		       level == IOMMU_LOG_ERROR     ? "error: "
 		       : level == IOMMU_LOG_WARNING ? "warning: "
@@ -249,9 +261,34 @@ static void out_write(struct iommu_print *self, const char *text, size_t bytes)
 
 static void wait_hook(void *ctx)
 {
-	const struct timespec turn = {.tv_nsec = 100000};
-	(void)ctx;
-	nanosleep(&turn, NULL);
+	struct host_platform *host = ctx;
+	const struct timespec turn = {.tv_nsec = WAIT_NS};
+
+	if (!host->has_model) {
+		nanosleep(&turn, NULL);
+		return;
+	}
+	model_platform_relax(&host->model, WAIT_NS); /* its time: nobody has to sleep */
+	model_platform_pump(&host->model);
+}
+
+static uint64_t platform_now(void *ctx)
+{
+	const struct host_platform *host = ctx;
+	const struct iommu_os *os = host->core.os;
+
+	return os->now_ns(os->ctx);
+}
+
+static void show_devices(void *ctx, struct iommu_print *to)
+{
+	const struct host_platform *host = ctx;
+
+	for (const struct iommu_device *device = host->core.devices; device; device = device->next)
+		iommu_printf(to, "%-15s %-8s %s\n", device->desc.name,
+		             device->unit ? device->unit->name : "-",
+		             device->desc.segment == MODEL_SEGMENT ? "behind the model"
+		                                                   : "behind the mock");
 }
 
 static void show_memory(void *ctx, struct iommu_print *to)
@@ -356,31 +393,101 @@ static int mock_init(struct host_platform *host)
 		host->mocks[i].engine.next =
 			i + 1 < HOST_MOCK_DEVICES ? &host->mocks[i + 1].engine : NULL;
 	}
-	return iommu_enable(&host->core);
+	return 0;
+}
+
+/* The core with its units, taken over. */
+static int core_init(struct host_platform *host)
+{
+	const struct iommu_options options = {.mode = host->options.mode};
+	const struct iommu_os *os = host->has_model ? &host->model.os : &host->os;
+
+	int error = iommu_init(&host->core, os, &options);
+	if (error)
+		return error;
+	error = mock_init(host);
+	if (!error && host->has_model) {
+		error = model_platform_attach(&host->model, &host->core);
+		if (error == -ENODEV)
+			fprintf(stderr, "nestor: the driver refuses the model's unit %s\n",
+			        host->options.unit->name);
+	}
+	if (!error)
+		error = iommu_enable(&host->core);
+	if (error)
+		iommu_exit(&host->core);
+	return error;
 }
 
 static int parts_init(struct host_platform *host)
 {
-	int error = iommu_init(&host->core, &host->os, NULL);
+	const struct user_backing *backing =
+		host->has_model ? &host->model.backing : &host->backing;
+
+	int error = core_init(host);
 	if (error)
 		return error;
-	error = mock_init(host);
-	if (!error)
-		error = user_memory_init(&host->memory, &host->os, &host->backing);
+	error = user_memory_init(&host->memory, host->core.os, backing);
 	if (!error) {
 		error = ufd_init(&host->ufd, &host->core, &user_memory_ops, &host->memory);
 		if (!error)
 			return 0;
 		user_memory_exit(&host->memory);
 	}
+	iommu_disable(&host->core);
 	iommu_exit(&host->core);
 	return error;
 }
 
-int host_platform_init(struct host_platform *host)
+/* Memory and the unit itself, and what scenarios are told of them. */
+static int model_init(struct host_platform *host)
+{
+	const struct model_platform_options options = {
+		.config = host->options.unit,
+		.own_time = true,
+		.cruel = host->options.cruel,
+		.seed = host->options.seed,
+	};
+
+	int error = host_arena_init(&host->arena);
+	if (error)
+		return error;
+	host->has_model = true;
+	host->os.direct_map = host->arena.direct_map;
+	error = model_platform_init(&host->model, &host->os, &host->arena.backing, &options);
+	if (error) {
+		host_arena_exit(&host->arena);
+		return error;
+	}
+	snprintf(host->machine, sizeof(host->machine), "this process (no hardware: model %s%s)",
+	         options.config->name, options.cruel ? ", cruel" : "");
+	host->scn.machine = host->machine;
+	host->scn.model = &host->model.scn;
+	host->scn.model_engines = &host->model.engines[0].engine;
+	host->scn.mock_by_name = true;
+	return 0;
+}
+
+/* False, after a line on standard error, if it found fault with anything. */
+static bool model_exit(struct host_platform *host)
+{
+	uint64_t reports = host->model.scn.reports(&host->model, UINT32_MAX);
+
+	model_platform_exit(&host->model);
+	uint64_t used = host_arena_exit(&host->arena);
+	if (used)
+		fprintf(stderr, "nestor: %llu pages of the model's memory were not given back\n",
+		        (unsigned long long)used);
+	if (reports > host->judged)
+		fprintf(stderr, "nestor: %llu reports of the model outside of scenarios' lines\n",
+		        (unsigned long long)(reports - host->judged));
+	return !used && reports == host->judged;
+}
+
+int host_platform_init(struct host_platform *host, const struct host_options *options)
 {
 	*host = (struct host_platform){
-		.verbose = host->verbose,
+		.options = *options,
 		.os =
 			{
 				.ctx = host,
@@ -417,14 +524,20 @@ int host_platform_init(struct host_platform *host)
 				.out = &host->out,
 				.machine = "this process (no hardware: mock)",
 				.ctx = host,
-				.now_ns = now_ns_hook,
+				.now_ns = platform_now,
 				.wait = wait_hook,
+				.show_devices = show_devices,
 				.show_memory = show_memory,
 				.file = file_hook,
 				.file_name = file_name_hook,
 			},
 	};
-	int error = parts_init(host);
+	int error = options->unit ? model_init(host) : 0;
+	if (!error) {
+		error = parts_init(host);
+		if (error && host->has_model)
+			(void)model_exit(host);
+	}
 	if (error) {
 		fprintf(stderr, "nestor: cannot start: %s\n", strerror(-error));
 		return error;
@@ -439,16 +552,17 @@ bool host_platform_exit(struct host_platform *host)
 	unsigned pinned = user_memory_exit(&host->memory);
 	iommu_disable(&host->core);
 	iommu_exit(&host->core);
+	bool clean = !host->has_model || model_exit(host);
 	for (size_t i = 0; i < host->name_count; i++)
 		free(host->names[i]);
 	free(host->names);
 	free(host->file);
 	free(host->runs);
-	bool clean = !pinned && !host->pages && !host->objects && !host->locks && !host->run_count;
-	if (!clean)
+	bool left = pinned || host->pages || host->objects || host->locks || host->run_count;
+	if (left)
 		fprintf(stderr,
 		        "nestor: not given back: %u pinned buffers, %ld table pages, %ld objects, "
 		        "%ld locks, %zu runs of memory\n",
 		        pinned, host->pages, host->objects, host->locks, host->run_count);
-	return clean;
+	return clean && !left;
 }

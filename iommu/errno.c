@@ -33,6 +33,7 @@ const char *iommu_errno_name(int number)
 		NAME(EMFILE);
 		NAME(ENOTTY);
 		NAME(ENOSPC);
+		NAME(ESPIPE);
 		NAME(ERANGE);
 		NAME(ENODATA);
 		NAME(EOVERFLOW);

@@ -29,6 +29,7 @@
 #define EMFILE     24
 #define ENOTTY     25
 #define ENOSPC     28
+#define ESPIPE     29
 #define ERANGE     34
 #define ENODATA    61
 #define EOVERFLOW  75

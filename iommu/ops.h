@@ -111,6 +111,16 @@ struct iommu_domain_ops {
 	 *  or an entry that cannot be, -EOPNOTSUPP for unknown flags, -EFAULT, -E2BIG,
 	 *  -ETIMEDOUT / -EIO. Called without iommu->lock. */
 	int (*invalidate_user)(struct iommu_domain *domain, struct iommu_user_array *array);
+	/** NULL: the domain cannot track. Begin or end to note which pages were written; it
+	 *  begins with all pages clean. Only for domains made with
+	 *  IOMMU_ALLOC_DIRTY_TRACKING. Called without iommu->lock. 0, -ETIMEDOUT, -EIO. */
+	int (*dirty_tracking)(struct iommu_domain *domain, bool on);
+	/** Call @p visit for each leaf that overlaps [first, last] and was written, until it
+	 *  returns false; @p clear: each is made clean first, and goes into @p gather, for
+	 *  the caller to flush. NULL with dirty_tracking. */
+	void (*read_dirty)(struct iommu_domain *domain, iova_t first, iova_t last, bool clear,
+	                   bool (*visit)(void *arg, const struct iommu_leaf *leaf), void *arg,
+	                   struct iommu_gather *gather);
 	/** Free a domain that is attached nowhere and has no children. The tables go
 	 *  with it, mapped leaves or not. Cannot fail. */
 	void (*free)(struct iommu_domain *domain);
@@ -176,6 +186,8 @@ struct iommu_device_desc {
 	bool is_bridge;          /* forwards requests of others */
 	uint8_t ats_queue_depth; /* 0: no ATS; else outstanding invalidations 1..32 */
 	uint8_t pasid_bits;      /* 0: sends no PASIDs; else PASIDs below 2^pasid_bits, 1..20 */
+	bool pasid_exec;         /* its PASID capability has execute permission on, */
+	bool pasid_priv;         /* and privileged mode */
 	bool page_requests;      /* sends page requests (PRI); needs ATS */
 	/** NULL, or: switch the function's ATS, PASID and PRI capabilities on or off as the
 	 *  driver wants them; called with iommu->lock held. 0, or -EIO if it cannot be. */
@@ -284,6 +296,9 @@ struct iommu_unit_ops {
 	/** The hardware-information structure of GET_HW_INFO: its type number, and up
 	 *  to @p capacity bytes. Returns the full length, or an error. */
 	int (*hw_info)(struct iommu_device *device, uint32_t *type, void *out, size_t capacity);
+
+	/** NULL: no. Can domains with IOMMU_ALLOC_DIRTY_TRACKING be made for @p device? */
+	bool (*can_track_dirty)(struct iommu_device *device);
 
 	/** Drain the fault log into iommu_report_fault(). Returns faults drained.
 	 *  Safe from an interrupt. */

@@ -4,6 +4,7 @@
 #include "kernel/cmdline.h"
 
 #include "iommu/string.h"
+#include "model/model.h"
 
 static void complain(struct kernel_options *out, const char *what, const char *word, int length,
                      const char *wanted)
@@ -64,6 +65,13 @@ static void word_parse(const char *word, size_t length, struct kernel_options *o
 			copy(out->scenario, sizeof(out->scenario), value, value_length);
 		return;
 	}
+	if (key_is(word, key, "agree") && key < length) {
+		if (value_length >= sizeof(out->agree))
+			complain(out, "too long:", word, (int)length, "47 characters fit");
+		else
+			copy(out->agree, sizeof(out->agree), value, value_length);
+		return;
+	}
 	if (key_is(word, key, "console")) {
 		wanted = "console= is serial, fb or both";
 		picked = choice(value, value_length, console_names);
@@ -80,6 +88,16 @@ static void word_parse(const char *word, size_t length, struct kernel_options *o
 		out->vtd_off = picked == 3 || (picked < 0 && out->vtd_off);
 		if (picked >= 0 && picked < 3)
 			out->mode = (enum iommu_mode)picked;
+	} else if (key_is(word, key, "model")) {
+		wanted = "model= is a preset, as nesting; docs/model.md lists them";
+		if (value_length > 0 && value_length < sizeof(out->model)) {
+			char name[sizeof(out->model)];
+			copy(name, sizeof(name), value, value_length);
+			if (model_preset_find(name)) {
+				copy(out->model, sizeof(out->model), value, value_length);
+				picked = 0;
+			}
+		}
 	} else if (key_is(word, key, "panic")) {
 		wanted = "panic= is halt, reset or exit";
 		picked = choice(value, value_length, panic_names);

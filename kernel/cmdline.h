@@ -5,9 +5,12 @@
  *   scenario=NAME     run this scenario at boot (a module, or one in the image);
  *                     several with commas; "none": no scenario
  *   after=shell|off   what follows the scenarios; default shell
+ *   agree=SEED,COUNT[,FIRST]
+ *                     compare the unit with the reference model (kernel/agree.h)
  *   console=serial|fb|both
  *   loglevel=error|warning|info|debug
  *   vtd=auto|legacy|scalable|off
+ *   model=PRESET      add a model of a VT-d unit, and two devices behind it
  *   panic=halt|reset|exit
  *
  * A word that is not known, or a value that is not, is kept as a complaint for
@@ -23,11 +26,13 @@ enum { CMDLINE_MAX_COMPLAINTS = 8, CMDLINE_COMPLAINT = 96 };
 
 struct kernel_options {
 	char scenario[128]; /* "" if not given */
+	char agree[48];     /* "" if not given */
 	bool shell_after;
 	char console[8]; /* "serial", "fb", "both" */
 	enum iommu_log_level loglevel;
 	enum iommu_mode mode;
 	bool vtd_off;
+	char model[32]; /* name of a preset; "": no model */
 	enum panic_action panic;
 	unsigned complaint_count; /* may exceed CMDLINE_MAX_COMPLAINTS: the rest is counted only */
 	char complaints[CMDLINE_MAX_COMPLAINTS][CMDLINE_COMPLAINT];

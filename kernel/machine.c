@@ -59,51 +59,6 @@ static void devices_add(struct machine *machine)
 	}
 }
 
-/* ---- the core ------------------------------------------------------------------- */
-
-/* The mock unit and two devices behind it are always there, for scenarios that name them. */
-static void mock_init(struct machine *machine)
-{
-	bool failed = iommu_probe(&machine->iommu, &ufd_mock_driver, NULL) < 0;
-	for (unsigned i = 0; i < MACHINE_MOCK_DEVICES && !failed; i++) {
-		struct iommu_device *device;
-		failed = ufd_mock_device_add(&machine->iommu, RID(0, 1 + i, 0), &device) != 0;
-		if (failed)
-			break;
-		mock_engine_init(&machine->mocks[i], &kernel_os, device);
-		if (i)
-			machine->mocks[i - 1].engine.next = &machine->mocks[i].engine;
-	}
-	if (failed)
-		panic("no memory for the mock IOMMU");
-}
-
-static void units_find(struct machine *machine)
-{
-	const struct acpi *acpi = &machine->acpi;
-	const struct iommu_options options = {.mode = machine->options.mode};
-
-	if (iommu_init(&machine->iommu, &kernel_os, &options))
-		panic("no memory for the IOMMU core");
-	mock_init(machine);
-	if (machine->options.vtd_off) {
-		klog(IOMMU_LOG_WARNING, "vtd=off: remapping units are left as firmware has them");
-		return;
-	}
-	if (!machine->has_acpi || !acpi->dmar) {
-		klog(IOMMU_LOG_WARNING, "no IOMMU: firmware has no DMAR table (in QEMU: -device "
-		                        "intel-iommu); the mock IOMMU still works");
-		return;
-	}
-	const struct iommu_firmware firmware = {.table = acpi->dmar, .bytes = acpi->dmar_bytes};
-	int units = iommu_probe(&machine->iommu, &vtd_driver, &firmware);
-	if (units < 0)
-		klog(IOMMU_LOG_ERROR, "no IOMMU: the DMAR table was refused (%s)",
-		     iommu_errno_name(units));
-	else
-		machine->units = (unsigned)units;
-}
-
 /* ---- memory of programs ------------------------------------------------------------ */
 
 static int backing_alloc(void *ctx, unsigned order, pa_t *out)
@@ -147,6 +102,90 @@ static const struct user_backing page_backing = {
 	.max_order = PAGE_MAX_ORDER,
 };
 
+#define ECAP_SMTS (UINT64_C(1) << 43) /* VT-d specification 11.4.3 */
+
+/* ---- the core ------------------------------------------------------------------- */
+
+/* The mock unit and two devices behind it are always there, for scenarios that name them. */
+static void mock_init(struct machine *machine)
+{
+	bool failed = iommu_probe(&machine->iommu, &ufd_mock_driver, NULL) < 0;
+	for (unsigned i = 0; i < MACHINE_MOCK_DEVICES && !failed; i++) {
+		struct iommu_device *device;
+		failed = ufd_mock_device_add(&machine->iommu, RID(0, 1 + i, 0), &device) != 0;
+		if (failed)
+			break;
+		mock_engine_init(&machine->mocks[i], &kernel_os, device);
+		if (i)
+			machine->mocks[i - 1].engine.next = &machine->mocks[i].engine;
+	}
+	if (failed)
+		panic("no memory for the mock IOMMU");
+}
+
+/* The model of a unit, if it was asked for. The core's hooks go through it: it sees only
+ * memory that was handed out by them. */
+static void model_init(struct machine *machine)
+{
+	const char *name = machine->options.model;
+	const struct model_platform_options options = {.config = model_preset_find(name)};
+
+	if (!name[0])
+		return;
+	/* A unit that refuses would keep the real ones from being taken over. */
+	if (machine->options.mode == IOMMU_MODE_SCALABLE && !(options.config->ecap & ECAP_SMTS)) {
+		klog(IOMMU_LOG_ERROR,
+		     "model=%s: no model: it has no scalable mode, and vtd=scalable asks for it",
+		     name);
+		return;
+	}
+	int error = model_platform_init(&machine->model, &kernel_os, &page_backing, &options);
+	if (error)
+		klog(IOMMU_LOG_ERROR, "model=%s: no model: %s", name, iommu_errno_name(error));
+	machine->has_model = !error;
+}
+
+static void model_attach(struct machine *machine)
+{
+	if (!machine->has_model)
+		return;
+	int error = model_platform_attach(&machine->model, &machine->iommu);
+	if (error == -ENOMEM)
+		panic("no memory for the model's devices");
+	if (error)
+		klog(IOMMU_LOG_ERROR, "model=%s: the driver cannot use this unit: %s",
+		     machine->options.model, iommu_errno_name(error));
+}
+
+static void units_find(struct machine *machine)
+{
+	const struct acpi *acpi = &machine->acpi;
+	const struct iommu_options options = {.mode = machine->options.mode};
+
+	model_init(machine);
+	if (iommu_init(&machine->iommu, machine->has_model ? &machine->model.os : &kernel_os,
+	               &options))
+		panic("no memory for the IOMMU core");
+	mock_init(machine);
+	model_attach(machine);
+	if (machine->options.vtd_off) {
+		klog(IOMMU_LOG_WARNING, "vtd=off: remapping units are left as firmware has them");
+		return;
+	}
+	if (!machine->has_acpi || !acpi->dmar) {
+		klog(IOMMU_LOG_WARNING, "no IOMMU: firmware has no DMAR table (in QEMU: -device "
+		                        "intel-iommu); the mock IOMMU still works");
+		return;
+	}
+	const struct iommu_firmware firmware = {.table = acpi->dmar, .bytes = acpi->dmar_bytes};
+	int units = iommu_probe(&machine->iommu, &vtd_driver, &firmware);
+	if (units < 0)
+		klog(IOMMU_LOG_ERROR, "no IOMMU: the DMAR table was refused (%s)",
+		     iommu_errno_name(units));
+	else
+		machine->units = (unsigned)units;
+}
+
 /* ---- the platform of scenarios ------------------------------------------------------ */
 
 static uint64_t platform_now(void *ctx)
@@ -157,13 +196,18 @@ static uint64_t platform_now(void *ctx)
 
 static void platform_wait(void *ctx)
 {
-	(void)ctx;
+	struct machine *machine = ctx;
+
 	time_delay_us(50);
+	if (machine->has_model) {
+		model_platform_relax(&machine->model, 0); /* time has passed by itself */
+		model_platform_pump(&machine->model);
+	}
 }
 
 static void platform_devices(void *ctx, struct iommu_print *to)
 {
-	const struct machine *machine = ctx;
+	struct machine *machine = ctx;
 	for (const struct pci_device *pci = machine->pci.devices; pci; pci = pci->next) {
 		const struct iommu_device *device = pci->iommu;
 		iommu_printf(to, "%-12s %04x:%04x  group %-3u %-6s %s\n",
@@ -171,6 +215,13 @@ static void platform_devices(void *ctx, struct iommu_print *to)
 		             device && device->unit ? device->unit->name : "-",
 		             pci_class_name(pci->class_code));
 	}
+	if (!machine->has_model)
+		return;
+	for (const struct dma_engine *engine = model_platform_engines(&machine->model); engine;
+	     engine = engine->next)
+		iommu_printf(to, "%-12s                      %-6s simulated, behind the model\n",
+		             engine->pci->iommu->desc.name,
+		             engine->pci->iommu->unit ? engine->pci->iommu->unit->name : "-");
 }
 
 static void platform_memory(void *ctx, struct iommu_print *to)
@@ -256,7 +307,9 @@ void machine_init(struct machine *machine, const struct boot_info *boot,
 	}
 	machine->engines = dma_engines_probe(&machine->pci, &kernel_os, console_print());
 
-	if (user_memory_init(&machine->memory, &kernel_os, &page_backing) ||
+	const struct user_backing *backing =
+		machine->has_model ? &machine->model.backing : &page_backing;
+	if (user_memory_init(&machine->memory, &kernel_os, backing) ||
 	    ufd_init(&machine->ufd, &machine->iommu, &user_memory_ops, &machine->memory))
 		panic("no memory for the iommufd interface");
 	machine->platform = (struct scn_platform){
@@ -267,7 +320,13 @@ void machine_init(struct machine *machine, const struct boot_info *boot,
 		.mock_engines = &machine->mocks[0].engine,
 		.mock_by_name = true,
 		.out = console_print(),
-		.machine = machine->units ? "hardware" : "no IOMMU",
+		.machine = machine->units       ? "hardware"
+	                   : machine->has_model ? "no hardware, model"
+	                                        : "no IOMMU",
+		.model = machine->has_model ? &machine->model.scn : NULL,
+		.model_engines =
+			machine->has_model ? model_platform_engines(&machine->model) : NULL,
+		.model_by_name = machine->units != 0,
 		.ctx = machine,
 		.now_ns = platform_now,
 		.wait = platform_wait,
@@ -291,11 +350,16 @@ static const char *const boot_paths[] = {
 	[BOOT_EFI] = "UEFI",
 };
 
+static bool is_of_machine(uint16_t segment)
+{
+	return segment != UFD_MOCK_SEGMENT && segment != MODEL_SEGMENT;
+}
+
 void machine_print(const struct machine *machine, struct iommu_print *to)
 {
 	unsigned groups = 0;
 	for (const struct iommu_group *group = machine->iommu.groups; group; group = group->next)
-		groups += group->devices && group->devices->desc.segment != UFD_MOCK_SEGMENT;
+		groups += group->devices && is_of_machine(group->devices->desc.segment);
 	iommu_printf(to, "boot     %s%s%s\n", boot_paths[machine->boot->path],
 	             machine->boot->loader[0] ? ", " : "", machine->boot->loader);
 	iommu_printf(to, "memory   %llu MiB, %llu MiB free\n",
@@ -305,10 +369,16 @@ void machine_print(const struct machine *machine, struct iommu_print *to)
 		iommu_printf(to, "cpu      1 of %u in use\n", machine->acpi.cpu_count);
 	iommu_printf(to, "pci      %u functions in %u groups\n", machine->pci.count, groups);
 	for (struct iommu_unit *unit = machine->iommu.units; unit; unit = unit->next)
-		if (unit->enabled && unit->segment != UFD_MOCK_SEGMENT)
+		if (unit->enabled && is_of_machine(unit->segment))
 			iommu_printf(to, "%-8s %s mode, taken over; every device is blocked\n",
 			             unit->name,
 			             unit->mode == IOMMU_MODE_SCALABLE ? "scalable" : "legacy");
+		else if (unit->enabled && unit->segment == MODEL_SEGMENT)
+			iommu_printf(to,
+			             "%-8s %s mode, a model, no hardware: %s, with %d devices\n",
+			             unit->name,
+			             unit->mode == IOMMU_MODE_SCALABLE ? "scalable" : "legacy",
+			             machine->options.model, MODEL_DEVICES);
 	for (const struct dma_engine *engine = machine->engines; engine; engine = engine->next)
 		iommu_printf(to, "engine   %s at %s, masters DMA on command\n", engine->ops->name,
 		             engine->pci->iommu ? engine->pci->iommu->desc.name : "?");

@@ -14,6 +14,7 @@
 #include "kernel/pci.h"
 #include "kernel/scn.h"
 #include "kernel/scn_mock.h"
+#include "kernel/scn_model.h"
 #include "kernel/user_memory.h"
 #include "ufd/ufd.h"
 
@@ -31,6 +32,8 @@ struct machine {
 	struct ufd ufd;
 	struct user_memory memory;
 	struct dma_engine *engines;
+	bool has_model;
+	struct model_platform model;
 	struct mock_engine mocks[MACHINE_MOCK_DEVICES];
 	struct scn_platform platform;
 };

@@ -6,6 +6,7 @@
  * processor's tables before memory, so that a fault is explained; the units before
  * any engine may master the bus.
  */
+#include "kernel/agree.h"
 #include "kernel/kernel.h"
 #include "kernel/machine.h"
 #include "kernel/os.h"
@@ -120,8 +121,10 @@ void kernel_main(struct boot_info *info)
 	machine_print(&machine, console_print());
 	kprintf("\n");
 
+	if (options.agree[0])
+		passed = agree_machine(&machine, options.agree);
 	if (options.scenario[0] && !is_none(options.scenario))
-		passed = scenarios_run(options.scenario);
+		passed = scenarios_run(options.scenario) && passed;
 	bool reset = false;
 	if (options.shell_after) {
 		const struct shell_io io = {.read = shell_read, .idle = shell_idle};

@@ -26,6 +26,42 @@
 #define SCN_SCRATCH_IOVA  UINT64_C(0xd0000000)
 #define SCN_SCRATCH_BYTES UINT64_C(0x100000)
 
+/** What a reference model (model/) behind one of the units lets a scenario see and steer.
+ *  kernel/scn_model.h makes one. All that comes from it is labelled "model". */
+struct scn_model_counts {
+	uint64_t requests;                   /* DMA and translation requests */
+	uint64_t first_steps, second_steps;  /* table entries read by all of them, by stage */
+	uint64_t last_first, last_second;    /* ... by the last DMA of an engine */
+	bool last_cached;                    /* the IOTLB answered the whole of that DMA */
+	uint64_t iotlb_hits, iotlb_lookups;  /* of the unit */
+	uint64_t device_hits, device_misses; /* of the devices' own caches (ATS) */
+	uint64_t page_requests;              /* stored in the queue */
+};
+
+struct scn_model {
+	void *ctx;          /* handed to all below */
+	const char *preset; /* "nesting" */
+	uint16_t segment;   /* of the unit and its devices; no other unit has it */
+	/** Reports of the sanitizer so far, of the kinds in @p kinds (bit n: enum
+	 *  model_report_kind n; UINT32_MAX: all). Each was also logged, as an error. */
+	uint64_t (*reports)(void *ctx, uint32_t kinds);
+	/** The text of the last report, which begins with "model: "; "" before the first.
+	 *  Valid until the next. @p kind, if not NULL: its number. */
+	const char *(*last_report)(void *ctx, unsigned *kind);
+	/** What kind @p kind is called ("stale", "not-cleaned", "live-change", "reserved",
+	 *  "freed", "register", ...); NULL: there is no such kind. */
+	const char *(*kind_name)(void *ctx, unsigned kind);
+	/** Look for mistakes that need no request to show. Returns how many reports that made. */
+	unsigned (*check)(void *ctx);
+	/** Software is in the middle of a change (true): use of an old entry is no mistake
+	 *  until it ends (false). Calls nest. */
+	void (*hold)(void *ctx, bool hold);
+	void (*counts)(void *ctx, struct scn_model_counts *out);
+	/** Deliver what is under way: messages to their handlers, page requests, page
+	 *  responses. Calls into the core: no lock may be held. */
+	void (*pump)(void *ctx);
+};
+
 struct scn_platform {
 	struct iommu *iommu;
 	struct ufd *ufd; /* over `memory` */
@@ -34,7 +70,14 @@ struct scn_platform {
 	/** Engines behind the mock unit (kernel/scn_mock.h). A scenario gets one if it asks
 	 *  for it by name, or if no engine above is behind a unit. */
 	struct dma_engine *mock_engines;
-	bool mock_by_name; /* only if asked for by name: a machine's verdict is never the mock's */
+	/** NULL, or: the model behind one of the units, and its engines (ops->name "model"). A
+	 *  scenario gets one if it asks for it by name, or if no engine above is behind a
+	 *  unit. A line during which the model reports a mistake fails, unless it promises
+	 *  that report. */
+	const struct scn_model *model;
+	struct dma_engine *model_engines;
+	bool model_by_name; /* only if asked for by name */
+	bool mock_by_name;  /* only if asked for by name: a machine's verdict is never the mock's */
 	struct iommu_print *out;
 	const char *machine; /* "QEMU q35", "mock": one line says where a run was */
 	void *ctx;           /* handed to all below */

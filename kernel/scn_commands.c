@@ -20,8 +20,8 @@ const struct scn_command scn_commands[] = {
 	{"need", "CONDITION [and CONDITION] ...", STORY,
          "Skip the rest of the step if a condition is not met; in front of the first step,\n"
          "the whole scenario. Conditions, each with or without \"not\": legacy, scalable,\n"
-         "first-stage, second-stage, nests, passthrough, mock, hardware,\n"
-         "engine copy|fetch|store|fast, page SIZE, memory SIZE, have NAME.\n"
+         "first-stage, second-stage, nests, passthrough, mock, model, hardware,\n"
+         "engine copy|fetch|store|fast, page SIZE, memory SIZE, reach ADDRESS, have NAME.\n"
          "\"if CONDITION [and CONDITION] ...: command\" runs one command on a condition.",
          SCN_IS_NEED, NULL, scn_do_nothing},
 	{"wait", "MS", STORY, "Wait this many milliseconds.", 0, NULL, scn_do_wait},

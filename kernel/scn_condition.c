@@ -17,7 +17,7 @@
 #define ECAP_FSTS BIT64(47)
 
 struct traits {
-	bool has_unit, mock, scalable, first_stage, second_stage, nests;
+	bool has_unit, mock, model, scalable, first_stage, second_stage, nests;
 };
 
 static struct iommu_device *device_of(struct scn *scn)
@@ -38,7 +38,7 @@ static bool is_scalable(const struct iommu_unit *unit, uint64_t ecap)
 	return ecap & ECAP_SMTS && ecap & (ECAP_SSTS | ECAP_FSTS);
 }
 
-static struct traits traits_of(struct iommu_device *device)
+static struct traits traits_of(const struct scn *scn, struct iommu_device *device)
 {
 	struct traits traits = {0};
 	struct iommu_hw_info_vtd info = {0};
@@ -49,6 +49,7 @@ static struct traits traits_of(struct iommu_device *device)
 	struct iommu_unit *unit = device->unit;
 	traits.has_unit = true;
 	traits.mock = unit->segment == UFD_MOCK_SEGMENT;
+	traits.model = scn->platform->model && unit->segment == scn->platform->model->segment;
 	if (traits.mock) {
 		traits.first_stage = traits.second_stage = traits.nests = true;
 		return traits;
@@ -73,6 +74,18 @@ static bool page_size_works(struct iommu_device *device, uint64_t bytes)
 		(void)!iommu_domain_free(domain);
 	}
 	return works;
+}
+
+static bool reaches(struct iommu_device *device, uint64_t address)
+{
+	struct iommu_domain *domain;
+	bool holds = false;
+
+	if (device && iommu_domain_alloc_user(device, 0, NULL, NULL, &domain) == 0) {
+		holds = domain->last.value >= address;
+		(void)!iommu_domain_free(domain);
+	}
+	return holds;
 }
 
 static bool identity_works(struct iommu_device *device)
@@ -116,7 +129,7 @@ bool scn_condition_holds(struct scn *scn, const struct scn_condition *condition,
                          size_t why_bytes)
 {
 	struct iommu_device *device = device_of(scn);
-	struct traits traits = traits_of(device);
+	struct traits traits = traits_of(scn, device);
 	char size[24], what[64] = "";
 	bool holds = false;
 
@@ -146,8 +159,12 @@ bool scn_condition_holds(struct scn *scn, const struct scn_condition *condition,
 		holds = traits.mock;
 		WHAT("the mock unit");
 		break;
+	case SCN_IF_MODEL:
+		holds = traits.model;
+		WHAT("a model of a unit");
+		break;
 	case SCN_IF_HARDWARE:
-		holds = traits.has_unit && !traits.mock;
+		holds = traits.has_unit && !traits.mock && !traits.model;
 		WHAT("a hardware unit");
 		break;
 	case SCN_IF_ENGINE:
@@ -165,6 +182,10 @@ bool scn_condition_holds(struct scn *scn, const struct scn_condition *condition,
 	case SCN_IF_PASSTHROUGH:
 		holds = identity_works(device);
 		WHAT("pass-through");
+		break;
+	case SCN_IF_REACH:
+		holds = reaches(device, condition->number);
+		WHAT("a unit that reaches address %#llx", (unsigned long long)condition->number);
 		break;
 	case SCN_IF_HAVE:
 		holds = scn_object_find(scn, condition->name);

@@ -146,6 +146,8 @@ void scn_match_conditions(struct scn_parser *parser, struct scn_line *line, unsi
 		[SCN_IF_MEMORY] = "memory",
 		[SCN_IF_HAVE] = "have",
 		[SCN_IF_PASSTHROUGH] = "passthrough",
+		[SCN_IF_MODEL] = "model",
+		[SCN_IF_REACH] = "reach",
 	};
 
 	for (unsigned at = from;;) {
@@ -171,8 +173,8 @@ void scn_match_conditions(struct scn_parser *parser, struct scn_line *line, unsi
 			scn_error_at(
 				parser, at,
 				"\"%s\" is no condition: legacy, scalable, first-stage, "
-				"second-stage, nests, passthrough, mock, hardware, engine ABILITY, "
-				"page SIZE, memory SIZE, have NAME",
+				"second-stage, nests, passthrough, mock, model, hardware, "
+				"engine ABILITY, page SIZE, memory SIZE, reach ADDRESS, have NAME",
 				parser->tokens[at].text);
 			return;
 		}
@@ -186,7 +188,8 @@ void scn_match_conditions(struct scn_parser *parser, struct scn_line *line, unsi
 				return;
 			}
 			at++;
-		} else if (what == SCN_IF_ENGINE || what == SCN_IF_PAGE || what == SCN_IF_MEMORY) {
+		} else if (what == SCN_IF_ENGINE || what == SCN_IF_PAGE || what == SCN_IF_MEMORY ||
+		           what == SCN_IF_REACH) {
 			if (what == SCN_IF_ENGINE)
 				condition->number = ability_by_name(word);
 			else if (scn_number_parse(word, scn_length(word), &condition->number) != 0)
@@ -195,6 +198,8 @@ void scn_match_conditions(struct scn_parser *parser, struct scn_line *line, unsi
 				scn_error_at(parser, at < to ? at : at - 1, "%s",
 				             what == SCN_IF_ENGINE
 				                     ? "engine what? copy, fetch, store, fast"
+				             : what == SCN_IF_REACH
+				                     ? "an address is wanted, as 0x100000"
 				                     : "a size is wanted, as 2M");
 				return;
 			}

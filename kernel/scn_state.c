@@ -224,16 +224,25 @@ static struct dma_engine *engine_usable(struct dma_engine *engine)
 struct dma_engine *scn_engine_next(const struct scn_platform *platform, struct dma_engine *engine,
                                    bool mocks)
 {
-	struct dma_engine *real = engine_usable(platform->engines);
-	bool usable = mocks || (!real && !platform->mock_by_name);
-	struct dma_engine *mock = usable ? engine_usable(platform->mock_engines) : NULL;
+	struct dma_engine *lists[3] = {engine_usable(platform->engines)};
 
-	if (!engine)
-		return real ? real : mock;
-	struct dma_engine *next = engine_usable(engine->next);
-	if (next || engine->pci->iommu->unit->segment == UFD_MOCK_SEGMENT)
-		return next;
-	return mock; /* the real ones are over */
+	if (mocks || !(lists[0] || platform->model_by_name))
+		lists[1] = engine_usable(platform->model_engines);
+	if (mocks || !(lists[0] || lists[1] || platform->mock_by_name))
+		lists[2] = engine_usable(platform->mock_engines);
+	unsigned list = 0;
+	if (engine) {
+		struct dma_engine *next = engine_usable(engine->next);
+		uint16_t segment = engine->pci->iommu->unit->segment;
+		if (next)
+			return next;
+		list = segment == UFD_MOCK_SEGMENT                              ? 3
+		       : platform->model && segment == platform->model->segment ? 2
+		                                                                : 1;
+	}
+	while (list < ARRAY_SIZE(lists) && !lists[list])
+		list++;
+	return list < ARRAY_SIZE(lists) ? lists[list] : NULL;
 }
 
 /* ---- life ---------------------------------------------------------------------------------- */

@@ -130,7 +130,8 @@ enum { SCN_ABI_DATA = 2048 };
 uint64_t scn_call_data(const struct scn *scn);
 
 /** The engine after @p engine (NULL: the first) among those that are behind a unit: the
- *  real ones; the mocks too, if @p mocks or if there is no real one. NULL: no more. */
+ *  real ones; those of the model and the mocks too, if @p mocks, or as the platform says if
+ *  there is no real one. NULL: no more. */
 struct dma_engine *scn_engine_next(const struct scn_platform *platform, struct dma_engine *engine,
                                    bool mocks);
 

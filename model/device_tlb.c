@@ -61,7 +61,6 @@ bool model_device_tlb_access(struct model_device_tlb *tlb, const struct model_re
 {
 	struct model_request ask = *request, go;
 	struct model_device_tlb_entry *entry = find(tlb, request);
-	bool ok;
 
 	ask.requester = tlb->requester;
 	ask.kind = MODEL_TRANSLATION;
@@ -71,6 +70,9 @@ bool model_device_tlb_access(struct model_device_tlb *tlb, const struct model_re
 	go.kind = MODEL_TRANSLATED;
 	if (entry && permits(entry->read, entry->write, request->access)) {
 		tlb->hits++;
+		model_sanitizer_device(tlb->unit, &ask,
+		                       entry->output + (request->address - entry->address),
+		                       entry->read, entry->write);
 		go.address = entry->output + (request->address - entry->address);
 	} else {
 		if (entry)
@@ -91,8 +93,7 @@ bool model_device_tlb_access(struct model_device_tlb *tlb, const struct model_re
 	/* The tables were asked about the PASID already; few units want it again. */
 	go.has_pasid = false;
 	go.privileged = go.execute = false;
-	ok = model_dma(tlb->unit, &go, result);
-	return ok;
+	return model_dma(tlb->unit, &go, result);
 }
 
 unsigned model_device_tlb_invalidate(struct model_device_tlb *tlb,

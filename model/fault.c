@@ -238,10 +238,9 @@ static enum answer answer_for(const struct reason *reason, const struct model_re
 		return reason->translated;
 	case MODEL_PAGE_REQUEST:
 		return INVALID; /* whatever the reason: no other answer could say more */
-	case MODEL_UNTRANSLATED:
-		break;
+	default:
+		return reason->untranslated;
 	}
-	return reason->untranslated;
 }
 
 /* Types as in T1 (high 62) and T2 (high 28). */

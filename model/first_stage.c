@@ -35,12 +35,14 @@ static uint64_t reserved_bits(const struct model_unit *unit, uint64_t value, uns
 
 static uint8_t set_flags(struct state *s, uint64_t at, uint64_t *value, uint64_t flags)
 {
-	if (s->walk->peek || (*value & flags) == flags)
+	if ((*value & flags) == flags)
 		return 0;
 	if (!s->first->snooped)
 		return 0x90;
 	if (s->first->nested && !s->table_writable)
 		return 0x77;
+	if (s->walk->peek)
+		return 0;
 	switch (model_walk_set(s->walk, at, value, flags)) {
 	case MODEL_SWAP_DONE:
 		return 0;

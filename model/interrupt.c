@@ -22,7 +22,7 @@ static bool extended(const struct model_unit *unit)
 	return model_bit(unit->irta, 11);
 }
 
-static uint8_t read_entry(struct interrupt *i)
+static uint8_t read_entry(struct interrupt *i, uint64_t address)
 {
 	struct model_unit *unit = i->unit;
 
@@ -35,6 +35,8 @@ static uint8_t read_entry(struct interrupt *i)
 	if (!model_memory_read(unit, i->address, i->raw, sizeof(i->raw), unit->caps.c))
 		return 0x23;
 	i->fpd = model_bit(i->raw[0], 1);
+	if (!unit->caps.c)
+		model_sanitizer_interrupt_read(unit, i->address, i->raw, address, i->requester);
 	return i->raw[0] & 1 ? 0 : 0x22;
 }
 
@@ -219,7 +221,7 @@ static uint8_t look_up(struct interrupt *i, uint64_t address)
 			return fault;
 		return source_allowed(i) ? 0 : 0x26;
 	}
-	fault = read_entry(i);
+	fault = read_entry(i, address);
 	if (fault == 0x22 && i->unit->caps.cm)
 		remember(i, fault);
 	if (fault)
@@ -292,6 +294,6 @@ void model_interrupt_request(struct model_unit *unit, uint64_t address, uint32_t
 		info = (uint64_t)(i.index & 0xffff) << 48;
 	result->response = MODEL_UNSUPPORTED;
 	result->fault = fault;
-	result->logged = true;
+	result->logged = !i.fpd; /* it is known only where it counts: once an entry was read */
 	model_fault_interrupt(unit, requester, fault, info, i.fpd);
 }

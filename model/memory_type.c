@@ -62,6 +62,20 @@ static uint8_t mtrr_type(const struct model_unit *unit, uint64_t address)
 	return type;
 }
 
+/* Codes that mean nothing are taken for UC, which is always safe. */
+static enum model_memory_type known(uint8_t type)
+{
+	switch (type) {
+	case MODEL_TYPE_WC:
+	case MODEL_TYPE_WT:
+	case MODEL_TYPE_WP:
+	case MODEL_TYPE_WB:
+		return (enum model_memory_type)type;
+	default:
+		return MODEL_TYPE_UC;
+	}
+}
+
 enum { PAT_UC_MINUS = 7 };
 
 /* The processor's table of effective types: PAT over MTRR. */
@@ -100,8 +114,8 @@ enum model_memory_type model_memory_type(const struct model_walk *walk)
 	if (model_bit(w1, 25))
 		return MODEL_TYPE_UC;
 	if (walk->pgtt == MODEL_PGTT_SECOND)
-		return emte ? (enum model_memory_type)page->emt : MODEL_TYPE_WB;
+		return emte ? known(page->emt) : MODEL_TYPE_WB;
 	if (walk->pgtt == MODEL_PGTT_NESTED && emte)
-		return (enum model_memory_type)(page->ipat ? page->emt : combine(page->emt, pat));
-	return (enum model_memory_type)combine(mtrr_type(unit, page->output), pat);
+		return known(page->ipat ? page->emt : combine(page->emt, pat));
+	return known(combine(mtrr_type(unit, page->output), pat));
 }

@@ -187,7 +187,7 @@ struct model_config {
 	uint32_t capacity[MODEL_CACHES]; /* entries; 0 takes a generous default */
 	enum model_policy policy;
 	uint64_t seed;        /* of MODEL_POLICY_RANDOM */
-	bool over_invalidate; /* every invalidation forgets everything, as hardware may */
+	bool over_invalidate; /* each invalidation empties all DMA (or interrupt) caches */
 	bool sanitize;        /* look for mistakes and report them */
 	uint32_t report_mask; /* 1 << kind of those to report; 0 means all */
 	struct model_latency latency;
@@ -196,7 +196,7 @@ struct model_config {
 /** The number of presets, and each of them; NULL past the end. */
 unsigned model_preset_count(void);
 const struct model_config *model_preset(unsigned index);
-/** A preset by its name ("qemu-plain", "nesting", ...), or NULL. */
+/** A preset by its name ("qemu-7.2", "nesting", ...), or NULL. */
 const struct model_config *model_preset_find(const char *name);
 
 /** NULL if a unit of this shape can exist, else one line that says why not. */
@@ -340,7 +340,8 @@ void model_device_tlb_init(struct model_device_tlb *tlb, struct model_unit *unit
 /**
  * What a device with ATS does for an access: take the translation from the cache or
  * request it, then present a translated request. `request->kind` is not looked at.
- * False with response MODEL_SUCCESS and fault 0 means: no permission, a page request is due.
+ * False with response MODEL_SUCCESS means: no permission (`fault` says why, if a table ended), a
+ * page request is due.
  */
 bool model_device_tlb_access(struct model_device_tlb *tlb, const struct model_request *request,
                              struct model_result *result);

@@ -29,6 +29,14 @@ static void forget(struct model_walk *walk)
 	}
 }
 
+/* The last request of a group wants an answer, unless it is a stop marker (7.4). */
+static bool answer_due(const struct model_request *request)
+{
+	bool stop = request->has_pasid && !request->page_read && !request->page_write;
+
+	return request->last && !stop;
+}
+
 static void encode(const struct model_request *request, uint64_t d[4])
 {
 	d[0] = 0x01 | (uint64_t)request->has_pasid << 8 | (uint64_t)request->requester << 16;
@@ -46,7 +54,7 @@ static void overflow(struct model_walk *walk)
 	struct model_unit *unit = walk->unit;
 	bool quiet = unit->prs;
 
-	walk->result->response = walk->request->last ? MODEL_SUCCESS : MODEL_DROPPED;
+	walk->result->response = answer_due(walk->request) ? MODEL_SUCCESS : MODEL_DROPPED;
 	if (unit->prs & 2)
 		return;
 	unit->prs |= 2;
@@ -92,13 +100,15 @@ void model_page_request(struct model_walk *walk)
 	model_sanitizer_request(walk, fault);
 	if (fault) {
 		model_fault_answer(walk, fault);
+		if (!answer_due(walk->request))
+			walk->result->response = MODEL_DROPPED;
 		return;
 	}
 	if ((unit->prs & 2) || ((unit->pqt + 32) & (queue_bytes(unit) - 1)) == unit->pqh)
 		overflow(walk);
 	else if (!store(walk))
 		walk->result->response =
-			walk->request->last ? MODEL_INVALID_REQUEST : MODEL_DROPPED;
+			answer_due(walk->request) ? MODEL_INVALID_REQUEST : MODEL_DROPPED;
 }
 
 void model_page_response(struct model_unit *unit, const uint64_t d[4])

@@ -205,10 +205,8 @@ unsigned model_perfmon_command(struct model_unit *unit, unsigned command, uint64
 	case 0xf4:
 		unit->frozen = all;
 		return 0;
-	case 0xf5:
+	default: /* F5h; the shape offers no others */
 		unit->frozen = 0;
 		return 0;
-	default:
-		return 1;
 	}
 }

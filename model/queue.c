@@ -17,8 +17,6 @@ uint32_t model_queue_bytes(const struct model_unit *unit)
 
 static void queue_error(struct model_unit *unit, unsigned code)
 {
-	if (unit->fsts & MODEL_FSTS_IQE)
-		return;
 	unit->iqercd = (unit->iqercd & ~UINT64_C(0xf)) | code;
 	model_fault_status(unit, MODEL_FSTS_IQE);
 }
@@ -48,9 +46,8 @@ static void device_timeout(struct model_unit *unit)
 {
 	unit->device_silent = false;
 	unit->wait_held = false;
-	if (!(unit->fsts & MODEL_FSTS_ITE))
-		unit->iqercd = (unit->iqercd & ~model_mask(47, 32)) | (uint64_t)unit->device_sid
-		                                                              << 32;
+	/* Nothing is fetched while ITE is set, so this is always the first. */
+	unit->iqercd = (unit->iqercd & ~model_mask(47, 32)) | (uint64_t)unit->device_sid << 32;
 	model_fault_status(unit, MODEL_FSTS_ITE);
 }
 

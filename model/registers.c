@@ -265,7 +265,7 @@ static void write_queue_address(struct model_unit *unit, uint32_t offset, uint32
 	if (unit->gsts & MODEL_G_QIE) {
 		if (value != half(unit->iqa, offset))
 			model_report_register(unit, MODEL_IQA, "written while the queue is enabled",
-					      value);
+			                      value);
 		return;
 	}
 	set_half(&unit->iqa, offset, value);
@@ -354,8 +354,10 @@ static void write_fixed(struct model_unit *unit, uint32_t offset, uint32_t value
 		if (!unit->caps.ecmds)
 			return;
 		if (unit->ecrsp & 1) { /* dropped: the command in progress keeps its operands */
-			model_report_register(unit, MODEL_ECMD,
-			                      "written while a command is in progress", value);
+			if (!(offset & 4))
+				model_report_register(unit, MODEL_ECMD,
+				                      "written while a command is in progress",
+				                      value);
 			return;
 		}
 		/* The upper half is written first; the lower one starts the command. */
@@ -412,14 +414,12 @@ static bool narrow(uint64_t offset)
 
 static bool access_ok(struct model_unit *unit, uint64_t offset, unsigned bytes, uint64_t value)
 {
-	uint64_t window = model_register_bytes(unit);
-
 	if (bytes != 4 && bytes != 8)
 		model_report_register(unit, offset, "accessed with a width that is not 4 or 8",
 		                      bytes);
 	else if (offset & (bytes - 1))
 		model_report_register(unit, offset, "accessed at an unaligned offset", value);
-	else if (offset >= window || bytes > window - offset)
+	else if (offset >= model_register_bytes(unit))
 		model_report_register(unit, offset, "accessed beyond the register window", value);
 	else
 		return true;

@@ -21,6 +21,9 @@ static bool same(const struct model_walk *unit_says, uint8_t fault,
 {
 	const struct model_page *a = &unit_says->page, *b = &memory_says->page;
 
+	/* A flag that could not be written is memory's failure, which a look does not repeat. */
+	if (fault == 0x7d || fault == 0x91)
+		return true;
 	if (fault || memory_fault)
 		return !fault == !memory_fault;
 	if (!unit_says->page_known || unit_says->request->kind == MODEL_TRANSLATED)
@@ -29,7 +32,7 @@ static bool same(const struct model_walk *unit_says, uint8_t fault,
 		return false;
 	if (!a->read && !a->write)
 		return true;
-	if (a->output != b->output)
+	if (a->output != b->output || a->snoop != b->snoop)
 		return false;
 	/* Dirty flags were read and cleared, and the unit will not set them again. */
 	return !(unit_says->marks_dirty && a->write && a->dirty && !b->dirty);
@@ -69,8 +72,8 @@ static void peek(const struct model_walk *walk, struct model_walk *other,
 	*fault = model_translate(other);
 }
 
-/* Compare, and report a difference; true if there is one. */
-static bool compare(struct model_walk *walk, uint8_t fault)
+/* Compare, and report a difference. */
+static void compare(struct model_walk *walk, uint8_t fault)
 {
 	struct model_walk memory, unit_view;
 	struct model_result scratch = {0};
@@ -82,7 +85,7 @@ static bool compare(struct model_walk *walk, uint8_t fault)
 
 	peek(walk, &memory, &scratch, true, &memory_fault);
 	if (same(walk, fault, &memory, memory_fault))
-		return false;
+		return;
 	peek(walk, &unit_view, &scratch, false, &unit_fault);
 	if (unit_view.unsnooped && same(walk, fault, &unit_view, unit_fault))
 		kind = MODEL_REPORT_NOT_CLEANED;
@@ -98,8 +101,9 @@ static bool compare(struct model_walk *walk, uint8_t fault)
 	say_outcome(&text, &memory, memory_fault);
 	model_text_add(&text, ": ");
 	model_text_entry(&text, now);
+	model_text_add(&text, kind == MODEL_REPORT_STALE ? "; an invalidation is owed"
+	                                                 : "; the line must be written back");
 	model_report_send(walk->unit, kind, &report);
-	return true;
 }
 
 void model_sanitizer_request(struct model_walk *walk, uint8_t fault)
@@ -109,34 +113,95 @@ void model_sanitizer_request(struct model_walk *walk, uint8_t fault)
 		compare(walk, fault);
 }
 
+/* ---- interrupt entries ------------------------------------------------------------------ */
+
+/* AVAIL (11:8) is software's and says nothing to the unit. */
+static bool interrupt_differs(struct model_unit *unit, uint64_t at, const uint64_t raw[2],
+                              uint64_t now[2])
+{
+	return model_memory_read(unit, at, now, 16, true) &&
+	       (((now[0] ^ raw[0]) & ~model_mask(11, 8)) || now[1] != raw[1]);
+}
+
+static void say_interrupt(struct model_unit *unit, enum model_report_kind kind, uint64_t entry,
+                          const uint64_t raw[2], const uint64_t now[2], uint64_t address,
+                          uint16_t requester)
+{
+	const struct model_request request = {
+		.access = MODEL_WRITE, .requester = requester, .address = address};
+	struct model_walk walk = {.unit = unit, .request = &request};
+	struct model_report report;
+	struct model_text text;
+	bool second = raw[0] == now[0]; /* the difference lies in the second half */
+
+	model_report_begin(&report, &text, &walk);
+	report.entry = entry;
+	report.expected = raw[second];
+	report.found = now[second];
+	model_text_add(&text, kind == MODEL_REPORT_STALE
+	                              ? "stale interrupt entry at "
+	                              : "interrupt entry not cleaned at ");
+	model_text_hex(&text, entry + 8 * second);
+	model_text_add(&text, ", the unit holds ");
+	model_text_hex(&text, raw[second]);
+	model_text_add(&text, ", memory ");
+	model_text_hex(&text, now[second]);
+	model_text_add(&text, kind == MODEL_REPORT_STALE
+	                              ? "; an interrupt entry invalidation is owed"
+	                              : "; the line must be written back");
+	model_report_send(unit, kind, &report);
+}
+
 void model_sanitizer_interrupt(struct model_unit *unit, struct model_cached_interrupt *entry,
                                uint64_t address, uint16_t requester)
 {
-	struct model_report report;
-	struct model_text text;
 	uint64_t now[2];
 
-	if (!model_sanitizing(unit) || unit->held || entry->slot.reported)
-		return;
-	if (!model_memory_read(unit, entry->address, now, sizeof(now), true) ||
-	    !memcmp(now, entry->raw, sizeof(now)))
+	if (!model_sanitizing(unit) || unit->held || entry->slot.reported ||
+	    !interrupt_differs(unit, entry->address, entry->raw, now))
 		return;
 	entry->slot.reported = true;
-	model_report_begin(&report, &text, NULL);
-	report.has_requester = true;
-	report.requester = requester;
-	report.address = address;
-	report.entry = entry->address;
-	report.expected = entry->raw[0];
-	report.found = now[0];
-	model_text_add(&text, "stale interrupt entry of index ");
-	model_text_number(&text, entry->index);
-	model_text_add(&text, " at ");
-	model_text_hex(&text, entry->address);
-	model_text_add(&text, ", the unit holds ");
-	model_text_hex(&text, entry->raw[0]);
+	say_interrupt(unit, MODEL_REPORT_STALE, entry->address, entry->raw, now, address,
+	              requester);
+}
+
+void model_sanitizer_interrupt_read(struct model_unit *unit, uint64_t entry, const uint64_t raw[2],
+                                    uint64_t address, uint16_t requester)
+{
+	uint64_t now[2];
+
+	if (model_sanitizing(unit) && !unit->held && interrupt_differs(unit, entry, raw, now))
+		say_interrupt(unit, MODEL_REPORT_NOT_CLEANED, entry, raw, now, address, requester);
+}
+
+/* ---- what a device remembers ----------------------------------------------------------- */
+
+void model_sanitizer_device(struct model_unit *unit, const struct model_request *request,
+                            uint64_t output, bool read, bool write)
+{
+	struct model_result scratch = {0};
+	struct model_report report;
+	struct model_walk memory;
+	struct model_text text;
+	uint8_t fault;
+
+	if (!model_sanitizing(unit) || unit->held)
+		return;
+	model_walk_begin(&memory, unit, request, &scratch);
+	memory.peek = memory.peek_memory = true;
+	fault = model_translate(&memory);
+	if (!fault && memory.page.output == output && (memory.page.read || !read) &&
+	    (memory.page.write || !write))
+		return;
+	model_report_begin(&report, &text, &memory);
+	report.entry = decisive(&memory, fault)->address;
+	report.expected = output;
+	report.found = fault ? 0 : memory.page.output;
+	model_text_add(&text, "stale, the device-TLB says ");
+	model_text_hex(&text, output);
 	model_text_add(&text, ", memory ");
-	model_text_hex(&text, now[0]);
+	say_outcome(&text, &memory, fault);
+	model_text_add(&text, "; a device-TLB invalidation is owed");
 	model_report_send(unit, MODEL_REPORT_STALE, &report);
 }
 
@@ -272,9 +337,12 @@ static void check_pasid_pair(struct model_walk *walk, const struct model_cached_
 	else if (second_kind(a) && ((mine[0] ^ other[0]) & (model_mask(63, 12) | model_mask(4, 2))))
 		contradiction(walk, "its domain id has another second-stage table at",
 		              entry->address);
-	else if (entry->pasid == walk->pasid && a != MODEL_PGTT_PASS &&
-	         !(second_kind(a) && a == MODEL_PGTT_SECOND) &&
-	         ((mine[2] ^ other[2]) & model_mask(63, 12)))
+	else if (entry->pasid == walk->pasid && a != b)
+		contradiction(walk, "its domain id and PASID translate otherwise at",
+		              entry->address);
+	else if (entry->pasid == walk->pasid &&
+	         (a == MODEL_PGTT_FIRST || a == MODEL_PGTT_NESTED) &&
+	         ((mine[2] ^ other[2]) & (model_mask(63, 12) | model_mask(3, 2))))
 		contradiction(walk, "its domain id and PASID have another first-stage table at",
 		              entry->address);
 }
@@ -286,7 +354,7 @@ void model_sanitizer_domain(struct model_walk *walk)
 	bool legacy = walk->context.legacy;
 	uint16_t did = legacy ? (uint16_t)model_bits(raw[1], 23, 8) : (uint16_t)walk->entry.raw[1];
 
-	if (!model_sanitizing(unit))
+	if (!model_sanitizing(unit) || unit->held)
 		return;
 	if (unit->caps.cm && !did)
 		contradiction(walk, "domain id 0 belongs to caching mode; entry at",
@@ -316,7 +384,7 @@ void model_sanitizer_domain(struct model_walk *walk)
 /* ---- without a request --------------------------------------------------------------------- */
 
 /* Would the request that an IOTLB entry answers be answered so by memory? */
-static bool check_cached(struct model_unit *unit, const struct model_cached_page *entry)
+static void check_cached(struct model_unit *unit, const struct model_cached_page *entry)
 {
 	const struct model_request request = {
 		.kind = MODEL_UNTRANSLATED,
@@ -334,12 +402,72 @@ static bool check_cached(struct model_unit *unit, const struct model_cached_page
 	struct model_walk walk;
 
 	if (entry->fault || (!entry->page.read && !entry->page.write))
-		return false;
+		return;
 	model_walk_begin(&walk, unit, &request, &scratch);
 	walk.page = entry->page;
 	walk.page_known = true;
 	walk.marks_dirty = entry->page.write && entry->page.dirty;
-	return compare(&walk, 0);
+	compare(&walk, 0);
+}
+
+/* A context or PASID entry that the unit holds and memory does not. */
+static void check_held(struct model_unit *unit, struct model_slot *slot,
+                       const struct model_origin *was, uint64_t now)
+{
+	struct model_report report;
+	struct model_text text;
+
+	if (slot->reported)
+		return;
+	slot->reported = true;
+	model_report_begin(&report, &text, NULL);
+	report.entry = was->address;
+	report.expected = was->value;
+	report.found = now;
+	model_text_add(&text, "stale, the unit says ");
+	model_text_entry(&text, was);
+	model_text_add(&text, ", memory ");
+	model_text_hex(&text, now);
+	model_text_add(&text, "; an invalidation is owed");
+	model_report_send(unit, MODEL_REPORT_STALE, &report);
+}
+
+static void check_words(struct model_unit *unit, struct model_slot *slot, uint8_t kind,
+                        uint64_t address, const uint64_t *was, unsigned words, uint64_t ignore)
+{
+	uint64_t now[8];
+
+	if (!model_memory_read(unit, address, now, words * sizeof(now[0]), true))
+		return;
+	for (unsigned i = 0; i < words; i++) {
+		/* Software's own bits lie in the second word of a legacy context entry. */
+		uint64_t mask = i == 1 ? ~ignore : ~UINT64_C(0);
+
+		if ((now[i] ^ was[i]) & mask) {
+			const struct model_origin origin = {kind, 0, address + i * 8, was[i]};
+
+			check_held(unit, slot, &origin, now[i]);
+			return;
+		}
+	}
+}
+
+static void check_tables(struct model_unit *unit)
+{
+	bool legacy = model_ttm(unit) == MODEL_TTM_LEGACY;
+
+	MODEL_CACHE_EACH(unit, MODEL_CACHE_CONTEXT, struct model_cached_context, entry)
+	{
+		check_words(unit, &entry->slot, MODEL_ENTRY_CONTEXT, entry->address, entry->raw,
+		            legacy ? 2 : 4, legacy ? model_mask(6, 3) : 0);
+	}
+	MODEL_CACHE_EACH(unit, MODEL_CACHE_PASID, struct model_cached_pasid, entry)
+	{
+		/* The absence of a directory entry leaves nothing to compare. */
+		if (entry->address)
+			check_words(unit, &entry->slot, MODEL_ENTRY_PASID, entry->address,
+			            entry->raw, 8, 0);
+	}
 }
 
 unsigned model_sanitizer_check(struct model_unit *unit)
@@ -359,6 +487,13 @@ unsigned model_sanitizer_check(struct model_unit *unit)
 		MODEL_CACHE_EACH(unit, MODEL_CACHE_IOTLB, struct model_cached_page, entry)
 		{
 			check_cached(unit, entry);
+		}
+		check_tables(unit);
+	}
+	if (unit->gsts & MODEL_G_IRE) {
+		MODEL_CACHE_EACH(unit, MODEL_CACHE_INTERRUPT, struct model_cached_interrupt, entry)
+		{
+			model_sanitizer_interrupt(unit, entry, 0xfee00000, (uint16_t)entry->raw[1]);
 		}
 	}
 	for (unsigned i = 0; i < MODEL_REPORT_KINDS; i++)

@@ -57,10 +57,12 @@ static void rights(const struct model_unit *unit, uint64_t value, bool *read, bo
  */
 static uint8_t set_flags(struct state *s, uint64_t at, uint64_t *value, uint64_t flags)
 {
-	if (s->walk->peek || !s->second->flags || (*value & flags) == flags)
+	if (!s->second->flags || (*value & flags) == flags)
 		return 0;
 	if (!s->second->snooped)
 		return 0x7c;
+	if (s->walk->peek)
+		return 0;
 	switch (model_walk_set(s->walk, at, value, flags)) {
 	case MODEL_SWAP_DONE:
 		return 0;

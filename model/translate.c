@@ -76,6 +76,12 @@ static uint8_t check_page(const struct model_walk *walk)
 
 /* ---- the IOTLB --------------------------------------------------------------------- */
 
+/* Revision 4.x: execute requests are supported (ERS) and enabled (ERE). */
+static bool may_execute(const struct model_walk *walk)
+{
+	return walk->unit->caps.ers && model_bit(walk->entry.raw[2], 1);
+}
+
 static bool key_matches(const struct model_walk *walk, const struct model_cached_page *entry)
 {
 	const struct model_request *request = walk->request;
@@ -111,12 +117,16 @@ static bool from_iotlb(struct model_walk *walk, uint8_t *fault)
 	/* A write through an entry whose dirty flags are not known to be set walks again. */
 	if (entry && walk->marks_dirty && entry->page.write && !entry->page.dirty)
 		entry = NULL;
+	/* Only the PASID entry knows whether execution may be asked for. */
+	if (entry && walk->request->has_pasid && walk->request->execute && !entry->may_ask)
+		entry = NULL;
 	model_cache_count(unit, MODEL_CACHE_IOTLB, entry);
 	model_count(unit, MODEL_COUNT_IOTLB_LOOKUP, walk->request);
 	if (!entry)
 		return false;
 	model_count(unit, MODEL_COUNT_IOTLB_HIT, walk->request);
 	walk->used_cache = true;
+	walk->fpd = walk->fpd || entry->fpd;
 	walk->pgtt = entry->pgtt;
 	walk->did = entry->did;
 	walk->pasid = entry->pasid;
@@ -151,6 +161,8 @@ static void remember(struct model_walk *walk, uint8_t fault)
 		.has_pasid = walk->request->has_pasid,
 		.privileged =
 			walk->request->has_pasid ? walk->request->privileged : walk->privileged,
+		.fpd = walk->fpd,
+		.may_ask = may_execute(walk),
 		.pgtt = walk->pgtt,
 		.fault = fault,
 		.pasid = walk->pasid,
@@ -296,7 +308,6 @@ static uint8_t stages(struct model_walk *walk)
 
 static uint8_t scalable(struct model_walk *walk)
 {
-	const struct model_unit *unit = walk->unit;
 	const struct model_request *request = walk->request;
 	const uint64_t *raw = walk->entry.raw;
 	uint8_t fault = scalable_allowed(walk);
@@ -312,7 +323,7 @@ static uint8_t scalable(struct model_walk *walk)
 	walk->did = (uint16_t)raw[1];
 	if (request->kind == MODEL_PAGE_REQUEST)
 		return 0;
-	if (request->has_pasid && request->execute && !(unit->caps.ers && model_bit(raw[2], 1)))
+	if (request->has_pasid && request->execute && !may_execute(walk))
 		return 0x5c;
 	if ((walk->pgtt == MODEL_PGTT_FIRST || walk->pgtt == MODEL_PGTT_NESTED) &&
 	    walk->privileged && !model_bit(raw[2], 0))
@@ -344,7 +355,10 @@ uint8_t model_translate(struct model_walk *walk)
 	if (fault || request->kind == MODEL_PAGE_REQUEST)
 		return fault;
 	walk->page.type = model_memory_type(walk);
-	if (!walk->peek && request->kind != MODEL_TRANSLATED && !check_output(walk))
+	fault = check_page(walk);
+	/* A refused access has not marked the page as accessed: it must not become known. */
+	if (!walk->peek && request->kind != MODEL_TRANSLATED &&
+	    (!fault || (!walk->page.read && !walk->page.write)))
 		remember(walk, 0);
-	return check_page(walk);
+	return fault;
 }

@@ -34,7 +34,7 @@ void model_caps_decode(struct model_caps *caps, const struct model_config *confi
 		.qi = model_bit(ecap, 1),
 		.dt = model_bit(ecap, 2),
 		.ir = model_bit(ecap, 3),
-		.eim = model_bit(ecap, 4),
+		.eim = model_bit(ecap, 3) && model_bit(ecap, 4),
 		.pt = model_bit(ecap, 6),
 		.sc = model_bit(ecap, 7),
 		.iro = model_bits(ecap, 17, 8),
@@ -119,8 +119,8 @@ const char *model_config_check(const struct model_config *config)
 		return "ECAP.NEST needs ECAP.FSTS and SSTS";
 	if ((caps.ssads || caps.eafs) && !caps.smpwcs)
 		return "ECAP.SSADS and EAFS need ECAP.SMPWCS";
-	if ((caps.eim || caps.pi) && !caps.ir)
-		return "ECAP.EIM and CAP.PI need ECAP.IR";
+	if (caps.pi && !caps.ir) /* EIM without IR is seen on real units, and means nothing */
+		return "CAP.PI needs ECAP.IR";
 	if (caps.eimer && !caps.eim)
 		return "ECAP.EIMER needs ECAP.EIM";
 	if (caps.pss > 20)

@@ -87,6 +87,8 @@ struct model_cached_page {
 	struct model_slot slot;
 	uint16_t sid, did;
 	bool has_pasid, privileged;
+	bool fpd;     /* on the way to it: faults are not recorded */
+	bool may_ask; /* requests for execution are enabled (ERE, before 5.x) */
 	uint8_t pgtt, fault;
 	uint32_t pasid;
 	uint64_t address; /* input, aligned to the page */
@@ -487,6 +489,12 @@ void model_report_begin(struct model_report *report, struct model_text *text,
 void model_sanitizer_request(struct model_walk *walk, uint8_t fault);
 void model_sanitizer_interrupt(struct model_unit *unit, struct model_cached_interrupt *entry,
                                uint64_t address, uint16_t requester);
+/** After the read of an interrupt entry that is not snooped: does the processor see the same? */
+void model_sanitizer_interrupt_read(struct model_unit *unit, uint64_t entry, const uint64_t raw[2],
+                                    uint64_t address, uint16_t requester);
+/** A device is about to use what it remembers: would the tables still say so? */
+void model_sanitizer_device(struct model_unit *unit, const struct model_request *request,
+                            uint64_t output, bool read, bool write);
 /** Before an invalidation: did a present entry change its shape? */
 void model_sanitizer_scan(struct model_unit *unit);
 /** Before a context or PASID entry is remembered: do domain ids contradict each other? */

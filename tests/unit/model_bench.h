@@ -36,7 +36,9 @@ struct bench {
 	uint8_t cpu[BENCH_BYTES], cleaned[BENCH_BYTES];
 	bool split;           /* the two views differ until bench_clean() */
 	uint64_t fail;        /* reads of this page fail; 0: none */
+	unsigned fail_after;  /* that many reads of it succeed first */
 	bool fail_writes;
+	unsigned swaps_good;   /* that many swaps are spared what follows */
 	unsigned swap_changes; /* that many swaps find another value */
 	bool swap_fails;
 	struct model_unit *unit;
@@ -60,9 +62,10 @@ static bool bench_read(void *context, uint64_t address, void *out, size_t bytes,
 {
 	struct bench *b = context;
 
-	if (address >= BENCH_BYTES || bytes > BENCH_BYTES - address ||
-	    (b->fail && address >> 12 == b->fail >> 12))
+	if (address >= BENCH_BYTES || bytes > BENCH_BYTES - address)
 		return false;
+	if (b->fail && address >> 12 == b->fail >> 12 && !b->fail_after--)
+		return b->fail_after = 0; /* from now on */
 	memcpy(out, (b->split && !snooped ? b->cleaned : b->cpu) + address, bytes);
 	return true;
 }
@@ -85,10 +88,12 @@ static enum model_swap bench_swap(void *context, uint64_t address, uint64_t expe
 	struct bench *b = context;
 	uint64_t now;
 
-	if (b->swap_fails || address > BENCH_BYTES - 8)
+	if (address > BENCH_BYTES - 8 || (b->swap_fails && !b->swaps_good))
 		return MODEL_SWAP_FAILED;
 	memcpy(&now, b->cpu + address, 8);
-	if (b->swap_changes) {
+	if (b->swaps_good) {
+		b->swaps_good--;
+	} else if (b->swap_changes) {
 		b->swap_changes--;
 		return MODEL_SWAP_CHANGED;
 	}

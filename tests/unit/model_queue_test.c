@@ -19,7 +19,7 @@ static unsigned verdict(struct bench *b, uint64_t low, uint64_t high)
 	}
 	code = (unsigned)(r64(b, 0xb0) & 15);
 	KTAP_EQUAL(r64(b, 0x80), at); /* the head stays */
-	put(b, QUEUE + at, 5); /* corrected: a wait that does nothing */
+	put(b, QUEUE + at, 5);        /* corrected: a wait that does nothing */
 	put(b, QUEUE + at + 8, 0);
 	w32(b, 0x34, 0x10);
 	KTAP_EQUAL(r64(b, 0x80), b->tail); /* and goes on */
@@ -89,8 +89,8 @@ static void types(void)
 		command(b, SRTP, true);
 		for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 			unsigned wanted = mode == 0   ? cases[i].legacy
-					  : mode == 1 ? cases[i].scalable
-						      : cases[i].plain;
+			                  : mode == 1 ? cases[i].scalable
+			                              : cases[i].plain;
 
 			KTAP_EQUAL(verdict(b, cases[i].low, cases[i].high), wanted);
 			if (ktap_failed) {
@@ -128,7 +128,7 @@ static void errors(void)
 	slot(b, 5, 0);
 	w64(b, 0x88, b->tail);
 	KTAP_EQUAL(r64(b, 0xb0) & 15, 2); /* fetch */
-	w64(b, 0x88, b->tail); /* nothing moves before IQE is cleared */
+	w64(b, 0x88, b->tail);            /* nothing moves before IQE is cleared */
 	b->fail = 0;
 	KTAP_EQUAL(r64(b, 0x80), 0);
 	w32(b, 0x34, 0x10);
@@ -314,7 +314,8 @@ static void devices(void)
 	config.latency.device = 1000;
 	b = bench_make(&config);
 	start(b, 1);
-	KTAP_CHECK(submit(b, 3 | UINT64_C(0x1234) << 32 | UINT64_C(7) << 12 | UINT64_C(0x12) << 52, 0x5000));
+	KTAP_CHECK(submit(b, 3 | UINT64_C(0x1234) << 32 | UINT64_C(7) << 12 | UINT64_C(0x12) << 52,
+	                  0x5000));
 	KTAP_EQUAL(b->invalidation.requester, 0x1234);
 	KTAP_EQUAL(b->invalidation.physical_function, 0x127);
 	KTAP_CHECK(!b->invalidation.has_pasid && !b->invalidation.global);
@@ -371,12 +372,13 @@ static void nobody(void)
 {
 	struct model_config config = *model_preset_find("nesting");
 	struct bench *b = bench_make(&config);
-	const struct model_hooks hooks = {
-		.context = b, .memory = {bench_read, bench_write, bench_swap}};
+	const struct model_hooks hooks = {.context = b,
+	                                  .memory = {bench_read, bench_write, bench_swap}};
 	size_t bytes = model_unit_bytes(&config);
 
 	free(b->unit);
-	b->unit = model_unit_init(aligned_alloc(16, (bytes + 15) & ~(size_t)15), bytes, &config, &hooks);
+	b->unit = model_unit_init(aligned_alloc(16, (bytes + 15) & ~(size_t)15), bytes, &config,
+	                          &hooks);
 	start(b, 0);
 	slot(b, 3 | UINT64_C(0x77) << 32, 0);
 	w64(b, 0x88, b->tail);
@@ -384,7 +386,136 @@ static void nobody(void)
 	bench_end(b);
 }
 
+/* Abort mode in a unit without scalable mode: 256-bit descriptors, legacy types only. */
+static void abort_mode(void)
+{
+	struct model_config config = *model_preset_find("cascade-lake");
+	struct bench *b;
+
+	config.ecap |= BIT(52);
+	b = bench_make(&config);
+	w64(b, 0x20, ROOT | 0xc00);
+	KTAP_EQUAL(r64(b, 0x20), ROOT | 0xc00);
+	command(b, SRTP, true);
+	queue_on(b, true);
+	KTAP_EQUAL(verdict(b, 1 | 1 << 4, 0), 0);
+	KTAP_EQUAL(verdict(b, 2 | 1 << 4, 0), 0);
+	KTAP_EQUAL(verdict(b, 4, 0), 0);
+	KTAP_EQUAL(verdict(b, 6 | 2 << 4, 0), 3);
+	KTAP_EQUAL(verdict(b, 7, 0), 3);
+	KTAP_EQUAL(verdict(b, 8, 0), 3);
+	KTAP_EQUAL(verdict(b, 9, 0), 3);
+	bench_end(b);
+}
+
+/* The second half of a 256-bit slot is reserved for every type there is. */
+static void upper_half(void)
+{
+	struct bench *b = bench_new("nesting");
+
+	w64(b, 0x20, ROOT | 0x400);
+	command(b, SRTP, true);
+	queue_on(b, true);
+	for (unsigned type = 1; type <= 9; type++)
+		for (unsigned word = 2; word < 4; word++) {
+			uint32_t at = b->tail;
+
+			slot(b, type | (type == 6 ? 2 << 4 : type < 3 ? 1 << 4 : 0), 0);
+			put(b, QUEUE + at + 8 * word, BIT(63));
+			w64(b, 0x88, b->tail);
+			KTAP_EQUAL(r32(b, 0x34), 0x10);
+			KTAP_EQUAL(r64(b, 0xb0) & 15, 4);
+			put(b, QUEUE + at + 8 * word, 0);
+			w32(b, 0x34, 0x10);
+			KTAP_EQUAL(r64(b, 0x80), b->tail);
+		}
+	bench_end(b);
+}
+
+/* Features that are absent take their types and granularities with them. */
+static void absent_features(void)
+{
+	struct model_config config = *model_preset_find("nesting");
+	struct bench *b;
+
+	config.cap &= ~BIT(39);                                  /* PSI */
+	config.ecap &= ~(BIT(29) | BIT(41) | BIT(42) | BIT(33)); /* PRS DIT PDS NWFS */
+	config.ecap &= ~(BIT(56) | BIT(2));                      /* PTRS DT */
+	b = bench_make(&config);
+	w64(b, 0x20, ROOT | 0x400);
+	command(b, SRTP, true);
+	queue_on(b, true);
+	KTAP_EQUAL(verdict(b, 2 | 3 << 4, 0), 4);
+	KTAP_EQUAL(verdict(b, 3, 0), 3);
+	KTAP_EQUAL(verdict(b, 6 | 3 << 4, 0), 0); /* PSI is not about PASIDs */
+	KTAP_EQUAL(verdict(b, 8, 0), 3);
+	KTAP_EQUAL(verdict(b, 9, 0), 3);
+	bench_end(b);
+	b = bench_new("nesting");
+	queue_on(b, false);
+	KTAP_EQUAL(verdict(b, 4 | UINT64_C(31) << 27, 0), 0); /* global: IM does not count */
+	bench_end(b);
+	config.ecap &= ~BIT(3) & ~BIT(4);
+	config.cap &= ~BIT(59);
+	b = bench_make(&config);
+	queue_on(b, false);
+	KTAP_EQUAL(verdict(b, 4, 0), 3); /* no interrupt remapping */
+	bench_end(b);
+}
+
+/* Two devices are silent: one timeout, the first one's, and the wait behind both is lost. */
+static void two_silent(void)
+{
+	struct model_config config = *model_preset_find("nesting");
+	struct bench *b;
+
+	config.latency.device = 100;
+	b = bench_make(&config);
+	start(b, 0);
+	b->answer = MODEL_DEVICE_SILENT;
+	slot(b, 3 | UINT64_C(0x61) << 32, 0);
+	slot(b, 3 | UINT64_C(0x62) << 32, 0);
+	slot(b, 0x25 | UINT64_C(0xfff) << 32, STATUS);
+	w64(b, 0x88, b->tail);
+	model_tick(b->unit, 100);
+	KTAP_EQUAL(r32(b, 0x34), 0x40);
+	KTAP_EQUAL(r64(b, 0xb0), UINT64_C(0x61) << 32);
+	w32(b, 0x34, 0x40);
+	model_tick(b->unit, 1000);
+	KTAP_EQUAL(r32(b, 0x34), 0);
+	KTAP_CHECK((get(b, STATUS) & 0xffffffff) != 0xfff);
+	b->answer = MODEL_DEVICE_DONE;
+	KTAP_CHECK(submit(b, 3, 0));
+	bench_end(b);
+}
+
+/* The largest queue, used to its last slot and round. */
+static void largest(void)
+{
+	struct bench *b = bench_new("nesting");
+	const uint64_t base = 0x200000;
+
+	w64(b, 0x90, base | 7);
+	KTAP_EQUAL(r64(b, 0x90), base | 7);
+	w64(b, 0x88, 0);
+	command(b, QIE, true);
+	for (unsigned i = 0; i < 0x80000 / 16; i++)
+		put(b, base + 16 * i, 5);
+	w64(b, 0x88, 0x7fff0);
+	KTAP_EQUAL(r64(b, 0x80), 0x7fff0);
+	w64(b, 0x88, 0x10); /* round the end */
+	KTAP_EQUAL(r64(b, 0x80), 0x10);
+	KTAP_EQUAL(model_unit_statistics(b->unit)->descriptors[5], 0x80000 / 16 + 1);
+	KTAP_EQUAL(b->reports, 0);
+	bench_end(b);
+}
+
 static const struct ktap_case cases[] = {
+	{"abort mode without scalable mode", abort_mode},
+	{"the second half of a wide slot is reserved", upper_half},
+	{"absent features: no such type or granularity", absent_features},
+	{"two silent devices", two_silent},
+	{"the largest queue", largest},
 	{"each type, its reserved bits, its modes", types},
 	{"fields of absent features are reserved", no_throttling},
 	{"each queue error, and the way out", errors},
