@@ -30,9 +30,9 @@ static const char usage[] =
 	"  --mode=MODE    auto (default), legacy or scalable: the tables that the driver uses\n"
 	"  --seed=N       the model's caches forget at random, as N decides (default: never)\n"
 	"  --cruel        the model's caches never forget, its commands complete late, as the "
-        "seed\n"
+	"seed\n"
 	"                 decides, and all that it remembers is compared with memory after each "
-        "DMA\n"
+	"DMA\n"
 	"  -v             print the log as well\n"
 	"FILE may be \"-\", standard input. docs/scenarios.md describes the language.\n";
 

@@ -471,17 +471,18 @@ static int model_init(struct host_platform *host)
 /* False, after a line on standard error, if it found fault with anything. */
 static bool model_exit(struct host_platform *host)
 {
-	uint64_t reports = host->model.scn.reports(&host->model, UINT32_MAX);
+	uint64_t reports = model_platform_unjudged(&host->model);
 
 	model_platform_exit(&host->model);
 	uint64_t used = host_arena_exit(&host->arena);
 	if (used)
 		fprintf(stderr, "nestor: %llu pages of the model's memory were not given back\n",
 		        (unsigned long long)used);
-	if (reports > host->judged)
-		fprintf(stderr, "nestor: %llu reports of the model outside of scenarios' lines\n",
-		        (unsigned long long)(reports - host->judged));
-	return !used && reports == host->judged;
+	if (reports)
+		fprintf(stderr,
+		        "nestor: %llu reports of the model that no line of a scenario promised\n",
+		        (unsigned long long)reports);
+	return !used && !reports;
 }
 
 int host_platform_init(struct host_platform *host, const struct host_options *options)

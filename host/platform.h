@@ -42,7 +42,6 @@ struct host_platform {
 	bool has_model;
 	struct host_arena arena;
 	struct model_platform model;
-	uint64_t judged; /* reports of the model that a scenario has judged already */
 	char machine[96];
 	struct iommu_print out;
 	struct scn_platform scn;

@@ -131,6 +131,14 @@ int iommu_domain_free(struct iommu_domain *domain)
 	return error;
 }
 
+int iommu_domain_invalidate_user(struct iommu_domain *domain, struct iommu_user_array *array)
+{
+	array->done = 0;
+	if (domain->stage != IOMMU_STAGE_NESTED || !domain->ops->invalidate_user)
+		return -EOPNOTSUPP;
+	return domain->ops->invalidate_user(domain, array);
+}
+
 int iommu_user_data_copy(const struct iommu_user_data *data, uint32_t type, void *out, size_t known,
                          size_t least)
 {

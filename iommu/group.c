@@ -4,7 +4,7 @@
  * iommu/iommu.h.
  *
  * A device's translation changes in one place, device_switch(), which also counts
- * attachments. A group's devices have the group's domain, all of them; only while
+ * attachments; those of its PASIDs, which are no matter of the group's, in pasid.c. A group's devices have the group's domain, all of them; only while
  * iommu_attach() is under way, with iommu->lock held, they differ.
  */
 #include "iommu/private.h"
@@ -16,8 +16,7 @@ static const char *error_text(int error)
 	return name ? name : "unknown error";
 }
 
-/** May @p domain (not NULL) translate for @p device? 0, -ENODEV, -EINVAL. */
-static int domain_fits(const struct iommu_device *device, const struct iommu_domain *domain)
+int iommu_domain_suits(const struct iommu_device *device, const struct iommu_domain *domain)
 {
 	const struct iommu_os *os = device->iommu->os;
 
@@ -32,6 +31,18 @@ static int domain_fits(const struct iommu_device *device, const struct iommu_dom
 		          device->desc.name, domain->unit->name, device->unit->name);
 		return -EINVAL;
 	}
+	return 0;
+}
+
+/** May @p domain (not NULL) translate for the requests of @p device that carry no PASID? 0,
+ *  -ENODEV, -EINVAL. (Firmware's regions are for these only: it uses no PASIDs.) */
+static int domain_fits(const struct iommu_device *device, const struct iommu_domain *domain)
+{
+	const struct iommu_os *os = device->iommu->os;
+	int error = iommu_domain_suits(device, domain);
+
+	if (error)
+		return error;
 	if (domain->stage == IOMMU_STAGE_IDENTITY)
 		return 0;
 	for (const struct iommu_reserved *region = device->reserved; region;
@@ -165,6 +176,9 @@ void iommu_group_release(struct iommu_group *group, const void *owner)
 		iommu_log(iommu->os, IOMMU_LOG_ERROR,
 		          "group %u: released by somebody who does not own it", group->id);
 	} else if (--group->owner_count == 0) {
+		for (struct iommu_device *device = group->devices; device;
+		     device = device->next_in_group)
+			iommu_pasids_block(device);
 		group_block(group);
 		group->owner = NULL;
 	}
@@ -187,6 +201,11 @@ int iommu_group_join(struct iommu_device *device)
 		group->iommu = iommu;
 		group->id = device->desc.group;
 		*group_end = group;
+	} else if (group->devices && group->devices->pasids) {
+		iommu_log(os, IOMMU_LOG_ERROR,
+		          "%s: does not join group %u: %s is alone there and uses PASIDs",
+		          device->desc.name, group->id, group->devices->desc.name);
+		return -EBUSY;
 	} else if (group->domain) {
 		/* the group is in use: who joins gets what the others have */
 		int error = domain_fits(device, group->domain);
@@ -208,6 +227,8 @@ void iommu_group_leave(struct iommu_device *device)
 	struct iommu *iommu = device->iommu;
 	struct iommu_group *group = device->group;
 	struct iommu_device **link = &group->devices;
+
+	iommu_pasids_block(device);
 	int error = device_switch(device, NULL);
 
 	(void)error; /* blocking does not fail */

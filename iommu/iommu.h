@@ -81,7 +81,7 @@ void iommu_disable(struct iommu *iommu);
 /** Claim a group for @p owner (any address that stands for one). Counted: the
  *  same owner may claim again. -EBUSY if another has it. */
 int must_check iommu_group_claim(struct iommu_group *group, const void *owner);
-/** Undo one claim. At the last one, the group is blocked. */
+/** Undo one claim. At the last one, the group is blocked, all PASIDs of its devices too. */
 void iommu_group_release(struct iommu_group *group, const void *owner);
 
 /** Make a domain for a user through the unit's domain_alloc_user. -EOPNOTSUPP for
@@ -98,7 +98,7 @@ int must_check iommu_domain_free(struct iommu_domain *domain);
 /** Give every device of @p group the translation of @p domain in place of what it
  *  has: attach and replace are one. On failure all keep what they had. */
 int must_check iommu_attach(struct iommu_group *group, struct iommu_domain *domain);
-/** Block every device of the group. */
+/** Block every device of the group, but for requests with a PASID. */
 void iommu_detach(struct iommu_group *group);
 
 /** Give one PASID of @p device the translation of @p domain in place of what that PASID
@@ -109,7 +109,8 @@ int must_check iommu_attach_pasid(struct iommu_device *device, uint32_t pasid,
                                   struct iommu_domain *domain);
 /** Block one PASID; nothing happens if it is blocked. */
 void iommu_detach_pasid(struct iommu_device *device, uint32_t pasid);
-/** What (device, pasid) has; IOMMU_NO_PASID: requests without PASID. NULL: blocked. */
+/** What (device, pasid) has; IOMMU_NO_PASID: requests without PASID. NULL: blocked. Takes no
+ *  lock: call with iommu->lock held, or where nobody else attaches the device. */
 struct iommu_domain *iommu_pasid_domain(const struct iommu_device *device, uint32_t pasid);
 
 /** Forget parts of a user's stage-1 table; see iommu_domain_ops.invalidate_user.

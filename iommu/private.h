@@ -43,6 +43,13 @@ int must_check iommu_group_join(struct iommu_device *device);
 /** Undo that: the device is blocked. An empty group is freed. */
 void iommu_group_leave(struct iommu_device *device);
 
+/** Is @p domain made for the kind of unit that @p device is behind? 0, -ENODEV, -EINVAL,
+ *  with a line. */
+int must_check iommu_domain_suits(const struct iommu_device *device,
+                                  const struct iommu_domain *domain);
+/** Block every PASID of a device; iommu->lock held. */
+void iommu_pasids_block(struct iommu_device *device);
+
 /** Log lines of faults must not name a device that is gone. fault_lock held. */
 void iommu_fault_forget(struct iommu *iommu, const struct iommu_device *device);
 

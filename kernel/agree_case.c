@@ -377,7 +377,7 @@ void agree_case_build(struct agree_case *c, const struct agree_wish *wish)
 	pick_stage(c);
 	c->leaf = c->levels ? pick_leaf(c) : 1;
 	c->did = (uint16_t)(1 + agree_below(c, (1u << (4 + 2 * (c->cap & 7))) - 1));
-	c->fpd = !wish->plain && one_in(c, 10);
+	c->fpd = wish->fpd || (!wish->plain && one_in(c, 10));
 	noise = !wish->plain && one_in(c, 3);
 	plain = wish->plain || !one_in(c, 3);
 	pick_address(c);

@@ -41,6 +41,7 @@ const char *const agree_flaw_names[FLAWS] = {
 	[FLAW_ENTRY_BEYOND] = "page-table entry's address above the host address width",
 	[FLAW_ENTRY_ALIGN] = "large page not aligned",
 	[FLAW_ENTRY_SIZE] = "page size bit at level 4 or 5",
+	[FLAW_ENTRY_SNOOP] = "snoop bit without ECAP.SC",
 	[FLAW_ENTRY_NO_READ] = "page-table entry without read permission",
 	[FLAW_ENTRY_NO_WRITE] = "page-table entry without write permission",
 	[FLAW_ENTRY_NO_USER] = "page-table entry for supervisors",
@@ -88,6 +89,7 @@ static unsigned subject(enum agree_flaw flaw)
 	case FLAW_TARGET_HOLE:
 	case FLAW_TARGET_INTERRUPT:
 		return ENTRY;
+	case FLAW_ENTRY_SNOOP:
 	case FLAW_ENTRY_NO_READ:
 		return SECOND;
 	case FLAW_ENTRY_NO_USER:
@@ -113,6 +115,8 @@ bool agree_flaw_fits(const struct agree_case *c, enum agree_flaw flaw)
 	if (flaw == FLAW_ENTRY_ALIGN && c->leaf == 1)
 		return false;
 	if (flaw == FLAW_ENTRY_SIZE && c->levels < 4)
+		return false;
+	if (flaw == FLAW_ENTRY_SNOOP && c->ecap >> 7 & 1)
 		return false;
 	if (flaw == FLAW_ENTRY_UNREADABLE && c->leaf == c->levels)
 		return false;
@@ -374,6 +378,9 @@ static void flaw_entry(struct agree_case *c)
 	case FLAW_ENTRY_SIZE:
 		c->entry[c->levels] |= AGREE_BIT(7);
 		break;
+	case FLAW_ENTRY_SNOOP:
+		c->entry[c->leaf] |= AGREE_BIT(11);
+		break;
 	case FLAW_ENTRY_NO_READ:
 		*entry &= ~UINT64_C(1);
 		break;
@@ -396,6 +403,9 @@ static void flaw_entry(struct agree_case *c)
 		c->target = c->flaw == FLAW_TARGET_HOLE
 		                    ? hole(c) | (c->target & 0xfff)
 		                    : (UINT64_C(0xfee00000) | (c->target & 0xfff));
+		/* Half of a 2 MiB page there is the range, half is beside it. */
+		if (c->flaw == FLAW_TARGET_INTERRUPT && c->leaf == 2)
+			c->address ^= agree_below(c, 2) ? AGREE_BIT(20) : 0;
 		/* A large page is at the hole (or the range) with the address's own offset. */
 		*entry |= c->target & AGREE_MASK(51, at);
 		c->target = (*entry & AGREE_MASK(51, at)) | (c->address & (AGREE_BIT(at) - 1));

@@ -97,6 +97,7 @@ enum agree_flaw {
 	FLAW_ENTRY_BEYOND,
 	FLAW_ENTRY_ALIGN,
 	FLAW_ENTRY_SIZE,
+	FLAW_ENTRY_SNOOP,
 	FLAW_ENTRY_NO_READ,
 	FLAW_ENTRY_NO_WRITE,
 	FLAW_ENTRY_NO_USER,
@@ -142,7 +143,7 @@ struct agree_case {
 struct agree_wish {
 	const struct agree_family *family; /* NULL: any */
 	enum agree_flaw flaw;
-	bool has_flaw, plain, write, has_write, rights;
+	bool has_flaw, plain, write, has_write, rights, fpd;
 };
 
 extern const struct agree_family agree_families[];
@@ -210,7 +211,7 @@ enum {
 	NEEDS_FETCH = 1 << 3,
 	NEEDS_NEW = 1 << 4, /* QEMU 11 and later: CAP.ESRTPS */
 	NEEDS_OLD = 1 << 5,
-	NEEDS_COARSE = 1 << 6, /* widths of which a smaller one exists */
+	NEEDS_NO_SNOOP = 1 << 6,
 };
 
 struct agree_deviation {
@@ -220,6 +221,7 @@ struct agree_deviation {
 	const char *family; /* of its own case; a prefix of the name */
 	enum agree_flaw flaw;
 	bool rights; /* one level of its own case lacks the right */
+	bool fpd;    /* fault processing is disabled in its own case */
 };
 
 extern const struct agree_deviation agree_deviations[];

@@ -220,6 +220,7 @@ static bool deviation_show(struct totals *t, const struct agree_deviation *d)
 		.has_flaw = true,
 		.plain = true,
 		.rights = d->rights,
+		.fpd = d->fpd,
 	};
 
 	for (uint32_t tries = 0; tries < SHOW_TRIES && !t->run->broken; tries++) {

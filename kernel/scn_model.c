@@ -83,6 +83,16 @@ static uint64_t scn_reports(void *ctx, uint32_t kinds)
 	return count;
 }
 
+static void scn_judged(void *ctx)
+{
+	platform_of(ctx)->judged = scn_reports(ctx, UINT32_MAX);
+}
+
+uint64_t model_platform_unjudged(struct model_platform *platform)
+{
+	return scn_reports(platform, UINT32_MAX) - platform->judged;
+}
+
 static const char *scn_last_report(void *ctx, unsigned *kind)
 {
 	const struct model_platform *platform = platform_of(ctx);
@@ -265,6 +275,7 @@ static void interface_fill(struct model_platform *platform)
 		.last_report = scn_last_report,
 		.kind_name = scn_kind_name,
 		.check = scn_check,
+		.judged = scn_judged,
 		.hold = scn_hold,
 		.counts = scn_counts,
 		.pump = scn_pump,

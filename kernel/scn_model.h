@@ -122,6 +122,7 @@ struct model_platform {
 	uint64_t time_ns;   /* own time */
 	uint64_t ticked_ns; /* the model's clock stands here */
 	uint64_t reports[MODEL_REPORT_KINDS];
+	uint64_t judged;                    /* of all reports */
 	enum model_report_kind report_kind; /* of the last */
 	char report_text[MODEL_REPORT_TEXT];
 	uint64_t last_first, last_second;
@@ -144,6 +145,8 @@ struct dma_engine *model_platform_engines(struct model_platform *platform);
 
 /** Let time pass, as a wait does. Any lock may be held but the platform's own. */
 void model_platform_relax(struct model_platform *platform, uint64_t nanoseconds);
+/** Reports of the sanitizer that no line of a scenario has judged. */
+uint64_t model_platform_unjudged(struct model_platform *platform);
 /** Deliver messages; see struct scn_model. */
 void model_platform_pump(struct model_platform *platform);
 

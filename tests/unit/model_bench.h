@@ -64,8 +64,11 @@ static bool bench_read(void *context, uint64_t address, void *out, size_t bytes,
 
 	if (address >= BENCH_BYTES || bytes > BENCH_BYTES - address)
 		return false;
-	if (b->fail && address >> 12 == b->fail >> 12 && !b->fail_after--)
-		return b->fail_after = 0; /* from now on */
+	if (b->fail && address >> 12 == b->fail >> 12) {
+		if (!b->fail_after)
+			return false;
+		b->fail_after--;
+	}
 	memcpy(out, (b->split && !snooped ? b->cleaned : b->cpu) + address, bytes);
 	return true;
 }

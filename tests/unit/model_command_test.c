@@ -92,6 +92,32 @@ static void queue_before_mode(void)
 	}
 }
 
+/* Every enabling wants its table pointer latched anew, the invalidations done or not. */
+static void latch_before_enabling(void)
+{
+	struct bench *b = bench_new("nesting");
+
+	queue_on(b, false);
+	w64(b, 0xb8, IRTES | 7);
+	w64(b, 0x20, ROOT);
+	command(b, SIRTP, true);
+	command(b, SRTP, true);
+	KTAP_CHECK(submit(b, 4, 0));
+	flush_all(b);
+	command(b, IRE, true);
+	command(b, TE, true);
+	command(b, IRE, false);
+	command(b, TE, false);
+	KTAP_EQUAL(complaints(b), 0);
+	command(b, IRE, true);
+	KTAP_EQUAL(complaints(b), 1);
+	command(b, TE, true);
+	KTAP_EQUAL(complaints(b), 1);
+	w64(b, 0x90, QUEUE); /* the same as before: no complaint while the queue is on */
+	KTAP_EQUAL(complaints(b), 0);
+	bench_end(b);
+}
+
 static void pending_addresses(void)
 {
 	struct model_config config = *model_preset_find("nesting");
@@ -153,6 +179,39 @@ static void absent_registers(void)
 	KTAP_CHECK(!r64(b, 0x400) && !r64(b, 0x408) && !r64(b, 0x410) && !r64(b, 0xe00));
 	KTAP_EQUAL(r64(b, 0x58), 0);
 	KTAP_EQUAL(complaints(b), 0);
+	bench_end(b);
+}
+
+/* A unit that forgets more than it is asked to does not excuse what software owes. */
+static void owed(void)
+{
+	struct model_config config = *model_preset_find("nesting");
+	struct bench *b;
+
+	config.over_invalidate = true;
+	b = bench_make(&config);
+	w64(b, 0x20, ROOT | 0x400);
+	w64(b, 0xb8, IRTES | 7);
+	queue_on(b, true);
+	command(b, SRTP, true);
+	command(b, SIRTP, true);
+	KTAP_CHECK(submit(b, 1 | CC_DEVICE, 0));
+	KTAP_CHECK(submit(b, 7 | 1 << 4, 0));
+	KTAP_CHECK(submit(b, 2 | 2 << 4, 0));
+	KTAP_CHECK(submit(b, 4 | 1 << 4, 0));
+	command(b, TE, true);
+	KTAP_EQUAL(b->kinds[MODEL_REPORT_REGISTER], 1);
+	command(b, IRE, true);
+	KTAP_EQUAL(b->kinds[MODEL_REPORT_REGISTER], 2);
+	command(b, TE, false);
+	command(b, IRE, false);
+	command(b, SRTP, true);
+	command(b, SIRTP, true);
+	flush_all(b);
+	KTAP_CHECK(submit(b, 4, 0));
+	command(b, TE, true);
+	command(b, IRE, true);
+	KTAP_EQUAL(b->kinds[MODEL_REPORT_REGISTER], 2);
 	bench_end(b);
 }
 
@@ -292,34 +351,49 @@ static void shape_blocks(void)
 	ALLOWED(shape.ecap = (shape.ecap & ~iro) | 0x88 << 8);
 }
 
+static void window(void)
+{
+	struct model_config config = *model_preset_find("client-39");
+	struct bench *b;
+
+	for (uint64_t iro = 0xfe; iro < 0x102; iro++) { /* to the last byte of the page, and over */
+		config.ecap = (config.ecap & ~UINT64_C(0x3ff00)) | iro << 8;
+		b = bench_make(&config);
+		KTAP_EQUAL(model_register_bytes(b->unit), iro < 0x100 ? 0x1000 : 0x2000);
+		w64(b, iro * 16 + 8, UINT64_C(5) << 32);
+		KTAP_EQUAL(r64(b, iro * 16 + 8), UINT64_C(5) << 32);
+		bench_end(b);
+	}
+}
+
 /* Each capability that needs another is refused without it, alone. */
 static void shape_relations(void)
 {
 	static const unsigned need_scalable[] = {40, 31, 25, 47, 46, 48, 49, 26};
 	static const unsigned need_device_tlb[] = {42, 41, 33, 56, 29};
-	struct model_config plain = *model_preset_find("qemu-10.0"), shape;
+	struct model_config plain = *model_preset_find("qemu-10.0"), other;
 
 	KTAP_CHECK(!model_config_check(&plain));
 	for (unsigned i = 0; i < sizeof(need_scalable) / sizeof(need_scalable[0]); i++) {
-		shape = plain;
-		shape.ecap |= BIT(need_scalable[i]);
-		KTAP_CHECK(model_config_check(&shape) != NULL);
+		other = plain;
+		other.ecap |= BIT(need_scalable[i]);
+		KTAP_CHECK(model_config_check(&other) != NULL);
 	}
 	for (unsigned i = 0; i < sizeof(need_device_tlb) / sizeof(need_device_tlb[0]); i++) {
-		shape = plain;
-		shape.ecap |= BIT(need_device_tlb[i]);
-		KTAP_CHECK(model_config_check(&shape) != NULL);
-		shape.ecap |= BIT(2);
-		KTAP_CHECK(!model_config_check(&shape));
+		other = plain;
+		other.ecap |= BIT(need_device_tlb[i]);
+		KTAP_CHECK(model_config_check(&other) != NULL);
+		other.ecap |= BIT(2);
+		KTAP_CHECK(!model_config_check(&other));
 	}
 	for (unsigned bit = 2; bit <= 3; bit++) { /* DT, IR: without a queue */
-		shape = plain;
-		shape.ecap = (shape.ecap & ~UINT64_C(0x1e)) | BIT(bit);
-		KTAP_CHECK(model_config_check(&shape) != NULL);
+		other = plain;
+		other.ecap = (other.ecap & ~UINT64_C(0x1e)) | BIT(bit);
+		KTAP_CHECK(model_config_check(&other) != NULL);
 	}
-	shape = plain;
-	shape.ecap = (shape.ecap & ~UINT64_C(0x1e)) | BIT(43);
-	KTAP_CHECK(model_config_check(&shape) != NULL);
+	other = plain;
+	other.ecap = (other.ecap & ~UINT64_C(0x1e)) | BIT(43);
+	KTAP_CHECK(model_config_check(&other) != NULL);
 	REFUSED(shape.ecap &= ~BIT(47));               /* NEST without FSTS */
 	REFUSED((shape.ecap &= ~(BIT(48) | BIT(34)))); /* SSADS without SMPWCS */
 	REFUSED((shape.ecap &= ~(BIT(48) | BIT(45)))); /* EAFS without it */
@@ -361,7 +435,9 @@ static const struct ktap_case cases[] = {
 	{"TTM changes under translation need ESRTPS", change_of_mode},
 	{"EIME does not change under interrupt remapping", change_of_interrupt_mode},
 	{"scalable and abort mode need a wide queue", queue_before_mode},
+	{"enabling wants SRTP or SIRTP before it, each time", latch_before_enabling},
 	{"addresses stand still while they are latched", pending_addresses},
+	{"over_invalidate does not pay what SRTP and SIRTP ask for", owed},
 	{"commands that a unit does not have", absent_commands},
 	{"registers that a unit does not have", absent_registers},
 	{"CCMD and IOTLB where only the queue serves; their fields", where_the_queue_serves},
@@ -369,6 +445,7 @@ static const struct ktap_case cases[] = {
 	{"protected memory: a read of no bytes, a narrow unit", zero_length},
 	{"shapes: the borders of numbers", shape_borders},
 	{"shapes: blocks of registers keep clear of each other", shape_blocks},
+	{"the register window reaches to the last block", window},
 	{"shapes: what needs what", shape_relations},
 	{"shapes: counters and their commands", shape_counters},
 	{"reports outside the mask are not sent", report_mask},

@@ -477,6 +477,21 @@ static void records_and_errors(void)
 	bench_end(b);
 }
 
+static void all_conditions(void)
+{
+	struct bench *b = bench_new("nesting");
+
+	start(b, 0);
+	fault(b, 1);
+	invalidation_errors(b, false, true, true);
+	KTAP_EQUAL(r32(b, 0x34), 0x62);
+	w32(b, 0x34, 0x40);
+	KTAP_EQUAL(r32(b, 0x34), 0x22);
+	invalidation_errors(b, true, false, false);
+	KTAP_EQUAL(r32(b, 0x34), 0x32); /* each adds its bit and keeps the others */
+	bench_end(b);
+}
+
 static void pending_until_quiet(void)
 {
 	struct bench *b = bench_new("nesting");
@@ -528,6 +543,7 @@ static const struct ktap_case cases[] = {
 	{"no faults while remapping is off", not_remapped},
 	{"IQE, ICE, ITE: set, event, cleared by themselves", status_bits},
 	{"one event until all conditions are cleared", records_and_errors},
+	{"conditions add up", all_conditions},
 	{"IP falls with the last condition", pending_until_quiet},
 	{"IQERCD: source ids, cleared with their bits", error_records},
 };

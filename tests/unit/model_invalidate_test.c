@@ -571,39 +571,6 @@ static void over(void)
 	end(f);
 }
 
-/* A unit that forgets more than it is asked to does not excuse what software owes. */
-static void owed(void)
-{
-	struct model_config config = *model_preset_find("nesting");
-	struct bench *b;
-
-	config.over_invalidate = true;
-	b = bench_make(&config);
-	w64(b, 0x20, ROOT | 0x400);
-	w64(b, 0xb8, IRTES | 7);
-	queue_on(b, true);
-	command(b, SRTP, true);
-	command(b, SIRTP, true);
-	KTAP_CHECK(submit(b, 1 | CC_DEVICE, 0));
-	KTAP_CHECK(submit(b, 7 | 1 << 4, 0));
-	KTAP_CHECK(submit(b, 2 | 2 << 4, 0));
-	KTAP_CHECK(submit(b, 4 | 1 << 4, 0));
-	command(b, TE, true);
-	KTAP_EQUAL(b->kinds[MODEL_REPORT_REGISTER], 1);
-	command(b, IRE, true);
-	KTAP_EQUAL(b->kinds[MODEL_REPORT_REGISTER], 2);
-	command(b, TE, false);
-	command(b, IRE, false);
-	command(b, SRTP, true);
-	command(b, SIRTP, true);
-	flush_all(b);
-	KTAP_CHECK(submit(b, 4, 0));
-	command(b, TE, true);
-	command(b, IRE, true);
-	KTAP_EQUAL(b->kinds[MODEL_REPORT_REGISTER], 2);
-	bench_end(b);
-}
-
 static const struct ktap_case cases[] = {
 	{"context cache, global", context_global},
 	{"context cache, domain; in scalable mode as global", context_domain},
@@ -620,7 +587,6 @@ static const struct ktap_case cases[] = {
 	{"IOTLB and IVA registers, each granularity", by_iotlb},
 	{"from version 6 the registers do nothing", by_dead_registers},
 	{"over_invalidate: each request forgets everything", over},
-	{"over_invalidate does not pay what SRTP and SIRTP ask for", owed},
 };
 
 KTAP_MAIN(cases)

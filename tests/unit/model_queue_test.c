@@ -324,6 +324,9 @@ static void devices(void)
 	KTAP_CHECK(b->invalidation.address == 0x8000 && b->invalidation.last == 0x9fff);
 	KTAP_CHECK(submit(b, 3, 0xff000 | 0x7000 | 1 | 0x100000));
 	KTAP_EQUAL(b->invalidation.last, 0x3fffff); /* nine ones: 2^10 pages */
+	KTAP_EQUAL(b->invalidation.address, 0);
+	KTAP_CHECK(submit(b, 3, 0x1ff000 | 0x40000000 | 1));
+	KTAP_EQUAL(b->invalidation.address, 0x40000000);
 	KTAP_CHECK(submit(b, 3, 0x7ffffffffffff000 | 1));
 	KTAP_CHECK(b->invalidation.address == 0 && b->invalidation.last == UINT64_MAX);
 	KTAP_CHECK(submit(b, 8 | 0x1234 << 16 | UINT64_C(0xabcde) << 32, 0x8000 | BIT(11) | 1));
@@ -432,6 +435,48 @@ static void upper_half(void)
 	bench_end(b);
 }
 
+#define FIELD(high, low) ((~UINT64_C(0) >> (63 - (high))) & (~UINT64_C(0) << (low)))
+
+/* Every bit of every type, alone: a field's bit is accepted, any other is refused. */
+static void every_bit(void)
+{
+	static const struct {
+		uint64_t base, low, high;
+	} fields[] = {
+		{1 | 1 << 4, FIELD(31, 16) | FIELD(47, 32) | FIELD(49, 48), 0},
+		{2 | 1 << 4, FIELD(7, 6) | FIELD(31, 16), FIELD(6, 0) | FIELD(63, 12)},
+		{3, FIELD(20, 12) | FIELD(47, 32) | FIELD(63, 52), 1 | FIELD(63, 12)},
+		{4, FIELD(4, 4) | FIELD(30, 27) | FIELD(47, 32), 0}, /* IM to 15: MHMV */
+		{5, FIELD(4, 4) | FIELD(7, 6) | FIELD(63, 32), FIELD(63, 2)},
+		{6 | 2 << 4, FIELD(31, 16) | FIELD(51, 32), FIELD(6, 0) | FIELD(63, 12)},
+		{7, FIELD(4, 4) | FIELD(31, 16) | FIELD(51, 32), 0},
+		{8, FIELD(8, 4) | FIELD(51, 12) | FIELD(63, 52), 1 | FIELD(11, 11) | FIELD(63, 12)},
+		{9, FIELD(4, 4) | FIELD(51, 12), FIELD(11, 2)},
+	};
+	struct bench *b = bench_new("nesting");
+
+	w64(b, 0x20, ROOT | 0x400);
+	command(b, SRTP, true);
+	queue_on(b, true);
+	for (unsigned i = 0; i < 9; i++)
+		for (unsigned bit = 6; bit < 128; bit++) {
+			uint64_t low = bit < 64 ? BIT(bit) : 0, high = bit < 64 ? 0 : BIT(bit - 64);
+			unsigned wanted = low & fields[i].low || high & fields[i].high ? 0
+			                  : bit >= 9 && bit <= 11                      ? 3
+			                                                               : 4;
+
+			if (i == 3 && bit == 31)
+				wanted = 0; /* IM counts for an index only */
+			KTAP_EQUAL(verdict(b, fields[i].base | low, high), wanted);
+			if (ktap_failed) {
+				printf("# type %u bit %u\n", i + 1, bit);
+				bench_end(b);
+				return;
+			}
+		}
+	bench_end(b);
+}
+
 /* Features that are absent take their types and granularities with them. */
 static void absent_features(void)
 {
@@ -512,6 +557,7 @@ static void largest(void)
 
 static const struct ktap_case cases[] = {
 	{"abort mode without scalable mode", abort_mode},
+	{"every bit of every type", every_bit},
 	{"the second half of a wide slot is reserved", upper_half},
 	{"absent features: no such type or granularity", absent_features},
 	{"two silent devices", two_silent},

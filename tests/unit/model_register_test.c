@@ -503,73 +503,6 @@ static void enhanced_commands(void)
 	bench_end(b);
 }
 
-static void counters(void)
-{
-	struct bench *b = bench_new("nesting");
-	uint32_t config = r32(b, 0x310), value = r32(b, 0x31c), overflow = r32(b, 0x318);
-	uint32_t freeze = r32(b, 0x314);
-	struct model_request request = {.requester = DEVICE, .address = 0x1000, .bytes = 8};
-
-	KTAP_EQUAL(r32(b, 0x300), 4 | 48 << 16 | 5 << 24);
-	KTAP_EQUAL(r32(b, 0x304), 0x70009);
-	KTAP_EQUAL(r64(b, 0x380 + 8 * 3), 3);
-	KTAP_EQUAL(r64(b, 0x3a8), 0);
-	w64(b, config, UINT64_C(2) << 32 | 0 << 8); /* requests */
-	w64(b, config + 0x100,
-	    UINT64_C(2) << 32 | 3 << 8 | 6);        /* IOTLB hits; interrupt, freeze all */
-	w32(b, config + 0x208, 0x80000000u | 0x99); /* requests of another requester */
-	w64(b, config + 0x200, UINT64_C(2) << 32);
-	w32(b, config + 0x314, 0x80000000u | 2); /* translation requests only */
-	w64(b, config + 0x300, UINT64_C(2) << 32);
-	KTAP_EQUAL(r32(b, config + 0x208), 0x80000099u);
-	w64(b, value + 0x400, (UINT64_C(1) << 48) - 2);
-	for (unsigned i = 0; i < 4; i++) {
-		w64(b, 0x400, 0xf0 | (uint64_t)i << 16);
-		KTAP_EQUAL(r64(b, 0x410), 0);
-	}
-	w64(b, 0x400, 0xf0 | 4 << 16); /* no such counter */
-	KTAP_EQUAL(r64(b, 0x410), 16 << 1);
-	w64(b, config, 0); /* enabled: fixed */
-	KTAP_EQUAL(r64(b, config), UINT64_C(2) << 32 | 1);
-	legacy_tables(b, 2);
-	put(b, way(b, TABLES, 4, 0x1000, 1, 3), 0x80000 | 3);
-	start(b, 0);
-	w32(b, 0x328, 0);
-	for (unsigned i = 0; i < 4; i++)
-		READS(b, 0x1000, 0x80000);
-	/* the second hit overflowed the counter, and froze all */
-	KTAP_EQUAL(r64(b, value), 3);
-	KTAP_EQUAL(r64(b, value + 0x400), 0);
-	KTAP_EQUAL(r64(b, value + 0x800), 0);
-	KTAP_EQUAL(r64(b, value + 0xc00), 0);
-	KTAP_EQUAL(r64(b, overflow), 2);
-	KTAP_EQUAL(r64(b, freeze), 0xf);
-	KTAP_EQUAL(r32(b, 0x324), 1);
-	KTAP_EQUAL(b->interrupts[MODEL_SOURCE_PERFMON], 1);
-	w64(b, overflow, 2);
-	w32(b, 0x324, 1);
-	KTAP_CHECK(!r64(b, overflow) && !r32(b, 0x324));
-	w64(b, 0x400, 0xf5);
-	request.kind = MODEL_TRANSLATION;
-	ask(b, &request);
-	KTAP_EQUAL(r64(b, value + 0xc00), 1);
-	request.requester = 0x99;
-	ask(b, &request);
-	KTAP_EQUAL(r64(b, value + 0x800), 1);
-	w64(b, 0x400, 0xf1);
-	w64(b, 0x400, 0xf3);
-	KTAP_EQUAL(r64(b, value + 0x800), 0);
-	w64(b, 0x400, 0xf2);
-	KTAP_EQUAL(r64(b, config + 0x200), 0);
-	w64(b, 0x400, 0xf4);
-	KTAP_EQUAL(r64(b, freeze), 0xf);
-	KTAP_EQUAL(r64(b, value + 8) | r64(b, config + 0x400) | r64(b, config + 0x30), 0);
-	w64(b, config + 0x400, 1);
-	w64(b, config + 0x30, 1);
-	KTAP_EQUAL(r64(b, freeze + 8) | r64(b, overflow + 8), 0);
-	bench_end(b);
-}
-
 static void memory_type_registers(void)
 {
 	struct bench *b = bench_new("nesting");
@@ -597,7 +530,6 @@ static const struct ktap_case cases[] = {
 	{"register invalidation", register_invalidation},
 	{"protected memory regions", protected_memory},
 	{"enhanced commands", enhanced_commands},
-	{"performance counters", counters},
 	{"memory type registers", memory_type_registers},
 };
 
