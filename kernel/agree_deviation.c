@@ -18,13 +18,20 @@ static bool fpd(const struct agree_case *c)
 	return (c->context[0] | c->directory | c->pasid[0]) & 2;
 }
 
+/* What an old unit puts where a PASID would be: see record-pasid. */
+static uint64_t old_pasid(const struct agree_case *c)
+{
+	return c->family->scalable ? AGREE_BIT(31) : UINT64_C(0xffff) << 40;
+}
+
 static bool record_is(const struct agree_case *c, const struct agree_pair *pair, uint8_t reason)
 {
 	const struct agree_answer *unit = &pair->unit;
 	uint64_t high = AGREE_BIT(63) | (c->write ? 0 : AGREE_BIT(62)) | (uint64_t)reason << 32 |
 	                c->engine->requester;
 
-	return unit->recorded && !unit->record.overflow && unit->record.high == high &&
+	return unit->recorded && !unit->record.overflow &&
+	       (unit->record.high == high || (c->old && unit->record.high == (high | old_pasid(c)))) &&
 	       unit->record.low == (c->address & ~UINT64_C(0xfff));
 }
 
@@ -117,6 +124,11 @@ static bool interrupt_page(const struct agree_case *c, const struct agree_pair *
 	       blocked(c, pair, reason);
 }
 
+static bool interrupt_read(const struct agree_case *c, const struct agree_pair *pair)
+{
+	return !c->write && pair->model.reason == 0x29 && !pair->unit.moved && quiet(pair);
+}
+
 static bool context_fpd(const struct agree_case *c, const struct agree_pair *pair)
 {
 	return (pair->model.reason == 0x0b || pair->model.reason == 0x42) && c->context[0] & 2 &&
@@ -130,7 +142,7 @@ static bool pasid_fpd(const struct agree_case *c, const struct agree_pair *pair)
 
 	return (reason == 0x51 || reason == 0x59 || reason == 0x5b) && !(c->context[0] & 2) &&
 	       (c->directory | c->pasid[0]) & 2 && !pair->model.recorded && !pair->unit.moved &&
-	       record_is(c, pair, reason);
+	       record_is(c, pair, c->old ? 0x58 : reason);
 }
 
 static bool pass_pointer(const struct agree_case *c, const struct agree_pair *pair)
@@ -217,6 +229,41 @@ static bool zero_entry(const struct agree_case *c, const struct agree_pair *pair
 	       (record_is(c, pair, 0x5b) || (fpd(c) && quiet(pair)));
 }
 
+static bool record_pasid(const struct agree_case *c, const struct agree_pair *pair)
+{
+	struct agree_pair clean = *pair;
+
+	if (!c->old || !pair->unit.recorded || pair->unit.record.high == pair->model.record.high)
+		return false;
+	clean.unit.record.high &= ~old_pasid(c);
+	return agree_pair_same(&clean) && record_is(c, pair, pair->model.reason);
+}
+
+static bool pasid_codes(const struct agree_case *c, const struct agree_pair *pair)
+{
+	uint8_t reason = pair->model.reason;
+
+	return c->old && (reason == 0x50 || reason == 0x51 || reason == 0x59 || reason == 0x5b) &&
+	       !pair->unit.moved && (record_is(c, pair, 0x58) || (fpd(c) && quiet(pair)));
+}
+
+static bool rid_pasid(const struct agree_case *c, const struct agree_pair *pair)
+{
+	/* The entry of that PASID is all zero. */
+	return c->flaw == FLAW_CONTEXT_RID_PASID && pair->model.reason == 0x42 &&
+	       (c->old ? blocked(c, pair, 0x58) || (!pair->unit.moved && record_is(c, pair, 0x58))
+	               : !(c->cap >> 63) && blocked(c, pair, 0x5b));
+}
+
+static bool nested_taken(const struct agree_case *c, const struct agree_pair *pair)
+{
+	if (!c->old || pair->model.reason != 0x5b || AGREE_GET(c->pasid[0], 8, 6) != 3)
+		return false;
+	/* Pass-through cases have an empty second-stage table for this. */
+	return c->stage == AGREE_PASS ? blocked(c, pair, c->write ? 0x05 : 0x06)
+	                              : goes_on(c, pair);
+}
+
 /* ---- the table --------------------------------------------------------------------------------- */
 
 const struct agree_deviation agree_deviations[] = {
@@ -236,7 +283,7 @@ const struct agree_deviation agree_deviations[] = {
 		.section = "3.15, LGN.4",
 		.model = "a legacy-mode request that leads into the interrupt range gets Eh",
 		.unit = "gives 87h wherever the unit can do scalable mode, whatever the mode is",
-		.needs = NEEDS_SCALABLE | NEEDS_NEW,
+		.needs = NEEDS_SCALABLE,
 		.matches = interrupt_code,
 		.family = "legacy, 3",
 		.flaw = FLAW_TARGET_INTERRUPT,
@@ -249,6 +296,16 @@ const struct agree_deviation agree_deviations[] = {
 		.matches = interrupt_page,
 		.family = "legacy, 3",
 		.flaw = FLAW_TARGET_INTERRUPT,
+	},
+	{
+		.id = "interrupt-read",
+		.section = "5.1, table 15",
+		.model = "a read from the interrupt range is no interrupt request: 29h",
+		.unit = "answers it without a fault",
+		.needs = NEEDS_FETCH,
+		.matches = interrupt_read,
+		.family = "legacy, pass",
+		.flaw = FLAW_ADDRESS_INTERRUPT,
 	},
 	{
 		.id = "context-fpd",
@@ -365,17 +422,57 @@ const struct agree_deviation agree_deviations[] = {
 		.needs = NEEDS_SCALABLE,
 		.matches = context_unchecked,
 		.family = "scalable, root",
-		.flaw = FLAW_CONTEXT_RID_PASID,
+		.flaw = FLAW_CONTEXT_FLAGS,
 	},
 	{
 		.id = "zero-entry",
 		.section = "9.6, SPT.2",
 		.model = "a PASID entry of zeroes is not present: 59h",
 		.unit = "takes it for an invalid one: 5Bh",
-		.needs = NEEDS_SCALABLE,
+		.needs = NEEDS_SCALABLE | NEEDS_RECENT,
 		.matches = zero_entry,
 		.family = "scalable, PASID",
 		.flaw = FLAW_PASID_ZERO,
+	},
+	{
+		.id = "record-pasid",
+		.section = "11.4.13.4, PP and PV",
+		.model = "the fault of a request without PASID has PP=0 and PV=0",
+		.unit = "QEMU 7.2: PV=FFFFh in legacy mode; in scalable mode PP=1, PV=0",
+		.needs = NEEDS_OLD,
+		.matches = record_pasid,
+		.family = "legacy, 3",
+		.flaw = FLAW_ENTRY_NO_WRITE,
+	},
+	{
+		.id = "pasid-codes",
+		.section = "7.1.3, SPD and SPT",
+		.model = "faults of PASID directory and entry have reasons 50h, 51h, 59h and 5Bh",
+		.unit = "QEMU 7.2: 58h for all of them",
+		.needs = NEEDS_OLD | NEEDS_SCALABLE,
+		.matches = pasid_codes,
+		.family = "scalable, PASID",
+		.flaw = FLAW_PASID_ABSENT,
+	},
+	{
+		.id = "rid-pasid",
+		.section = "9.4, SCT.3",
+		.model = "without ECAP.RPS, RID_PASID is reserved: 42h",
+		.unit = "before QEMU 11: takes it for the PASID of requests that have none",
+		.needs = NEEDS_NOT_NEW | NEEDS_SCALABLE,
+		.matches = rid_pasid,
+		.family = "scalable, root",
+		.flaw = FLAW_CONTEXT_RID_PASID,
+	},
+	{
+		.id = "nested-taken",
+		.section = "9.6, PGTT, SPT.4",
+		.model = "PGTT 3 without ECAP.NEST is fault 5Bh",
+		.unit = "QEMU 7.2: walks the second stage alone",
+		.needs = NEEDS_OLD | NEEDS_SECOND,
+		.matches = nested_taken,
+		.family = "scalable, PASID",
+		.flaw = FLAW_PASID_TYPE,
 	},
 };
 
@@ -391,14 +488,15 @@ const struct agree_deviation *agree_deviation_find(const struct agree_case *c,
 }
 
 bool agree_deviation_fits(const struct agree_deviation *deviation, const struct agree_bench *bench,
-                          uint64_t cap, uint64_t ecap)
+                          uint64_t cap, uint64_t ecap, bool old)
 {
 	unsigned has = 0;
 
 	has |= ecap >> 43 & 1 ? NEEDS_SCALABLE : 0;
 	has |= ecap >> 46 & 1 ? NEEDS_SECOND : 0;
 	has |= ecap >> 47 & 1 ? NEEDS_FIRST : 0;
-	has |= cap >> 63 ? NEEDS_NEW : NEEDS_OLD;
+	has |= old ? NEEDS_OLD : NEEDS_RECENT;
+	has |= cap >> 63 ? 0 : NEEDS_NOT_NEW;
 	has |= ecap >> 7 & 1 ? 0 : NEEDS_NO_SNOOP;
 	for (unsigned i = 0; i < bench->engine_count; i++)
 		has |= bench->engines[i].can_fetch ? NEEDS_FETCH : 0;

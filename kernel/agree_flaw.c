@@ -263,7 +263,8 @@ static void flaw_context(struct agree_case *c)
 		c->context[0] |= one_of(c, flags);
 		break;
 	default: /* FLAW_CONTEXT_RID_PASID */
-		c->context[1] |= one_of(c, AGREE_MASK(19, 0));
+		/* Of those whose PASID entry lies in the same, otherwise empty, table. */
+		c->context[1] |= one_of(c, AGREE_MASK(5, 0));
 		break;
 	}
 }
@@ -307,6 +308,9 @@ static void flaw_pasid(struct agree_case *c)
 		c->pasid[0] |= (uint64_t)types[c->ecap >> 26 & 1 ? agree_below(c, 4) + 1
 		                                                 : agree_below(c, 5)]
 		               << 6;
+		/* Whoever takes it for another stage finds a table, with nothing in it. */
+		if (c->stage == AGREE_PASS)
+			c->pasid[0] |= c->pasid[2] = agree_table_page(c);
 		if (c->ecap >> 26 & 1 && AGREE_GET(c->pasid[0], 8, 6) == 3)
 			c->pasid[0] &= ~AGREE_MASK(8, 6); /* nested exists here: 0 is invalid */
 		break;

@@ -119,6 +119,7 @@ struct agree_case {
 	const struct agree_engine *engine;
 	const struct agree_family *family;
 	uint64_t cap, ecap;
+	bool old; /* the unit is an old one: QEMU 7.2 */
 	enum agree_flaw flaw;
 	bool write;
 	uint32_t bytes;
@@ -193,6 +194,7 @@ struct agree_run {
 	uint32_t reports; /* of the model's sanitizer, about the registers that this test writes */
 	char report[MODEL_REPORT_TEXT];
 	bool buffer_stale; /* the slow engine's buffer does not hold AGREE_WORD */
+	bool old;          /* the unit is QEMU 7.2's */
 	bool broken;       /* an engine or a unit does not answer: nothing more can be said */
 };
 
@@ -209,9 +211,10 @@ enum {
 	NEEDS_FIRST = 1 << 1,
 	NEEDS_SCALABLE = 1 << 2,
 	NEEDS_FETCH = 1 << 3,
-	NEEDS_NEW = 1 << 4, /* QEMU 11 and later: CAP.ESRTPS */
-	NEEDS_OLD = 1 << 5,
+	NEEDS_RECENT = 1 << 4,
+	NEEDS_OLD = 1 << 5, /* QEMU 7.2: told by its records */
 	NEEDS_NO_SNOOP = 1 << 6,
+	NEEDS_NOT_NEW = 1 << 7, /* before QEMU 11: no CAP.ESRTPS */
 };
 
 struct agree_deviation {
@@ -230,7 +233,8 @@ extern const unsigned agree_deviation_count;
 const struct agree_deviation *agree_deviation_find(const struct agree_case *c,
                                                    const struct agree_pair *pair);
 bool agree_deviation_fits(const struct agree_deviation *deviation,
-                          const struct agree_bench *bench, uint64_t cap, uint64_t ecap);
+                          const struct agree_bench *bench, uint64_t cap, uint64_t ecap,
+                          bool old);
 
 /* ---- text: kernel/agree_print.c ----------------------------------------------------------------------- */
 

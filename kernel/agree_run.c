@@ -181,6 +181,7 @@ static struct agree_case case_at(struct totals *t, const struct agree_family *fa
 		.family = family,
 		.cap = t->run->unit.cap,
 		.ecap = t->run->unit.ecap,
+		.old = t->run->old,
 	};
 }
 
@@ -279,7 +280,7 @@ static bool report(struct totals *t, bool short_run)
 
 	for (unsigned i = 0; i < agree_deviation_count; i++)
 		deviations += agree_deviation_fits(&agree_deviations[i], run->bench, run->unit.cap,
-		                                   run->unit.ecap);
+		                                   run->unit.ecap, run->old);
 	iommu_printf(out, "KTAP version 1\n1..%u\n",
 	             short_run ? t->family_count + 1 : t->family_count + deviations + 1);
 	for (unsigned i = 0; i < t->family_count; i++)
@@ -288,7 +289,7 @@ static bool report(struct totals *t, bool short_run)
 		const struct agree_deviation *d = &agree_deviations[i];
 		bool shown;
 
-		if (!agree_deviation_fits(d, run->bench, run->unit.cap, run->unit.ecap))
+		if (!agree_deviation_fits(d, run->bench, run->unit.cap, run->unit.ecap, run->old))
 			continue;
 		shown = deviation_show(t, d);
 		good = point(out, &number, shown) && good;
@@ -301,6 +302,33 @@ static bool report(struct totals *t, bool short_run)
 	return good;
 }
 
+/* An old unit is told by what it records of a plain request that may not write. */
+static void age_find(struct totals *t)
+{
+	const struct agree_wish wish = {
+		.flaw = FLAW_ENTRY_NO_WRITE,
+		.has_flaw = true,
+		.plain = true,
+		.write = true,
+		.has_write = true,
+	};
+	struct agree_pair pair;
+	struct agree_case c;
+
+	for (unsigned i = 0; i < t->family_count; i++) {
+		const struct agree_family *family = &agree_families[t->families[i]];
+
+		if (family->scalable || family->stage != AGREE_SECOND)
+			continue;
+		c = case_at(t, family, 0, 0);
+		agree_case_build(&c, &wish);
+		agree_pair_ask(t->run, &c, false, &pair);
+		t->run->old = pair.unit.recorded &&
+		              AGREE_GET(pair.unit.record.high, 55, 40) == 0xffff;
+		return;
+	}
+}
+
 static bool run_all(struct totals *t, struct agree_totals *sums)
 {
 	const struct agree_options *options = t->options;
@@ -309,6 +337,7 @@ static bool run_all(struct totals *t, struct agree_totals *sums)
 	for (unsigned i = 0; i < AGREE_FAMILIES; i++)
 		if (agree_family_fits(&agree_families[i], t->run->unit.cap, t->run->unit.ecap))
 			t->families[t->family_count++] = i;
+	age_find(t);
 	for (uint32_t i = 0; i < options->count && !t->run->broken; i++)
 		case_run(t, options->first + i);
 	good = report(t, t->run->bench->replay);

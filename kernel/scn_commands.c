@@ -9,6 +9,7 @@
 #define STORY   "Story"
 #define BUFFERS "Memory"
 #define OBJECTS "Address spaces and tables (/dev/iommu)"
+#define STAGE1  "Nested translation"
 #define DEVICES "Devices"
 #define LOOKING "Looking"
 
@@ -21,7 +22,8 @@ const struct scn_command scn_commands[] = {
          "Skip the rest of the step if a condition is not met; in front of the first step,\n"
          "the whole scenario. Conditions, each with or without \"not\": legacy, scalable,\n"
          "first-stage, second-stage, nests, passthrough, mock, model, hardware,\n"
-         "engine copy|fetch|store|fast, page SIZE, memory SIZE, reach ADDRESS, have NAME.\n"
+         "engine copy|fetch|store|fast|pasid|ats|pages, page SIZE, memory SIZE, reach ADDRESS, "
+         "have NAME.\n"
          "\"if CONDITION [and CONDITION] ...: command\" runs one command on a condition.",
          SCN_IS_NEED, NULL, scn_do_nothing},
 	{"wait", "MS", STORY, "Wait this many milliseconds.", 0, NULL, scn_do_wait},
@@ -71,32 +73,78 @@ const struct scn_command scn_commands[] = {
          "nest-any: grant NEST_PARENT on hardware that cannot nest, marked so.\n"
          "huge-pages: of one IOAS; process-accounting: of all (IOMMU_OPTION).",
          0, NULL, scn_do_option},
-	{"hwpt", "NAME:HWPT on PT for DEV [nest-parent] [dirty-tracking] [flags FLAGS]", OBJECTS,
+	{"hwpt",
+         "NAME:HWPT on PT for DEV [nest-parent] [dirty-tracking] [pasid] [flags FLAGS]"
+         " [stage1 S1] [width BITS] [sre] [eafe] [wpe] [fault-queue QUEUE]",
+         OBJECTS,
          "Make a hardware page table for a device (IOMMU_HWPT_ALLOC): the driver's\n"
-         "domain_alloc_user decides its format.",
+         "domain_alloc_user decides its format. On a nest parent, with the scenario's own\n"
+         "stage-1 table: a nested one. Page requests go to the fault queue.",
          0, NULL, scn_do_hwpt},
 	{"destroy", "OBJ", OBJECTS, "Destroy an object (IOMMU_DESTROY). EBUSY while it is used.",
          SCN_FORGETS, NULL, scn_do_destroy},
+	/* ---- nested translation ---- */
+	{"stage1", "NAME:stage1 in BUF [at GPA] [levels LEVELS]", STAGE1,
+         "Make an empty first-stage table in a buffer, as a guest would. GPA is where the\n"
+         "parent maps the buffer; left out, where it is mapped. 4 levels unless told.",
+         0, NULL, scn_do_stage1},
+	{"stage1-map", "S1 IOVA to GPA LEN [page SIZE] [ro|rw] [supervisor]", STAGE1,
+         "Write entries that lead to the parent's address GPA, in pages of 4K and 2M, or of\n"
+         "SIZE. For user requests too, unless supervisor.",
+         0, NULL, scn_do_stage1_map},
+	{"stage1-unmap", "S1 IOVA [LEN]", STAGE1,
+         "Clear entries; without a length, the page that starts there. Nobody is told: see\n"
+         "invalidate.",
+         0, NULL, scn_do_stage1_unmap},
+	{"stage1-entry", "S1 IOVA LEVEL [VALUE] [-> NAME:number]", STAGE1,
+         "Show one raw entry, or write it: anything.", SCN_TAKES_VALUE, "NUM", scn_do_stage1_entry},
+	{"stage1-marks", "S1 IOVA [clear]", STAGE1,
+         "What has the hardware marked in the page's entry? And clear both flags.", SCN_TAKES_VALUE,
+         "none accessed dirty", scn_do_stage1_marks},
+	{"stage1-show", "S1", STAGE1, "Show every entry of the table.", 0, NULL,
+         scn_do_stage1_show},
+	{"invalidate",
+         "HWPT all|IOVA [LEN] [IOVA LEN] [IOVA LEN] [leaf] [flags FLAGS] [type TYPE]"
+         " [done COUNT]",
+         STAGE1,
+         "Tell what was changed in a nested table (IOMMU_HWPT_INVALIDATE), in up to three\n"
+         "requests; leaf: no table was. Promises how many were done; so does done, also if\n"
+         "the call fails.",
+         SCN_TAKES_VALUE, "NUM", scn_do_invalidate},
+	{"fault-queue", "NAME:fault-queue", STAGE1,
+         "Make a queue of page requests (IOMMU_FAULT_QUEUE_ALLOC).", 0, NULL, scn_do_fault_queue},
+	{"pages", "QUEUE", STAGE1, "Read the page requests that came in; promises their number.",
+         SCN_TAKES_VALUE, "NUM", scn_do_pages},
+	{"answer", "QUEUE success|invalid [VALUE]", STAGE1,
+         "Answer every group of requests that was read, or the one with this cookie.", 0, NULL,
+         scn_do_answer},
+	{"resume", "DEV", STAGE1, "The device goes on with a transfer that waits for an answer.",
+         SCN_TAKES_FAULT | SCN_TAKES_VALUE, "waits refused", scn_do_resume},
 	/* ---- devices ---- */
-	{"device", "NAME:device [any] [copy] [fetch] [store] [fast] [named ENGINE]", DEVICES,
+	{"device",
+         "NAME:device [any] [copy] [fetch] [store] [fast] [pasid] [ats] [pages] [named ENGINE]",
+         DEVICES,
          "Open and bind a device that can make DMA, by what it shall be able to do, or by name.", 0,
          NULL, scn_do_device},
 	{"close", "DEV", DEVICES, "Close the device: detached, unbound, blocked.", SCN_FORGETS,
          NULL, scn_do_close},
-	{"attach", "DEV PT", DEVICES, "Attach to a HWPT, or to an IOAS (a HWPT is made or found).",
-         0, NULL, scn_do_attach},
-	{"replace", "DEV PT", DEVICES, "Attach an attached device to another table at once.", 0,
-         NULL, scn_do_replace},
-	{"detach", "DEV", DEVICES, "Detach: every access is blocked.", 0, NULL, scn_do_detach},
+	{"attach", "DEV PT [pasid PASID]", DEVICES,
+         "Attach to a HWPT, or to an IOAS (a HWPT is made or found); or one PASID alone.", 0, NULL,
+         scn_do_attach},
+	{"replace", "DEV PT [pasid PASID]", DEVICES,
+         "Attach an attached device, or PASID, to another table at once.", 0, NULL, scn_do_replace},
+	{"detach", "DEV [pasid PASID]", DEVICES, "Detach: every access is blocked.", 0, NULL,
+         scn_do_detach},
 	{"passthrough", "DEV on|off", DEVICES,
          "Let the device use physical addresses, past iommufd; or take it back.", 0, NULL,
          scn_do_passthrough},
-	{"dma", "DEV fetch|store IOVA [LEN]", DEVICES,
+	{"dma", "DEV fetch|store IOVA [LEN] [pasid PASID] [privileged] [ats] [ask]", DEVICES,
          "The device reads memory into itself, or writes what it holds. Memory is checked.\n"
          "Without a length: one transfer, of 4K or what the device can.\n"
+         "ats: by translations that the device asks for and keeps; ask: for pages too.\n"
          "Promises ok, or fault REASON (see help faults).",
-         SCN_TAKES_FAULT, NULL, scn_do_dma},
-	{"move", "DEV from FROM to TO [LEN]", DEVICES,
+         SCN_TAKES_FAULT | SCN_TAKES_VALUE, "waits refused", scn_do_dma},
+	{"move", "DEV from FROM to TO [LEN] [pasid PASID] [privileged] [ats]", DEVICES,
          "The device reads in one place and writes in another, piece by piece; memory is\n"
          "compared. A device that writes data of its own only does that.",
          SCN_TAKES_FAULT, NULL, scn_do_move},
@@ -109,7 +157,7 @@ const struct scn_command scn_commands[] = {
          SCN_TAKES_VALUE, "NUM none", scn_do_page_size},
 	{"rights", "TABLE IOVA", LOOKING, "Show the rights of the page that maps an address.",
          SCN_TAKES_VALUE, "ro rw wo none", scn_do_rights},
-	{"walk", "DEV IOVA [read|write]", LOOKING,
+	{"walk", "DEV IOVA [read|write] [pasid PASID]", LOOKING,
          "Walk the tables in memory as the hardware would for this device, from the root on.",
          SCN_TAKES_VALUE, "translated blocked", scn_do_walk},
 	{"tables", "TABLE", LOOKING, "Show all that a table maps, neighbours merged.", 0, NULL,
@@ -128,8 +176,17 @@ const struct scn_command scn_commands[] = {
 	{"faults", "[DEV]", LOOKING,
          "Show the last faults, all or a device's; promises their number. After dma and move,\n"
          "\"=> fault REASON\" takes a reason's number (0x5), its name (LGN.2), any, or a class:\n"
-         "not-mapped, no-write, no-read, blocked (by no table at all), too-wide.",
+         "not-mapped, no-write, no-read, blocked (by no table at all), too-wide; nested:\n"
+         "not-mapped-first, not-mapped-second; supervisor-only.",
          SCN_TAKES_VALUE, "NUM", scn_do_faults},
+	{"steps", "DEV [first|second]", LOOKING,
+         "How many table entries the model read for its last DMA, all or of one stage.",
+         SCN_TAKES_VALUE, "NUM", scn_do_steps},
+	{"audit", "", LOOKING,
+         "Let the model compare all that it remembers with memory. Any line fails if the\n"
+         "model reports a mistake, unless it promises just that: => stale, for example.",
+         0, NULL, scn_do_audit},
+	{"counts", "", LOOKING, "Show what the model has counted.", 0, NULL, scn_do_counts},
 	{"stats", "", LOOKING, "Show counts of invalidations and register accesses.", 0, NULL,
          scn_do_stats},
 	{"memory", "", LOOKING, "Show memory and buffers.", 0, NULL, scn_do_memory},

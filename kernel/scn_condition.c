@@ -122,6 +122,9 @@ static const char *ability_name(uint64_t ability)
 	return ability == DMA_CAN_COPY    ? "copies"
 	       : ability == DMA_CAN_FETCH ? "reads memory"
 	       : ability == DMA_CAN_STORE ? "writes memory"
+	       : ability == DMA_CAN_PASID ? "sends PASIDs"
+	       : ability == DMA_CAN_ATS   ? "translates by ATS"
+	       : ability == DMA_CAN_PRI   ? "asks for pages"
 	                                  : "is fast";
 }
 

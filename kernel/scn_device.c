@@ -55,16 +55,19 @@ static void device_unbind(struct scn *scn, struct scn_object *device)
 	if (device->fd >= 0)
 		ufd_close(scn->platform->ufd, device->fd);
 	device->fd = -1;
-	device->id = device->attached = device->ioas = 0;
+	device->id = 0;
+	device->way = (struct scn_way){0};
+	device->pending.active = false;
 	device->fetched_bytes = 0;
 }
 
-/* device NAME:device [any] [copy] [fetch] [store] [fast] [named ENGINE] */
+/* device NAME:device [any] [copy] [fetch] [store] [fast] [pasid] [ats] [pages] [named ENGINE] */
 SCN_HANDLER(device)
 {
-	static const unsigned abilities[] = {0, DMA_CAN_COPY, DMA_CAN_FETCH, DMA_CAN_STORE,
-	                                     DMA_IS_FAST};
-	const char *name = line->args[7].set ? line->args[7].text : NULL;
+	static const unsigned abilities[] = {
+		0,           DMA_CAN_COPY,  DMA_CAN_FETCH, DMA_CAN_STORE,
+		DMA_IS_FAST, DMA_CAN_PASID, DMA_CAN_ATS,   DMA_CAN_PRI};
+	const char *name = line->args[10].set ? line->args[10].text : NULL;
 	struct dma_engine *engine;
 	unsigned wanted = 0;
 
@@ -109,10 +112,20 @@ static void passthrough_end(struct scn_object *device)
 	device->identity = NULL;
 }
 
+void scn_pasids_forget(struct scn *scn, struct scn_object *device)
+{
+	while (device->pasids) {
+		struct scn_pasid *gone = device->pasids;
+		device->pasids = gone->next;
+		scn_free(scn, gone, sizeof(*gone));
+	}
+}
+
 void scn_device_close(struct scn *scn, struct scn_object *device)
 {
 	passthrough_end(device);
 	device_unbind(scn, device);
+	scn_pasids_forget(scn, device);
 }
 
 /* close DEV */
@@ -238,19 +251,106 @@ static void engine_setup(struct scn *scn, struct scn_object *device, uint64_t at
 
 /* ---- attaching ----------------------------------------------------------------------------- */
 
+/* PASID in @p slot behind "pasid" in the one before. False: none, or broken. */
+static bool pasid_take(struct scn *scn, const struct scn_line *line, unsigned slot,
+                       struct scn_result *result, uint32_t *pasid)
+{
+	uint64_t value = scn_arg_number(scn, line, slot, 0, result);
+
+	*pasid = (uint32_t)value;
+	if (value > UINT32_MAX)
+		scn_broken(result, "a PASID has 20 bits, and the call has room for 32");
+	return line->args[slot].set && !result->broken;
+}
+
+/* The device's note of @p pasid, made if it is not there. NULL: no memory, broken. */
+static struct scn_pasid *pasid_note(struct scn *scn, struct scn_object *device, uint32_t pasid,
+                                    struct scn_result *result)
+{
+	struct scn_pasid *at = device->pasids;
+
+	while (at && at->pasid != pasid)
+		at = at->next;
+	if (at)
+		return at;
+	at = scn_alloc(scn, sizeof(*at));
+	if (!at) {
+		scn_broken(result, "no memory for the interpreter itself");
+		return NULL;
+	}
+	at->pasid = pasid;
+	at->next = device->pasids;
+	device->pasids = at;
+	return at;
+}
+
+static void pasid_forget(struct scn *scn, struct scn_object *device, uint32_t pasid)
+{
+	for (struct scn_pasid **link = &device->pasids; *link; link = &(*link)->next) {
+		struct scn_pasid *at = *link;
+		if (at->pasid == pasid) {
+			*link = at->next;
+			scn_free(scn, at, sizeof(*at));
+			return;
+		}
+	}
+}
+
+static struct scn_way way_to(struct scn *scn, uint32_t pt)
+{
+	const struct scn_object *hwpt = scn_object_by_id(scn, pt, 1u << SCN_HWPT);
+
+	return (struct scn_way){
+		.attached = pt,
+		.ioas = scn_ioas_of(scn, pt),
+		.stage1 = hwpt ? hwpt->stage1 : NULL,
+	};
+}
+
+/* A PASID's own table: the device's queues do not come this way. */
+static void attach_pasid(struct scn *scn, struct scn_object *device, uint32_t pt, uint32_t pasid,
+                         struct scn_result *result)
+{
+	struct vfio_device_attach_iommufd_pt call = {
+		.argsz = sizeof(call),
+		.flags = VFIO_DEVICE_ATTACH_PASID,
+		.pt_id = pt,
+		.pasid = pasid,
+	};
+	result->error =
+		scn_call(scn, device->fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &call, sizeof(call));
+	if (result->error)
+		return;
+	struct scn_pasid *note = pasid_note(scn, device, pasid, result);
+	if (note)
+		note->way = way_to(scn, pt);
+}
+
 static void attach(struct scn *scn, const struct scn_line *line, struct scn_result *result)
 {
 	struct scn_object *device = scn_arg_object(scn, line, 0, result);
 	uint32_t pt = scn_arg_id(scn, line, 1, result);
 	bool mapped = false;
+	uint32_t pasid;
 	char name[24];
 
 	if (!result->broken && device->fd < 0)
 		scn_broken(result, "%s is passed through; passthrough %s off comes first",
 		           device->name, device->name);
+	bool with_pasid = !result->broken && pasid_take(scn, line, 3, result, &pasid);
 	if (result->broken)
 		return;
-	uint32_t ioas = scn_ioas_of(scn, pt);
+	if (with_pasid) {
+		attach_pasid(scn, device, pt, pasid, result);
+		return;
+	}
+	const struct scn_way way = way_to(scn, pt);
+	uint32_t ioas = way.ioas;
+	if (way.stage1 && device->engine->ops->scratch_bytes) {
+		scn_broken(result, "%s has queues of its own, which no stage-1 table maps",
+		           device->engine->ops->name);
+		return;
+	}
 	if (ioas) {
 		int error = scn_scratch_map(scn, device, ioas, &mapped);
 		if (error) {
@@ -269,42 +369,59 @@ static void attach(struct scn *scn, const struct scn_line *line, struct scn_resu
 			scratch_unmap(scn, device, ioas);
 		return;
 	}
-	device->attached = pt;
-	device->ioas = ioas;
+	device->way = way;
 	engine_setup(scn, device, device->scratch_iova, result);
 	if (call.pt_id != pt)
 		scn_note(result, "by HWPT %u", call.pt_id);
 }
 
-/* attach DEV PT */
+/* attach DEV PT [pasid PASID] */
 SCN_HANDLER(attach)
 {
 	attach(scn, line, result);
 }
 
-/* replace DEV PT */
+/* replace DEV PT [pasid PASID] */
 SCN_HANDLER(replace)
 {
 	struct scn_object *device = scn_arg_object(scn, line, 0, result);
 
-	if (device && !device->attached)
+	uint32_t pasid;
+	bool with_pasid = device && pasid_take(scn, line, 3, result, &pasid);
+	if (with_pasid && !scn_way_of(device, true, pasid).attached)
+		scn_broken(result, "PASID %#x of %s is attached to nothing: use attach", pasid,
+		           device->name);
+	else if (device && !with_pasid && !device->way.attached)
 		scn_broken(result, "%s is attached to nothing: use attach", device->name);
 	if (!result->broken)
 		attach(scn, line, result);
 }
 
-/* detach DEV */
+/* detach DEV [pasid PASID] */
 SCN_HANDLER(detach)
 {
 	struct scn_object *device = scn_arg_object(scn, line, 0, result);
 
+	uint32_t pasid = 0;
+
 	if (!device)
 		return;
-	struct vfio_device_detach_iommufd_pt call = {.argsz = sizeof(call)};
+	bool with_pasid = pasid_take(scn, line, 2, result, &pasid);
+	if (result->broken)
+		return;
+	struct vfio_device_detach_iommufd_pt call = {
+		.argsz = sizeof(call),
+		.flags = with_pasid ? VFIO_DEVICE_DETACH_PASID : 0,
+		.pasid = pasid,
+	};
 	result->error =
 		scn_call(scn, device->fd, VFIO_DEVICE_DETACH_IOMMUFD_PT, &call, sizeof(call));
-	if (!result->error)
-		device->attached = device->ioas = 0;
+	if (result->error)
+		return;
+	if (with_pasid)
+		pasid_forget(scn, device, pasid);
+	else
+		device->way = (struct scn_way){0};
 }
 
 /* passthrough DEV on|off */

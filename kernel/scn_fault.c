@@ -21,11 +21,15 @@ static const struct fault_class {
 	const char *mnemonics;
 } fault_classes[] = {
 	{"not-mapped", MAPPED_NO, 0, "LGN.2 LGN.3 SSS.2 SGN.6 SGN.7 SFS.2 MOCK.2"},
+	/* nested: which of the two tables has the hole */
+	{"not-mapped-first", MAPPED_NO, 0, "SFS.2"},
+	{"not-mapped-second", MAPPED_NO, 0, "SSS.2"},
 	{"no-write", MAPPED_YES, IOMMU_WRITE, "LGN.2 SGN.6 SSS.2 MOCK.5"},
 	{"no-read", MAPPED_YES, IOMMU_READ, "LGN.3 SGN.7 SSS.2 MOCK.4"},
 	/* SPT.1 and SPT.4: what QEMU says of a PASID entry that is not present */
 	{"blocked", MAPPED_ANY, 0,
          "LRT.2 LCT.2 RTA.4 SRT.2 SCT.2 SPD.2 SPT.1 SPT.2 SPT.4 LGN.2 LGN.3 SSS.2 MOCK.6"},
+	{"supervisor-only", MAPPED_YES, 0, "SGN.2"},
 	{"too-wide", MAPPED_ANY, 0, "LGN.1 SGN.1 SGN.4 SGN.5 MOCK.1"},
 };
 
@@ -79,8 +83,8 @@ static bool class_fits(struct scn *scn, const struct scn_result *result,
 		return false;
 	if (class->access && !(fault->access & class->access))
 		return false;
-	bool mapped = result->device->ioas &&
-	              scn_mapping_find(scn, result->device->ioas, fault->address.value);
+	uint64_t user, bytes;
+	bool mapped = scn_way_leads(scn, &result->way, fault->address.value, &user, &bytes);
 	return class->mapped == MAPPED_ANY || mapped == (class->mapped == MAPPED_YES);
 }
 
@@ -94,7 +98,7 @@ static bool address_fits(const struct scn_result *result, uint64_t address)
 
 	if (address >= first && address <= last)
 		return true;
-	if (device->engine->ops->scratch_bytes && !device->attached)
+	if (device->engine->ops->scratch_bytes && !device->way.attached)
 		return true;
 	return device->scratch && address >= device->scratch_iova &&
 	       address - device->scratch_iova < device->scratch->bytes;

@@ -21,6 +21,24 @@ SCN_HANDLER(allow);
 SCN_HANDLER(option);
 SCN_HANDLER(hwpt);
 SCN_HANDLER(destroy);
+/* scn_stage1.c, scn_stage1_words.c */
+SCN_HANDLER(stage1);
+SCN_HANDLER(stage1_map);
+SCN_HANDLER(stage1_unmap);
+SCN_HANDLER(stage1_entry);
+SCN_HANDLER(stage1_marks);
+SCN_HANDLER(stage1_show);
+/* scn_nested.c */
+SCN_HANDLER(invalidate);
+/* scn_pages.c */
+SCN_HANDLER(fault_queue);
+SCN_HANDLER(pages);
+SCN_HANDLER(answer);
+SCN_HANDLER(resume);
+/* scn_report.c */
+SCN_HANDLER(steps);
+SCN_HANDLER(audit);
+SCN_HANDLER(counts);
 /* scn_device.c */
 SCN_HANDLER(device);
 SCN_HANDLER(attach);

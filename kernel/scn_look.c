@@ -126,13 +126,16 @@ SCN_HANDLER(rights)
 	                                                    : "none";
 }
 
-/* walk DEV IOVA [read|write] */
+/* walk DEV IOVA [read|write] [pasid PASID] */
 SCN_HANDLER(walk)
 {
 	struct scn_object *device = scn_arg_object(scn, line, 0, result);
 	uint64_t at = scn_arg_number(scn, line, 1, 0, result);
 	uint32_t access = line->args[2].set && line->args[2].choice == 1 ? IOMMU_WRITE : IOMMU_READ;
+	uint64_t pasid = scn_arg_number(scn, line, 4, IOMMU_NO_PASID, result);
 
+	if (!result->broken && line->args[4].set && pasid > 0xfffff)
+		scn_broken(result, "a PASID has 20 bits");
 	if (result->broken)
 		return;
 	struct iommu_unit *unit = device->device->unit;
@@ -145,7 +148,7 @@ SCN_HANDLER(walk)
 		scn_broken(result, "no memory for the interpreter itself");
 		return;
 	}
-	unit->ops->walk(unit, device->device->desc.rid, IOMMU_NO_PASID, iova(at), access, walk);
+	unit->ops->walk(unit, device->device->desc.rid, (uint32_t)pasid, iova(at), access, walk);
 	scn_listing(scn);
 	iommu_walk_print(walk, &scn->out.print, "");
 	result->has_value = line->expect.count > 0;
@@ -321,8 +324,9 @@ SCN_HANDLER(engines)
 
 static const char *name_of_id(struct scn *scn, uint32_t id)
 {
-	const struct scn_object *object =
-		scn_object_by_id(scn, id, 1u << SCN_IOAS | 1u << SCN_HWPT | 1u << SCN_DEVICE);
+	const struct scn_object *object = scn_object_by_id(
+		scn, id,
+		1u << SCN_IOAS | 1u << SCN_HWPT | 1u << SCN_DEVICE | 1u << SCN_FAULT_QUEUE);
 	return object ? object->name : "-";
 }
 
@@ -361,6 +365,10 @@ SCN_HANDLER(objects)
 				(unsigned long long)object->buffer->start,
 				(unsigned long long)user_buffer_pinned(scn->platform->memory,
 			                                               object->buffer));
+		else if (object->kind == SCN_STAGE1)
+			iommu_printf(to, "   - stage-1 table %-13s %u levels, root at %#llx\n",
+			             object->name, object->table.levels,
+			             (unsigned long long)object->table.at);
 		else if (object->kind == SCN_NUMBER)
 			iommu_printf(to, "   - number       %-14s %#llx\n", object->name,
 			             (unsigned long long)object->number);

@@ -266,7 +266,7 @@ static unsigned groups_take(struct match *match, const char **usage, unsigned sl
 		size_t first_length;
 		unsigned slot;
 		bool taken;
-	} groups[8];
+	} groups[12];
 	unsigned count = 0;
 	const char *span, *at = *usage;
 	size_t length;

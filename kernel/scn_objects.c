@@ -189,7 +189,7 @@ static void scratch_restore(struct scn *scn, struct scn_result *result, uint32_t
 {
 	for (struct scn_object *device = scn->objects; device; device = device->next) {
 		bool mapped;
-		if (device->kind != SCN_DEVICE || device->ioas != ioas)
+		if (device->kind != SCN_DEVICE || device->way.ioas != ioas)
 			continue;
 		int error = scn_scratch_map(scn, device, ioas, &mapped);
 		char name[24];
@@ -323,35 +323,80 @@ SCN_HANDLER(option)
 
 /* ---- HWPT ------------------------------------------------------------------------------------ */
 
-/* hwpt NAME:HWPT on PT for DEV [nest-parent] [dirty-tracking] [flags FLAGS] */
+/* Slots from 10 on: what describes a stage-1 table of the user's. False: none is given, or
+ * broken. */
+static bool stage1_take(struct scn *scn, const struct scn_line *line, struct scn_result *result,
+                        struct iommu_hwpt_vtd_s1 *out)
+{
+	if (!line->args[10].set) {
+		for (unsigned slot = 12; slot <= 16; slot++)
+			if (line->args[slot].set)
+				scn_broken(result, "%s is of stage-1 tables: name one by stage1",
+				           line->args[slot].text);
+		return false;
+	}
+	const struct scn_object *table = scn_arg_object(scn, line, 11, result);
+	if (!table)
+		return false;
+	uint64_t bits = scn_arg_number(scn, line, 13, 9 * table->table.levels + 12, result);
+	*out = (struct iommu_hwpt_vtd_s1){
+		.flags = (line->args[14].set ? IOMMU_VTD_S1_SRE : 0u) |
+	                 (line->args[15].set ? IOMMU_VTD_S1_EAFE : 0u) |
+	                 (line->args[16].set ? IOMMU_VTD_S1_WPE : 0u),
+		.pgtbl_addr = table->table.at,
+		.addr_width = (uint32_t)bits,
+	};
+	return !result->broken;
+}
+
+/* hwpt NAME:HWPT on PT for DEV [nest-parent] [dirty-tracking] [pasid] [flags FLAGS]
+ * [stage1 S1] [width BITS] [sre] [eafe] [wpe] [fault-queue QUEUE] */
 SCN_HANDLER(hwpt)
 {
 	uint32_t pt = scn_arg_id(scn, line, 2, result);
 	struct scn_object *device = scn_arg_object(scn, line, 4, result);
-	uint64_t flags = scn_arg_number(scn, line, 8, 0, result);
+	uint64_t flags = scn_arg_number(scn, line, 9, 0, result);
+	struct iommu_hwpt_vtd_s1 stage1;
+	struct scn_object *queue = NULL;
 	struct ufd_object_info info;
 
 	if (!result->broken && flags > UINT32_MAX)
 		scn_broken(result, "flags have 32 bits");
+	bool nested = !result->broken && stage1_take(scn, line, result, &stage1);
+	if (nested && user_memory_copy_out(scn->platform->memory, scn_call_data(scn), &stage1,
+	                                   sizeof(stage1)) != 0)
+		scn_broken(result, "the description cannot be put into user memory");
+	if (line->args[17].set)
+		queue = scn_arg_object(scn, line, 18, result);
 	if (result->broken)
 		return;
 	if (line->args[5].set)
 		flags |= IOMMU_HWPT_ALLOC_NEST_PARENT;
 	if (line->args[6].set)
 		flags |= IOMMU_HWPT_ALLOC_DIRTY_TRACKING;
+	if (line->args[7].set)
+		flags |= IOMMU_HWPT_ALLOC_PASID;
+	if (queue)
+		flags |= IOMMU_HWPT_FAULT_ID_VALID;
 	struct iommu_hwpt_alloc call = {
 		.size = sizeof(call),
 		.flags = (uint32_t)flags,
 		.dev_id = device->id,
 		.pt_id = pt,
-		.data_type = IOMMU_HWPT_DATA_NONE,
+		.data_type = nested ? IOMMU_HWPT_DATA_VTD_S1 : IOMMU_HWPT_DATA_NONE,
+		.data_len = nested ? sizeof(stage1) : 0,
+		.data_uptr = nested ? scn_call_data(scn) : 0,
+		.fault_id = queue ? queue->id : 0,
 	};
 	result->error = scn_call(scn, scn->fd, IOMMU_HWPT_ALLOC, &call, sizeof(call));
 	if (result->error)
 		return;
 	struct scn_object *object = scn_object_add(scn, result, line->args[0].text, SCN_HWPT);
-	if (object)
+	if (object) {
 		object->id = call.out_hwpt_id;
+		if (nested) /* tables of a scenario live as long as it */
+			object->stage1 = scn_arg_object(scn, line, 11, result);
+	}
 	int error = ufd_object_get(scn->platform->ufd, scn->fd, call.out_hwpt_id, &info);
 	if (error || !info.domain)
 		scn_broken(result, "the call succeeded, but id %u is no HWPT", call.out_hwpt_id);
@@ -366,11 +411,14 @@ SCN_HANDLER(destroy)
 
 	if (result->broken)
 		return;
+	struct scn_object *object =
+		scn_object_by_id(scn, id, 1u << SCN_IOAS | 1u << SCN_HWPT | 1u << SCN_FAULT_QUEUE);
+	if (object && object->kind == SCN_FAULT_QUEUE) /* else its descriptor keeps it busy */
+		scn_fault_queue_close(scn, object);
 	struct iommu_destroy call = {.size = sizeof(call), .id = id};
 	result->error = scn_call(scn, scn->fd, IOMMU_DESTROY, &call, sizeof(call));
 	if (result->error)
 		return;
-	struct scn_object *object = scn_object_by_id(scn, id, 1u << SCN_IOAS | 1u << SCN_HWPT);
 	if (!object)
 		return;
 	if (object->kind == SCN_IOAS)

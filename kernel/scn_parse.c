@@ -109,7 +109,8 @@ static bool may_succeed(const struct scn_line *line)
 {
 	for (unsigned i = 0; i < line->expect.count; i++)
 		if (line->expect.any[i].what == SCN_EXPECT_OK ||
-		    line->expect.any[i].what == SCN_EXPECT_VALUE)
+		    line->expect.any[i].what == SCN_EXPECT_VALUE ||
+		    line->expect.any[i].what == SCN_EXPECT_REPORT)
 			return true;
 	return line->expect.count == 0;
 }

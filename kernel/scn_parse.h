@@ -24,9 +24,18 @@
 struct scn;
 struct scn_result;
 
-enum scn_kind { SCN_IOAS, SCN_HWPT, SCN_DEVICE, SCN_BUFFER, SCN_NUMBER, SCN_KINDS };
+enum scn_kind {
+	SCN_IOAS,
+	SCN_HWPT,
+	SCN_DEVICE,
+	SCN_BUFFER,
+	SCN_STAGE1,      /* a table that the scenario writes itself, in a buffer */
+	SCN_FAULT_QUEUE, /* of page requests */
+	SCN_NUMBER,
+	SCN_KINDS
+};
 
-enum { SCN_NAME_MAX = 24, SCN_ARGS = 14, SCN_ALTERNATIVES = 4, SCN_CONDITIONS = 4 };
+enum { SCN_NAME_MAX = 24, SCN_ARGS = 22, SCN_ALTERNATIVES = 4, SCN_CONDITIONS = 4 };
 
 struct scn_arg {
 	bool set;
@@ -39,11 +48,17 @@ struct scn_arg {
 
 /** What a line promises. */
 struct scn_alternative {
-	enum { SCN_EXPECT_OK, SCN_EXPECT_ERRNO, SCN_EXPECT_FAULT, SCN_EXPECT_VALUE } what;
-	int error;      /* ERRNO: positive */
-	bool is_number; /* FAULT: a reason by number; VALUE: a number */
-	uint64_t number;
-	const char *text; /* FAULT: "any", a class, a mnemonic; VALUE: a word */
+	enum {
+		SCN_EXPECT_OK,
+		SCN_EXPECT_ERRNO,
+		SCN_EXPECT_FAULT,
+		SCN_EXPECT_VALUE,
+		SCN_EXPECT_REPORT, /* the model reports a mistake of this kind, and no other */
+	} what;
+	int error;        /* ERRNO: positive */
+	bool is_number;   /* FAULT: a reason by number; VALUE: a number */
+	uint64_t number;  /* REPORT: enum model_report_kind */
+	const char *text; /* FAULT: "any", a class, a mnemonic; VALUE, REPORT: a word */
 };
 
 struct scn_expectation {
@@ -154,7 +169,7 @@ extern const struct scn_metavariable scn_metavariables[];
 /** Read a number: decimal or 0x..., decimal with K, M, G, T. 0, -EINVAL, -ERANGE. */
 int must_check scn_number_parse(const char *text, size_t length, uint64_t *out);
 /** The command and its usage as people read it: NAME for NAME:kind. @return @p out. */
-enum { SCN_USAGE_BYTES = 128 };
+enum { SCN_USAGE_BYTES = 256 };
 const char *scn_usage_text(const struct scn_command *command, char out[SCN_USAGE_BYTES]);
 /** Write a number as people would: "4K", "2M", "0x12345". @return @p out. */
 const char *scn_size_text(uint64_t bytes, char out[24]);

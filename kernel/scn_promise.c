@@ -6,6 +6,7 @@
 #include "dev/engine.h"
 #include "iommu/string.h"
 #include "kernel/scn_parser.h"
+#include "model/model.h"
 
 /* ---- promises ------------------------------------------------------------------------ */
 
@@ -29,6 +30,17 @@ static bool list_has(const char *list, const char *word)
 		if (scn_length(word) == length && memcmp(span, word, length) == 0)
 			return true;
 	return false;
+}
+
+/* The kind of a report of the model's sanitizer; MODEL_REPORT_KINDS: no such word. */
+static unsigned report_by_name(const char *name)
+{
+	unsigned kind = 0;
+
+	while (kind < MODEL_REPORT_KINDS &&
+	       !scn_same(model_report_name((enum model_report_kind)kind), name))
+		kind++;
+	return kind;
 }
 
 static void alternative_read(struct scn_parser *parser, const struct scn_line *line, unsigned token,
@@ -61,6 +73,9 @@ static void alternative_read(struct scn_parser *parser, const struct scn_line *l
 		out->what = SCN_EXPECT_ERRNO;
 	} else if (list_has(command->values, word)) {
 		out->what = SCN_EXPECT_VALUE;
+	} else if (report_by_name(word) < MODEL_REPORT_KINDS) {
+		out->what = SCN_EXPECT_REPORT;
+		out->number = report_by_name(word);
 	} else {
 		scn_error_at(parser, token,
 		             "\"%s\" is no outcome of %s: ok, an error as EINVAL%s%s%s", word,
@@ -127,6 +142,9 @@ static unsigned ability_by_name(const char *name)
 	       : scn_same(name, "fetch") ? DMA_CAN_FETCH
 	       : scn_same(name, "store") ? DMA_CAN_STORE
 	       : scn_same(name, "fast")  ? DMA_IS_FAST
+	       : scn_same(name, "pasid") ? DMA_CAN_PASID
+	       : scn_same(name, "ats")   ? DMA_CAN_ATS
+	       : scn_same(name, "pages") ? DMA_CAN_PRI
 	                                 : 0;
 }
 
@@ -195,12 +213,12 @@ void scn_match_conditions(struct scn_parser *parser, struct scn_line *line, unsi
 			else if (scn_number_parse(word, scn_length(word), &condition->number) != 0)
 				condition->number = 0;
 			if (condition->number == 0) {
-				scn_error_at(parser, at < to ? at : at - 1, "%s",
-				             what == SCN_IF_ENGINE
-				                     ? "engine what? copy, fetch, store, fast"
-				             : what == SCN_IF_REACH
-				                     ? "an address is wanted, as 0x100000"
-				                     : "a size is wanted, as 2M");
+				scn_error_at(
+					parser, at < to ? at : at - 1, "%s",
+					what == SCN_IF_ENGINE  ? "engine what? copy, fetch, store, "
+				                                 "fast, pasid, ats, pages"
+					: what == SCN_IF_REACH ? "an address is wanted, as 0x100000"
+							       : "a size is wanted, as 2M");
 				return;
 			}
 			at++;

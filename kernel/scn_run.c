@@ -39,6 +39,9 @@ static bool alternative_holds(struct scn *scn, const struct scn_result *result,
 		if (alternative->is_number)
 			return !result->word && result->number == alternative->number;
 		return result->word && scn_same(result->word, alternative->text);
+	case SCN_EXPECT_REPORT:
+		/* any other report has broken the line by now */
+		return result->reports_wanted > 0 && !result->error && !result->faults;
 	case SCN_EXPECT_FAULT:
 		fits = result->faults > 0;
 		for (uint64_t at = result->fault_from + 1; fits && at <= result->fault_to; at++)
@@ -125,6 +128,10 @@ static void outcome_text(struct scn *scn, const struct scn_result *result, char 
 		iommu_snprintf(out, size, "%s%s%s%s%s%s", scn_errno_text(result->error, name),
 		               means ? " (" : "", means ? means : "", means ? ")" : "",
 		               result->text[0] ? ": " : "", result->text);
+	} else if (result->reports_wanted) {
+		const struct scn_model *model = scn->platform->model;
+		iommu_snprintf(out, size, "%s%s%s", model->last_report(model->ctx, NULL),
+		               result->text[0] ? "; " : "", result->text);
 	} else if (result->has_value) {
 		const char *value = result->word;
 		if (!value && result->size) {
@@ -165,7 +172,7 @@ static void outcome_print(struct scn *scn, const struct scn_line *line,
                           const struct scn_result *result, bool held)
 {
 	struct iommu_print *to = &scn->out.print;
-	char text[256], promise[160];
+	char text[448], promise[160];
 
 	outcome_text(scn, result, text, sizeof(text));
 	promise_text(&line->expect, promise, sizeof(promise));
@@ -198,6 +205,7 @@ bool scn_line_run(struct scn *scn, const struct scn_line *line)
 {
 	struct scn_result result = {0};
 	unsigned indent = scn->out.indent;
+	struct scn_report_mark mark;
 	char why[96];
 
 	scn->line = line;
@@ -210,7 +218,9 @@ bool scn_line_run(struct scn *scn, const struct scn_line *line)
 			return true;
 		}
 	}
+	scn_reports_begin(scn, line, &mark);
 	line->command->run(scn, line, &result);
+	scn_reports_end(scn, &mark, &result);
 	bool held = outcome_holds(scn, line, &result);
 	if (!(line->command->flags & SCN_IS_SAY))
 		outcome_print(scn, line, &result, held);

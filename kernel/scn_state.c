@@ -297,6 +297,9 @@ bool scn_finish(struct scn *scn)
 	for (struct scn_object *object = scn->objects; object; object = object->next)
 		if (object->kind == SCN_DEVICE)
 			scn_device_close(scn, object);
+	for (struct scn_object *object = scn->objects; object; object = object->next)
+		if (object->kind == SCN_FAULT_QUEUE)
+			scn_fault_queue_close(scn, object);
 	int error = ufd_close(scn->platform->ufd, scn->fd);
 	if (error) {
 		char name[24];

@@ -20,6 +20,39 @@ struct scn_sink {
 
 void scn_sink_init(struct scn_sink *sink, struct iommu_print *to, const char *prefix);
 
+/** A stage-1 table that the scenario writes as a guest would: where it lies, in user memory
+ *  and in the parent's address space. kernel/scn_stage1.c. */
+struct scn_stage1 {
+	uint64_t user, bytes; /* the buffer */
+	uint64_t at;          /* where the parent maps it */
+	unsigned levels;      /* 4 or 5 */
+	uint64_t used;        /* bytes handed out to tables; the first page is the root */
+};
+
+/** How requests of a device get to memory, with one PASID or without, as far as the
+ *  scenario knows: it says so to the device, and judges what comes of it. */
+struct scn_way {
+	uint32_t attached;         /* id of the IOAS or HWPT; 0: nothing */
+	uint32_t ioas;             /* the IOAS behind that; 0: none */
+	struct scn_object *stage1; /* of a nested HWPT: the table in front; else NULL */
+};
+
+/** The way of one PASID. */
+struct scn_pasid {
+	struct scn_pasid *next;
+	uint32_t pasid;
+	struct scn_way way;
+};
+
+/** A transfer that waits for the answer to a page request. */
+struct scn_pending {
+	bool active, has_pasid;
+	uint32_t pasid, access, bytes;
+	uint64_t at;
+};
+
+enum { SCN_GROUPS = 16 };
+
 struct scn_object {
 	struct scn_object *next; /* the youngest first */
 	enum scn_kind kind;
@@ -29,8 +62,9 @@ struct scn_object {
 	int fd;
 	struct dma_engine *engine;
 	struct iommu_device *device;
-	uint32_t attached; /* id of what it is attached to; 0: nothing */
-	uint32_t ioas;     /* the IOAS behind that; 0: none */
+	struct scn_way way;       /* of requests without a PASID */
+	struct scn_pasid *pasids; /* that are attached */
+	struct scn_pending pending;
 	struct user_buffer *scratch;
 	uint64_t scratch_iova;
 	struct iommu_domain *identity; /* passed through */
@@ -41,6 +75,13 @@ struct scn_object {
 	struct user_buffer *buffer;
 	bool remembered;
 	uint64_t checksum;
+	/* stage-1 table */
+	struct scn_stage1 table;
+	/* HWPT: the table that it nests, or NULL */
+	struct scn_object *stage1;
+	/* fault queue, which has `fd` as well: groups that were read and not answered */
+	uint32_t cookies[SCN_GROUPS];
+	unsigned cookie_count;
 	/* number */
 	uint64_t number;
 };
@@ -58,7 +99,7 @@ struct scn_mapping {
 struct scn_result {
 	int error;      /* of the call: negative errno */
 	bool broken;    /* not as it should be whatever was promised; text says why */
-	char text[192]; /* behind "ok", or what is broken */
+	char text[288]; /* behind "ok", or what is broken */
 	bool has_value;
 	bool value_bad;   /* as a value it is the wrong one, if nothing was promised */
 	const char *word; /* the value; NULL: it is `number` */
@@ -66,10 +107,13 @@ struct scn_result {
 	bool size; /* print number as a size */
 	/* DMA */
 	struct scn_object *device;
+	struct scn_way way;    /* of the requests that it makes */
 	uint64_t first, bytes; /* the addresses that the device was told to use */
 	uint32_t access;
 	uint64_t fault_from, fault_to; /* the core's sequence numbers (from, to] */
 	unsigned faults;               /* of those, of this device */
+	/* the model's sanitizer */
+	uint64_t reports, reports_wanted; /* made during this line; of the kinds promised */
 };
 
 struct scn {
@@ -87,6 +131,42 @@ struct scn {
 	unsigned left_out;           /* lines of the step whose `if` does not hold */
 	bool listed;                 /* the line itself was printed, before its listing */
 };
+
+/* ---- scn_stage1.c --------------------------------------------------------------------- */
+
+/** Where the scenario's own tables and mappings lead @p at: the user address, and how far
+ *  it goes on from there, at least to the page's end. False: nowhere. */
+bool scn_way_leads(struct scn *scn, const struct scn_way *way, uint64_t at, uint64_t *user,
+                   uint64_t *bytes);
+/** Does the table lead @p at anywhere? Its own pages must be mapped in @p ioas. */
+bool scn_stage1_leads(struct scn *scn, const struct scn_stage1 *table, uint32_t ioas, uint64_t at,
+                      uint64_t *to, uint64_t *bytes);
+
+/* ---- scn_report.c ------------------------------------------------------------------------ */
+
+/** Before and after a line: what the model has reported meanwhile goes into @p result. */
+struct scn_report_mark {
+	uint64_t all, wanted;
+	uint32_t kinds; /* that the line promises, a bit each */
+};
+void scn_reports_begin(struct scn *scn, const struct scn_line *line, struct scn_report_mark *mark);
+void scn_reports_end(struct scn *scn, const struct scn_report_mark *mark,
+                     struct scn_result *result);
+/** Does the line promise a report (of that kind, if it is not MODEL_REPORT_KINDS)? */
+bool scn_report_is_promised(const struct scn_line *line);
+
+/* ---- scn_dma.c ------------------------------------------------------------------------------ */
+
+/** Of requests of @p device: the way of this PASID, or of none. */
+struct scn_way scn_way_of(const struct scn_object *device, bool has_pasid, uint32_t pasid);
+/** Go on with the transfer that waits. */
+void scn_transfer_resume(struct scn *scn, const struct scn_line *line, struct scn_object *device,
+                         struct scn_result *result);
+
+/* ---- scn_pages.c ---------------------------------------------------------------------------- */
+
+/** Close a fault queue's descriptor; its object goes with /dev/iommu. */
+void scn_fault_queue_close(struct scn *scn, struct scn_object *queue);
 
 /* ---- scn_state.c ---------------------------------------------------------------------- */
 
@@ -141,6 +221,7 @@ void scn_free(struct scn *scn, void *object, size_t bytes);
 /* ---- scn_objects.c, scn_device.c ---------------------------------------------------------- */
 
 void scn_device_close(struct scn *scn, struct scn_object *device);
+void scn_pasids_forget(struct scn *scn, struct scn_object *device);
 int must_check scn_scratch_map(struct scn *scn, struct scn_object *device, uint32_t ioas,
                                bool *mapped);
 struct scn_mapping *scn_mapping_find(struct scn *scn, uint32_t ioas, uint64_t at);

@@ -24,7 +24,8 @@ const char *scn_kind_name(enum scn_kind kind)
 {
 	static const char *const names[SCN_KINDS] = {
 		[SCN_IOAS] = "IOAS",     [SCN_HWPT] = "HWPT",     [SCN_DEVICE] = "device",
-		[SCN_BUFFER] = "buffer", [SCN_NUMBER] = "number",
+		[SCN_BUFFER] = "buffer", [SCN_STAGE1] = "stage1", [SCN_FAULT_QUEUE] = "fault-queue",
+		[SCN_NUMBER] = "number",
 	};
 	return names[kind];
 }
@@ -32,8 +33,10 @@ const char *scn_kind_name(enum scn_kind kind)
 const char *scn_kind_a(enum scn_kind kind)
 {
 	static const char *const names[SCN_KINDS] = {
-		[SCN_IOAS] = "an IOAS",    [SCN_HWPT] = "a HWPT",     [SCN_DEVICE] = "a device",
-		[SCN_BUFFER] = "a buffer", [SCN_NUMBER] = "a number",
+		[SCN_IOAS] = "an IOAS",           [SCN_HWPT] = "a HWPT",
+		[SCN_DEVICE] = "a device",        [SCN_BUFFER] = "a buffer",
+		[SCN_STAGE1] = "a stage-1 table", [SCN_FAULT_QUEUE] = "a fault queue",
+		[SCN_NUMBER] = "a number",
 	};
 	return names[kind];
 }
@@ -159,11 +162,14 @@ const struct scn_metavariable scn_metavariables[] = {
 	{"HWPT", OBJECT(SCN_HWPT), .means = "a HWPT"},
 	{"PT", OBJECT(SCN_IOAS) | OBJECT(SCN_HWPT), .means = "an IOAS or a HWPT"},
 	{"TABLE", OBJECT(SCN_HWPT) | OBJECT(SCN_DEVICE), .means = "a HWPT or an attached device"},
-	{"OBJ", OBJECT(SCN_IOAS) | OBJECT(SCN_HWPT) | OBJECT(SCN_DEVICE),
-         .means = "an IOAS, a HWPT or a device"},
+	{"OBJ", OBJECT(SCN_IOAS) | OBJECT(SCN_HWPT) | OBJECT(SCN_DEVICE) | OBJECT(SCN_FAULT_QUEUE),
+         .means = "an IOAS, a HWPT, a device or a fault queue"},
 	{"DEV", OBJECT(SCN_DEVICE), .means = "a device"},
 	{"BUF", OBJECT(SCN_BUFFER), .means = "a buffer"},
+	{"S1", OBJECT(SCN_STAGE1), .means = "a stage-1 table"},
+	{"QUEUE", OBJECT(SCN_FAULT_QUEUE), .means = "a fault queue"},
 	{"IOVA", .number = true, .means = "an address (IOVA)"},
+	{"GPA", .number = true, .means = "an address in the parent's address space"},
 	{"FROM", .number = true, .means = "an address (IOVA)"},
 	{"TO", .number = true, .means = "an address (IOVA)"},
 	{"OFF", .number = true, .means = "an offset"},
@@ -176,6 +182,13 @@ const struct scn_metavariable scn_metavariables[] = {
 	{"BYTE", .number = true, .means = "a byte value"},
 	{"SEED", .number = true, .means = "a seed"},
 	{"MS", .number = true, .means = "milliseconds"},
+	{"PASID", .number = true, .means = "a PASID"},
+	{"LEVELS", .number = true, .means = "a number of levels"},
+	{"LEVEL", .number = true, .means = "a level (1: the last table)"},
+	{"VALUE", .number = true, .means = "a 64-bit value"},
+	{"BITS", .number = true, .means = "a number of bits"},
+	{"COUNT", .number = true, .means = "a number of requests"},
+	{"TYPE", .number = true, .means = "a type's number"},
 	{"ENGINE", .word = true, .means = "the name of a DMA engine"},
 	{"TEXT", .word = true, .means = "text"},
 	{.name = NULL},

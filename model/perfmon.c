@@ -6,7 +6,7 @@
  */
 #include "model/unit.h"
 
-enum { WIDTH = 48, GROUPS = 5, FREEZE = 0x1000, OVERFLOW = 0x1010, COUNTERS = 0x0, STRIDE = 0x400 };
+enum { WIDTH = 48, GROUPS = 5, FREEZE = 0x1000, OVERFLOW = 0x1010, STRIDE = 0x400 };
 
 /* The events of each group that the unit counts. */
 static const uint32_t group_events[GROUPS] = {0x0000000a, 0x00000041, 0x000000ff, 0x00000003, 0x7};

@@ -244,7 +244,9 @@ static void check_paging(struct model_unit *unit, struct model_slot *slot,
 		return;
 	if (!model_memory_read(unit, was->address, &now, sizeof(now), true))
 		return;
-	if (present(unit, was->kind, now) && model_bit(now ^ was->value, 7))
+	/* Caching mode keeps absence, too: what was not present may become anything. */
+	if (present(unit, was->kind, was->value) && present(unit, was->kind, now) &&
+	    model_bit(now ^ was->value, 7))
 		live_change(unit, slot, was, now,
 		            "page size changed without not-present and invalidation between");
 }
@@ -483,7 +485,7 @@ unsigned model_sanitizer_check(struct model_unit *unit)
 		                    "nobody waits for the last invalidations, their number is",
 		                    unit->queue_unawaited);
 	model_sanitizer_scan(unit);
-	if (unit->gsts & MODEL_G_TE) {
+	if ((unit->gsts & MODEL_G_TE) && !unit->held) {
 		MODEL_CACHE_EACH(unit, MODEL_CACHE_IOTLB, struct model_cached_page, entry)
 		{
 			check_cached(unit, entry);

@@ -14,8 +14,10 @@
 /** Room for any known structure. */
 union arguments {
 	struct iommu_destroy destroy;
+	struct iommu_fault_alloc fault_alloc;
 	struct iommu_hw_info hw_info;
 	struct iommu_hwpt_alloc hwpt_alloc;
+	struct iommu_hwpt_invalidate hwpt_invalidate;
 	struct iommu_ioas_alloc ioas_alloc;
 	struct iommu_ioas_allow_iovas allow_iovas;
 	struct iommu_ioas_copy copy;
@@ -52,6 +54,8 @@ static const struct command commands[] = {
 	COMMAND(OPTION, iommu_option, val64, ufd_call_option),
 	COMMAND(HWPT_ALLOC, iommu_hwpt_alloc, __reserved, ufd_call_hwpt_alloc),
 	COMMAND(GET_HW_INFO, iommu_hw_info, __reserved, ufd_call_get_hw_info),
+	COMMAND(HWPT_INVALIDATE, iommu_hwpt_invalidate, __reserved, ufd_call_hwpt_invalidate),
+	COMMAND(FAULT_QUEUE_ALLOC, iommu_fault_alloc, out_fault_fd, ufd_call_fault_queue_alloc),
 };
 
 /** Are the @p bytes at @p user all zero? 0, -E2BIG, -EFAULT. */

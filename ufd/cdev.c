@@ -116,11 +116,14 @@ static int cdev_attach(struct ufd_cdev *cdev, uint64_t user)
 	if (arguments.flags & ~(uint32_t)VFIO_DEVICE_ATTACH_PASID)
 		return ufd_refuse(ufd, -EINVAL, "ATTACH_IOMMUFD_PT: flags %#x, known is PASID 1",
 		                  arguments.flags);
-	if (arguments.flags)
-		return -EOPNOTSUPP; /* a PASID */
+	if (arguments.flags && arguments.argsz < sizeof(arguments))
+		return ufd_refuse(ufd, -EINVAL, "a structure of %u bytes without the PASID",
+		                  arguments.argsz);
 	if (user + id_offset < user)
 		return -EFAULT;
-	error = ufd_device_attach(cdev->bound, arguments.pt_id, user + id_offset);
+	error = arguments.flags ? ufd_device_attach_pasid(cdev->bound, arguments.pasid,
+	                                                  arguments.pt_id, user + id_offset)
+	                        : ufd_device_attach(cdev->bound, arguments.pt_id, user + id_offset);
 	if (error) /* a failed call leaves the structure as it was */
 		(void)!write_field(ufd, user, id_offset, arguments.pt_id);
 	return error;
@@ -139,9 +142,13 @@ static int cdev_detach(struct ufd_cdev *cdev, uint64_t user)
 	if (arguments.flags & ~(uint32_t)VFIO_DEVICE_DETACH_PASID)
 		return ufd_refuse(ufd, -EINVAL, "DETACH_IOMMUFD_PT: flags %#x, known is PASID 1",
 		                  arguments.flags);
+	if (arguments.flags && arguments.argsz < sizeof(arguments))
+		return ufd_refuse(ufd, -EINVAL, "a structure of %u bytes without the PASID",
+		                  arguments.argsz);
 	if (arguments.flags)
-		return -EOPNOTSUPP;
-	ufd_device_detach(cdev->bound);
+		ufd_device_detach_pasid(cdev->bound, arguments.pasid);
+	else
+		ufd_device_detach(cdev->bound);
 	return 0;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Devices as objects: bind, attach, replace, detach, hardware information.
+ * Devices as objects: bind, attach, replace, detach. (PASIDs: ufd/pasid.c)
  *
  * Devices that cannot be told apart have one translation, so attachments are kept
  * by group: the first attach of a group gives it a HWPT, the next must name the
@@ -12,11 +12,6 @@
  * the device, or makes one. Such an automatic HWPT dies with its last user.
  */
 #include "ufd/private.h"
-
-#include "iommu/string.h"
-
-/** Hardware information of any driver fits in here. */
-enum { HW_INFO_MAX = 256 };
 
 static void lock_devices(struct ufd_context *context)
 {
@@ -127,9 +122,15 @@ static int group_set(struct ufd_group *group, struct ufd_hwpt *hwpt)
 	return error;
 }
 
-/** Drop @p users of @p hwpt. An automatic one without users is to be destroyed by the
- *  caller, once device_lock is released: it is returned with a hold. */
-static struct ufd_hwpt *hwpt_drop(struct ufd_hwpt *hwpt, uint32_t users)
+/** Answer what the devices of @p group asked while they had @p hwpt. */
+static void group_sweep(const struct ufd_group *group, const struct ufd_hwpt *hwpt)
+{
+	for (const struct iommu_device *device = group->group->devices; device && hwpt->queue;
+	     device = device->next_in_group)
+		ufd_fault_queue_sweep(hwpt, device, IOMMU_NO_PASID);
+}
+
+struct ufd_hwpt *ufd_hwpt_drop(struct ufd_hwpt *hwpt, uint32_t users)
 {
 	if (!hwpt->automatic) {
 		ufd_object_unuse(&hwpt->object, users);
@@ -138,7 +139,7 @@ static struct ufd_hwpt *hwpt_drop(struct ufd_hwpt *hwpt, uint32_t users)
 	return ufd_object_unuse_hold(&hwpt->object, users) ? hwpt : NULL;
 }
 
-static void hwpt_end(struct ufd_hwpt *hwpt)
+void ufd_hwpt_end(struct ufd_hwpt *hwpt)
 {
 	/* -EBUSY: another attach has taken it over, and will see to its end */
 	if (hwpt && ufd_object_destroy(&hwpt->object) == -ENOENT)
@@ -146,7 +147,7 @@ static void hwpt_end(struct ufd_hwpt *hwpt)
 }
 
 /** Attach @p device to @p hwpt, or move its group there. The id is written to @p user
- *  first, for that may fail. *idle: see hwpt_drop(). */
+ *  first, for that may fail. *idle: see ufd_hwpt_drop(). */
 static int attach_hwpt(struct ufd_device *device, struct ufd_hwpt *hwpt, uint64_t user,
                        struct ufd_hwpt **idle)
 {
@@ -155,14 +156,24 @@ static int attach_hwpt(struct ufd_device *device, struct ufd_hwpt *hwpt, uint64_
 
 	if (!device->attached && group->attached && old != hwpt)
 		return -EINVAL; /* it would move its neighbours */
-	int error = ufd_copy_out(hwpt->object.context->file.ufd, user, &hwpt->object.id,
-	                         sizeof(hwpt->object.id));
+	if (device->pasids && old != hwpt && !hwpt->pasid_compatible)
+		return ufd_refuse(hwpt->object.context->file.ufd, -EINVAL,
+		                  "HWPT %u was not allocated with ALLOC_PASID, and PASIDs of the "
+		                  "device are attached",
+		                  hwpt->object.id);
+	int error = old == hwpt ? 0 : ufd_device_can_ask(device, hwpt);
+	if (error)
+		return error;
+	error = ufd_copy_out(hwpt->object.context->file.ufd, user, &hwpt->object.id,
+	                     sizeof(hwpt->object.id));
 	if (!error && old != hwpt)
 		error = group_set(group, hwpt);
 	if (error)
 		return error;
-	if (old && old != hwpt)
-		*idle = hwpt_drop(old, group->attached);
+	if (old && old != hwpt) {
+		group_sweep(group, old);
+		*idle = ufd_hwpt_drop(old, group->attached);
+	}
 	ufd_object_use(&hwpt->object,
 	               (old != hwpt ? group->attached : 0) + (device->attached ? 0 : 1));
 	group->attached += !device->attached;
@@ -226,7 +237,7 @@ int ufd_device_attach(struct ufd_device *device, uint32_t pt_id, uint64_t user)
 	}
 	unlock_devices(context);
 	ufd_object_release(target);
-	hwpt_end(idle);
+	ufd_hwpt_end(idle);
 	return error;
 }
 
@@ -244,11 +255,12 @@ void ufd_device_detach(struct ufd_device *device)
 			iommu_detach(group->group);
 			ufd_ioas_unreserve(hwpt->ioas, group);
 			group->hwpt = NULL;
+			group_sweep(group, hwpt);
 		}
-		idle = hwpt_drop(hwpt, 1);
+		idle = ufd_hwpt_drop(hwpt, 1);
 	}
 	unlock_devices(context);
-	hwpt_end(idle);
+	ufd_hwpt_end(idle);
 }
 
 void ufd_device_unbind(struct ufd_device *device)
@@ -256,6 +268,7 @@ void ufd_device_unbind(struct ufd_device *device)
 	struct ufd_context *context = device->object.context;
 	struct iommu_group *group = device->group->group;
 
+	ufd_device_detach_all_pasids(device);
 	ufd_device_detach(device);
 	lock_devices(context);
 	iommu_group_release(group, context);
@@ -271,69 +284,4 @@ void ufd_device_unbind(struct ufd_device *device)
 		iommu_log(context->file.ufd->os, IOMMU_LOG_ERROR,
 		          "ufd: device %s: its object %u stays until /dev/iommu is closed",
 		          device->device->desc.name, device->object.id);
-}
-
-/* ---- hardware information ----------------------------------------------------------------- */
-
-/** Ask the driver. *type and *bytes are 0 if it has nothing to say. */
-static int hw_info(struct iommu_device *device, uint32_t *type, void *out, uint32_t *bytes)
-{
-	struct iommu *iommu = device->iommu;
-	int result = 0;
-
-	*type = IOMMU_HW_INFO_TYPE_NONE;
-	if (device->unit && device->unit->ops->hw_info) {
-		iommu->os->lock(iommu->os->ctx, &iommu->lock);
-		result = device->unit->ops->hw_info(device, type, out, HW_INFO_MAX);
-		iommu->os->unlock(iommu->os->ctx, &iommu->lock);
-	}
-	if (result > HW_INFO_MAX) {
-		iommu_log(iommu->os, IOMMU_LOG_ERROR,
-		          "ufd: device %s: hardware information of %d bytes, at most %d",
-		          device->desc.name, result, HW_INFO_MAX);
-		return -EIO;
-	}
-	*bytes = result < 0 ? 0 : (uint32_t)result;
-	return result < 0 ? result : 0;
-}
-
-int ufd_call_get_hw_info(struct ufd_call *call)
-{
-	struct iommu_hw_info *arguments = call->arguments;
-	uint64_t info[HW_INFO_MAX / sizeof(uint64_t)] = {0};
-	uint64_t user = arguments->data_uptr;
-	uint32_t room = arguments->data_len, type = 0, bytes = 0;
-	uint32_t wanted = arguments->in_data_type;
-	struct ufd_device *device = NULL;
-
-	if ((arguments->flags & ~(uint32_t)IOMMU_HW_INFO_FLAG_INPUT_TYPE) ||
-	    arguments->__reserved[0] || arguments->__reserved[1] || arguments->__reserved[2])
-		return -EOPNOTSUPP;
-	if (!(arguments->flags & IOMMU_HW_INFO_FLAG_INPUT_TYPE))
-		wanted = IOMMU_HW_INFO_TYPE_DEFAULT;
-	int error = ufd_object_hold(call->context, arguments->dev_id, UFD_DEVICE, &device);
-	if (error)
-		return error;
-	error = hw_info(device->device, &type, info, &bytes);
-	if (!error && wanted != IOMMU_HW_INFO_TYPE_DEFAULT && wanted != type)
-		error = ufd_refuse(call->ufd, -EOPNOTSUPP,
-		                   "GET_HW_INFO: type %#x wanted, the device's is %#x", wanted,
-		                   type);
-	if (!error) {
-		uint32_t now = room < bytes ? room : bytes;
-		if (now)
-			error = ufd_copy_out(call->ufd, user, info, now);
-		if (!error && room > now)
-			error = user + now < user ? -EFAULT
-			                          : ufd_zero_out(call->ufd, user + now, room - now);
-	}
-	if (!error) {
-		arguments->data_len = bytes;
-		arguments->out_data_type = type;
-		arguments->out_max_pasid_log2 = 0;
-		arguments->out_capabilities = 0;
-		error = ufd_respond(call);
-	}
-	ufd_object_release(&device->object);
-	return error;
 }

@@ -2,12 +2,18 @@
 /*
  * HWPTs: a domain as an object. A paging HWPT belongs to an IOAS and has its
  * mappings; a nested one stands on a NEST_PARENT HWPT and holds a table that the
- * user owns. The driver decides the format, by domain_alloc_user.
+ * user owns. The driver decides the format, by domain_alloc_user. Either may have a
+ * fault queue, to which the page requests of what is attached go.
  */
 #include "ufd/private.h"
 
 /** Stage-1 descriptions are a few words; more than this is -E2BIG. */
 enum { USER_DATA_MAX = 256 };
+
+enum {
+	NESTED_FLAGS = IOMMU_HWPT_FAULT_ID_VALID | IOMMU_HWPT_ALLOC_PASID,
+	ALL_FLAGS = NESTED_FLAGS | IOMMU_HWPT_ALLOC_NEST_PARENT | IOMMU_HWPT_ALLOC_DIRTY_TRACKING,
+};
 
 int ufd_hwpt_new(struct ufd_ioas *ioas, struct iommu_device *device, uint32_t flags,
                  const struct iommu_user_data *data, struct ufd_hwpt **out)
@@ -18,6 +24,9 @@ int ufd_hwpt_new(struct ufd_ioas *ioas, struct iommu_device *device, uint32_t fl
 	int error = ufd_object_new(context, UFD_HWPT_PAGING, sizeof(*hwpt), &hwpt);
 	if (error)
 		return error;
+	hwpt->pasid_compatible = flags & IOMMU_HWPT_ALLOC_PASID;
+	/* where page requests go is no matter of the driver's */
+	flags &= ~(uint32_t)IOMMU_HWPT_FAULT_ID_VALID;
 	error = iommu_domain_alloc_user(device, flags, NULL, data, &hwpt->domain);
 	if (!error) {
 		hwpt->ioas = ioas;
@@ -42,12 +51,11 @@ static int hwpt_new_nested(struct ufd_hwpt *parent, struct iommu_device *device,
 	const struct ufd *ufd = context->file.ufd;
 	struct ufd_hwpt *hwpt = NULL;
 
-	if (flags || !data->bytes)
-		return ufd_refuse(
-			ufd, -EOPNOTSUPP,
-			"HWPT_ALLOC on a HWPT: flags %#x and %u bytes of data; it takes no "
-			"flags, and data that describes a stage-1 table",
-			flags, data->bytes);
+	if (flags & ~(uint32_t)NESTED_FLAGS || !data->bytes)
+		return ufd_refuse(ufd, -EOPNOTSUPP,
+		                  "HWPT_ALLOC on a HWPT: flags %#x and %u bytes of data; it takes "
+		                  "flags 0x4 and 0x8, and data that describes a stage-1 table",
+		                  flags, data->bytes);
 	if (parent->automatic || !(parent->domain->flags & IOMMU_ALLOC_NEST_PARENT))
 		return ufd_refuse(
 			ufd, -EINVAL,
@@ -57,7 +65,9 @@ static int hwpt_new_nested(struct ufd_hwpt *parent, struct iommu_device *device,
 	int error = ufd_object_new(context, UFD_HWPT_NESTED, sizeof(*hwpt), &hwpt);
 	if (error)
 		return error;
-	error = iommu_domain_alloc_user(device, 0, parent->domain, data, &hwpt->domain);
+	hwpt->pasid_compatible = flags & IOMMU_HWPT_ALLOC_PASID;
+	error = iommu_domain_alloc_user(device, flags & ~(uint32_t)IOMMU_HWPT_FAULT_ID_VALID,
+	                                parent->domain, data, &hwpt->domain);
 	if (error) {
 		ufd_object_free(&hwpt->object, sizeof(*hwpt));
 		return error;
@@ -74,6 +84,8 @@ void ufd_hwpt_free(struct ufd_hwpt *hwpt)
 	struct ufd_object *used = hwpt->parent ? &hwpt->parent->object : &hwpt->ioas->object;
 	const struct ufd *ufd = hwpt->object.context->file.ufd;
 
+	if (hwpt->queue)
+		ufd_object_unuse(&hwpt->queue->object, 1);
 	if (!hwpt->parent)
 		ufd_ioas_remove_hwpt(hwpt->ioas, hwpt);
 	else if (iommu_domain_free(hwpt->domain))
@@ -90,6 +102,14 @@ static int hwpt_new_on(struct ufd_object *target, struct iommu_device *device,
 {
 	switch (target->kind) {
 	case UFD_IOAS:
+		if (arguments->flags & ~(uint32_t)ALL_FLAGS ||
+		    (arguments->flags & IOMMU_HWPT_FAULT_ID_VALID &&
+		     arguments->flags & IOMMU_HWPT_ALLOC_NEST_PARENT))
+			return ufd_refuse(
+				target->context->file.ufd, -EOPNOTSUPP,
+				"HWPT_ALLOC: flags %#x: known are 0xf, and FAULT_ID_VALID "
+				"not with NEST_PARENT",
+				arguments->flags);
 		return ufd_hwpt_new(container_of(target, struct ufd_ioas, object), device,
 		                    arguments->flags, data->bytes ? data : NULL, out);
 	case UFD_HWPT_PAGING:
@@ -108,6 +128,7 @@ int ufd_call_hwpt_alloc(struct ufd_call *call)
 	struct ufd_context *context = call->context;
 	struct ufd_object *target = NULL;
 	struct ufd_device *device = NULL;
+	struct ufd_fault_queue *queue = NULL;
 	struct ufd_hwpt *hwpt = NULL;
 	uint64_t bytes[USER_DATA_MAX / sizeof(uint64_t)];
 	const struct iommu_user_data data = {
@@ -137,6 +158,17 @@ int ufd_call_hwpt_alloc(struct ufd_call *call)
 	if (!error) {
 		ufd_lock(call->ufd, &context->device_lock);
 		error = hwpt_new_on(target, device->device, arguments, &data, &hwpt);
+		if (!error && arguments->flags & IOMMU_HWPT_FAULT_ID_VALID) {
+			assume(hwpt);
+			error = ufd_object_hold(context, arguments->fault_id, UFD_FAULT_QUEUE,
+			                        &queue);
+			if (error) {
+				ufd_hwpt_free(hwpt);
+			} else {
+				ufd_fault_queue_use(queue, hwpt);
+				ufd_object_release(&queue->object);
+			}
+		}
 		if (!error) {
 			assume(hwpt);
 			arguments->out_hwpt_id = hwpt->object.id;

@@ -190,6 +190,9 @@ static void object_end(struct ufd_object *object)
 	case UFD_DEVICE:
 		ufd_object_free(object, sizeof(struct ufd_device));
 		break;
+	case UFD_FAULT_QUEUE:
+		ufd_fault_queue_free(container_of(object, struct ufd_fault_queue, object));
+		break;
 	case UFD_NONE:
 	case UFD_ACCESS:
 		break;
@@ -278,11 +281,11 @@ int ufd_context_new(struct ufd *ufd, struct ufd_context **out)
 }
 
 /** Nothing refers to the context: no device is bound, no call runs. What uses goes
- *  before what is used: nested HWPTs, their parents, then the IOASes. */
+ *  before what is used: nested HWPTs, their parents, then fault queues and IOASes. */
 void ufd_context_free(struct ufd_context *context)
 {
-	static const enum ufd_kind order[] = {UFD_HWPT_NESTED, UFD_HWPT_PAGING, UFD_IOAS,
-	                                      UFD_DEVICE};
+	static const enum ufd_kind order[] = {UFD_HWPT_NESTED, UFD_HWPT_PAGING, UFD_FAULT_QUEUE,
+	                                      UFD_IOAS, UFD_DEVICE};
 	struct ufd *ufd = context->file.ufd;
 
 	for (size_t pass = 0; pass < ARRAY_SIZE(order); pass++) {
@@ -316,6 +319,8 @@ const char *ufd_kind_name(enum ufd_kind kind)
 		return "device";
 	case UFD_ACCESS:
 		return "access";
+	case UFD_FAULT_QUEUE:
+		return "fault queue";
 	case UFD_NONE:
 		break;
 	}
@@ -339,8 +344,12 @@ static void object_info(struct ufd_object *object, struct ufd_object_info *out)
 		out->domain = hwpt->domain;
 		out->ioas_id = hwpt->parent ? hwpt->parent->object.id : hwpt->ioas->object.id;
 		out->automatic = hwpt->automatic;
+		out->fault_id = hwpt->queue ? hwpt->queue->object.id : 0;
 	} else if (out->kind == UFD_DEVICE) {
 		out->device = container_of(object, struct ufd_device, object)->device;
+	} else if (out->kind == UFD_FAULT_QUEUE) {
+		out->waiting = ufd_fault_queue_waiting(
+			container_of(object, struct ufd_fault_queue, object));
 	}
 }
 

@@ -9,9 +9,11 @@
  * Locks, outermost first. Code that holds one takes only those below it:
  *   ufd_cdev.lock          one call at a time on a device descriptor
  *   ufd_context.device_lock  groups, attachments, making and unmaking HWPTs
+ *   ufd_fault_queue.io_lock  one reader, writer or sweep at a time
  *   ufd_ioas.lock          areas, ranges and HWPTs of one IOAS; never two at once
  *   ufd_context.pages_lock pin state of memory that areas share
  *   (iommu->lock, the drivers' locks, the memory provider's)
+ *   ufd_fault_queue.lock   its requests: taken by whoever reports one
  *   ufd_context.table_lock ids, states and counts of objects
  *   ufd.lock               the descriptor table and the counts of its files
  * Map and unmap take ufd_ioas.lock and no other (table_lock for an instant), so
@@ -28,7 +30,7 @@
 
 /* ---- descriptors ------------------------------------------------------------- */
 
-enum ufd_file_kind { UFD_FILE_CONTEXT, UFD_FILE_DEVICE };
+enum ufd_file_kind { UFD_FILE_CONTEXT, UFD_FILE_DEVICE, UFD_FILE_FAULT };
 
 struct ufd_file {
 	struct ufd *ufd;
@@ -62,10 +64,17 @@ struct ufd_cdev {
 void ufd_file_put(struct ufd_file *file);
 /** The file of @p fd with a reference taken. -EBADF. */
 int must_check ufd_file_get(struct ufd *ufd, int fd, struct ufd_file **out);
+/** Put @p file, whose one reference becomes the table's, at the lowest free number.
+ *  The number, or -EMFILE. */
+int must_check ufd_file_install(struct ufd *ufd, struct ufd_file *file);
+/** Undo that, if @p fd is still @p file: the table's reference goes. */
+void ufd_file_uninstall(struct ufd *ufd, int fd, struct ufd_file *file);
 /** End a context that nothing refers to: destroy its objects. */
 void ufd_context_free(struct ufd_context *context);
 int must_check ufd_context_new(struct ufd *ufd, struct ufd_context **out);
 void ufd_cdev_free(struct ufd_cdev *cdev);
+/** One more reference to a file that has one. */
+void ufd_file_hold(struct ufd_file *file);
 
 static inline void ufd_lock(const struct ufd *ufd, struct iommu_lock *lock)
 {
@@ -252,12 +261,15 @@ int must_check ufd_call_ioas_unmap(struct ufd_call *call);
 
 /** A domain as an object. */
 struct ufd_hwpt {
-	struct ufd_object object; /* first; users: attached devices, nested HWPTs */
+	struct ufd_object object; /* first; users: attachments, nested HWPTs */
 	struct iommu_domain *domain;
-	struct ufd_ioas *ioas;   /* paging: its IOAS; nested: its parent's */
-	struct ufd_hwpt *parent; /* nested */
-	struct ufd_hwpt *next;   /* in ioas->hwpts */
+	struct ufd_ioas *ioas;         /* paging: its IOAS; nested: its parent's */
+	struct ufd_hwpt *parent;       /* nested */
+	struct ufd_hwpt *next;         /* in ioas->hwpts */
+	struct ufd_fault_queue *queue; /* of page requests; NULL: none. A user of it */
+	struct iommu_page_sink sink;   /* domain->page_sink, if there is a queue */
 	bool automatic;
+	bool pasid_compatible; /* IOMMU_HWPT_ALLOC_PASID */
 };
 
 /** A paging HWPT with the mappings of @p ioas. device_lock is held. */
@@ -266,8 +278,42 @@ int must_check ufd_hwpt_new(struct ufd_ioas *ioas, struct iommu_device *device, 
 /** Free a HWPT that has no users and is not UFD_LIVE. device_lock is held. */
 void ufd_hwpt_free(struct ufd_hwpt *hwpt);
 int must_check ufd_call_hwpt_alloc(struct ufd_call *call);
+/** ufd/invalidate.c */
+int must_check ufd_call_hwpt_invalidate(struct ufd_call *call);
 
-/* ---- devices: ufd/device.c, ufd/cdev.c ------------------------------------------------------------ */
+/* ---- fault queues: ufd/fault_queue.c ------------------------------------------------------------- */
+
+struct ufd_fault_group;
+
+/** Page requests of HWPTs, for a user to read and answer. */
+struct ufd_fault_queue {
+	struct ufd_object object; /* first; users: HWPTs, and 1, the descriptor's */
+	struct ufd_file file;     /* refers to the context */
+	struct iommu_lock io_lock;
+	struct ufd_fault_group *asked; /* read, not answered: under io_lock, by cookie */
+	struct iommu_lock lock;        /* all below */
+	struct ufd_fault_group *ready; /* complete, not read, in order */
+	struct ufd_fault_group *parts; /* their last request has not come */
+	uint32_t waiting;              /* requests in all three lists */
+	bool closed;                   /* nobody can read any more */
+};
+
+int must_check ufd_call_fault_queue_alloc(struct ufd_call *call);
+/** Let page requests of @p hwpt, which is attached nowhere, go to @p queue. */
+void ufd_fault_queue_use(struct ufd_fault_queue *queue, struct ufd_hwpt *hwpt);
+/** Answer "invalid" to what @p device asked through @p hwpt with @p pasid (IOMMU_NO_PASID:
+ *  without), which has been detached from it. device_lock is held, or none. */
+void ufd_fault_queue_sweep(const struct ufd_hwpt *hwpt, const struct iommu_device *device,
+                           uint32_t pasid);
+void ufd_fault_queue_free(struct ufd_fault_queue *queue);
+/** The descriptor is closed. */
+void ufd_fault_queue_end(struct ufd_fault_queue *queue);
+int64_t ufd_fault_queue_read(struct ufd_fault_queue *queue, uint64_t user, uint64_t bytes);
+int64_t ufd_fault_queue_write(struct ufd_fault_queue *queue, uint64_t user, uint64_t bytes);
+int ufd_fault_queue_poll(struct ufd_fault_queue *queue);
+uint32_t ufd_fault_queue_waiting(struct ufd_fault_queue *queue);
+
+/* ---- devices: ufd/device.c, ufd/pasid.c, ufd/hw_info.c, ufd/cdev.c ------------------------------------------------------------ */
 
 /** The devices of a context that cannot be told apart. Under device_lock. */
 struct ufd_group {
@@ -277,11 +323,19 @@ struct ufd_group {
 	uint32_t bound, attached;
 };
 
+/** The translation of one PASID. */
+struct ufd_pasid {
+	struct ufd_pasid *next;
+	uint32_t pasid;
+	struct ufd_hwpt *hwpt;
+};
+
 struct ufd_device {
 	struct ufd_object object; /* first; users: 1, its descriptor's */
 	struct iommu_device *device;
 	struct ufd_group *group;
-	bool attached;
+	struct ufd_pasid *pasids; /* under device_lock */
+	bool attached;            /* its requests without PASID, with its group's */
 };
 
 /** Claim the device for @p context. UFD_NEW. 0, -ENODEV without a unit, -EBUSY,
@@ -294,6 +348,20 @@ void ufd_device_unbind(struct ufd_device *device);
  *  @p user, and may do so before a failure. */
 int must_check ufd_device_attach(struct ufd_device *device, uint32_t pt_id, uint64_t user);
 void ufd_device_detach(struct ufd_device *device);
+/** The same for one PASID, which is not IOMMU_NO_PASID: -EINVAL if it is, if @p pt_id is
+ *  not a HWPT with IOMMU_HWPT_ALLOC_PASID, or if what the device has without PASID is
+ *  not one; else as iommu_attach_pasid(). */
+int must_check ufd_device_attach_pasid(struct ufd_device *device, uint32_t pasid, uint32_t pt_id,
+                                       uint64_t user);
+void ufd_device_detach_pasid(struct ufd_device *device, uint32_t pasid);
+void ufd_device_detach_all_pasids(struct ufd_device *device);
+/** Can the page requests of @p device go where those of @p hwpt go? 0 or -ENODEV. */
+int must_check ufd_device_can_ask(const struct ufd_device *device, const struct ufd_hwpt *hwpt);
+/** Drop @p users of @p hwpt. An automatic one without users is to be destroyed by the
+ *  caller with ufd_hwpt_end(), once device_lock is released: it is returned, held. */
+struct ufd_hwpt *ufd_hwpt_drop(struct ufd_hwpt *hwpt, uint32_t users);
+/** NULL is allowed. */
+void ufd_hwpt_end(struct ufd_hwpt *hwpt);
 int must_check ufd_call_get_hw_info(struct ufd_call *call);
 
 #endif

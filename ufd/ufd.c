@@ -61,8 +61,7 @@ int ufd_refuse(const struct ufd *ufd, int error, const char *format, ...)
 
 /* ---- the table ------------------------------------------------------------------- */
 
-/** Put @p file, whose one reference becomes the table's, at the lowest free number. */
-static int file_install(struct ufd *ufd, struct ufd_file *file)
+int ufd_file_install(struct ufd *ufd, struct ufd_file *file)
 {
 	int fd = -EMFILE;
 
@@ -76,6 +75,24 @@ static int file_install(struct ufd *ufd, struct ufd_file *file)
 	}
 	ufd_unlock(ufd, &ufd->lock);
 	return fd;
+}
+
+void ufd_file_uninstall(struct ufd *ufd, int fd, struct ufd_file *file)
+{
+	ufd_lock(ufd, &ufd->lock);
+	bool ours = ufd->files[fd - FIRST_FD] == file;
+	if (ours)
+		ufd->files[fd - FIRST_FD] = NULL;
+	ufd_unlock(ufd, &ufd->lock);
+	if (ours) /* else somebody has closed it meanwhile */
+		ufd_file_put(file);
+}
+
+void ufd_file_hold(struct ufd_file *file)
+{
+	ufd_lock(file->ufd, &file->ufd->lock);
+	file->refs++;
+	ufd_unlock(file->ufd, &file->ufd->lock);
 }
 
 int ufd_file_get(struct ufd *ufd, int fd, struct ufd_file **out)
@@ -102,10 +119,17 @@ void ufd_file_put(struct ufd_file *file)
 	ufd_unlock(ufd, &ufd->lock);
 	if (!last)
 		return;
-	if (file->kind == UFD_FILE_CONTEXT)
+	switch (file->kind) {
+	case UFD_FILE_CONTEXT:
 		ufd_context_free(container_of(file, struct ufd_context, file));
-	else
+		break;
+	case UFD_FILE_DEVICE:
 		ufd_cdev_free(container_of(file, struct ufd_cdev, file));
+		break;
+	case UFD_FILE_FAULT:
+		ufd_fault_queue_end(container_of(file, struct ufd_fault_queue, file));
+		break;
+	}
 }
 
 int ufd_open(struct ufd *ufd)
@@ -115,7 +139,7 @@ int ufd_open(struct ufd *ufd)
 	int error = ufd_context_new(ufd, &context);
 	if (error)
 		return error;
-	int fd = file_install(ufd, &context->file);
+	int fd = ufd_file_install(ufd, &context->file);
 	if (fd < 0)
 		ufd_file_put(&context->file);
 	return fd;
@@ -134,7 +158,7 @@ int ufd_open_device(struct ufd *ufd, struct iommu_device *device)
 		ufd_free(ufd, cdev, sizeof(*cdev));
 		return error;
 	}
-	int fd = file_install(ufd, &cdev->file);
+	int fd = ufd_file_install(ufd, &cdev->file);
 	if (fd < 0)
 		ufd_file_put(&cdev->file);
 	return fd;
@@ -163,12 +187,66 @@ int ufd_ioctl(struct ufd *ufd, int fd, unsigned long command, uint64_t user)
 	int result = ufd_file_get(ufd, fd, &file);
 	if (result)
 		return result;
-	if (file->kind == UFD_FILE_CONTEXT)
+	switch (file->kind) {
+	case UFD_FILE_CONTEXT:
 		result = ufd_context_ioctl(container_of(file, struct ufd_context, file),
 		                           (uint32_t)command, user);
-	else
+		break;
+	case UFD_FILE_DEVICE:
 		result = ufd_cdev_ioctl(container_of(file, struct ufd_cdev, file),
 		                        (uint32_t)command, user);
+		break;
+	case UFD_FILE_FAULT:
+		result = ufd_refuse(ufd, -ENOTTY, "descriptor %d is a fault queue: no calls", fd);
+		break;
+	}
+	ufd_file_put(file);
+	return result;
+}
+
+int64_t ufd_read(struct ufd *ufd, int fd, uint64_t user, uint64_t bytes)
+{
+	struct ufd_file *file = NULL;
+
+	int64_t result = ufd_file_get(ufd, fd, &file);
+	if (result)
+		return result;
+	if (file->kind == UFD_FILE_FAULT)
+		result = ufd_fault_queue_read(container_of(file, struct ufd_fault_queue, file),
+		                              user, bytes);
+	else
+		result = -EINVAL;
+	ufd_file_put(file);
+	return result;
+}
+
+int64_t ufd_write(struct ufd *ufd, int fd, uint64_t user, uint64_t bytes)
+{
+	struct ufd_file *file = NULL;
+
+	int64_t result = ufd_file_get(ufd, fd, &file);
+	if (result)
+		return result;
+	if (file->kind == UFD_FILE_FAULT)
+		result = ufd_fault_queue_write(container_of(file, struct ufd_fault_queue, file),
+		                               user, bytes);
+	else
+		result = -EINVAL;
+	ufd_file_put(file);
+	return result;
+}
+
+int ufd_poll(struct ufd *ufd, int fd)
+{
+	struct ufd_file *file = NULL;
+
+	int result = ufd_file_get(ufd, fd, &file);
+	if (result)
+		return result;
+	if (file->kind == UFD_FILE_FAULT)
+		result = ufd_fault_queue_poll(container_of(file, struct ufd_fault_queue, file));
+	else /* what Linux says of a file that has no poll */
+		result = UFD_POLL_IN | UFD_POLL_OUT | UFD_POLL_RDNORM | UFD_POLL_WRNORM;
 	ufd_file_put(file);
 	return result;
 }

@@ -3,8 +3,8 @@
  * The iommufd interface: what a program sees, as calls on descriptors.
  *
  * One `struct ufd` is one universe of descriptors (in the kernel: the only one;
- * hosted: one a process). Two kinds of file exist: /dev/iommu, and a device in
- * the shape of VFIO's cdev. ufd_ioctl() takes Linux's command numbers and the
+ * hosted: one a process). Three kinds of file exist: /dev/iommu, a device in
+ * the shape of VFIO's cdev, and a fault queue that FAULT_QUEUE_ALLOC made. ufd_ioctl() takes Linux's command numbers and the
  * address of Linux's structures (ufd/iommufd.h, ufd/vfio.h) in user memory, and
  * returns what Linux returns, errors as negative errno.
  *
@@ -63,12 +63,35 @@ int must_check ufd_open(struct ufd *ufd);
 int must_check ufd_open_device(struct ufd *ufd, struct iommu_device *device);
 /** 0 (or a call's positive result), or a negative errno: -EBADF, -ENOTTY, ... */
 int must_check ufd_ioctl(struct ufd *ufd, int fd, unsigned long command, uint64_t user);
+/** Read or write a fault queue: whole structures, see ufd/fault_queue.c. The bytes done,
+ *  or -EBADF, -EINVAL (the descriptor has nothing to read), -ESPIPE (not a multiple of
+ *  the structure), -EFAULT, -EINVAL (an answer that cannot be). Never waits: 0 is
+ *  nothing there, or too little room for the next group. */
+int64_t must_check ufd_read(struct ufd *ufd, int fd, uint64_t user, uint64_t bytes);
+int64_t must_check ufd_write(struct ufd *ufd, int fd, uint64_t user, uint64_t bytes);
+/** What can be done without waiting now: bits of UFD_POLL_..., or -EBADF. */
+int must_check ufd_poll(struct ufd *ufd, int fd);
+/** Linux's numbers of poll's events. */
+enum {
+	UFD_POLL_IN = 0x001,
+	UFD_POLL_OUT = 0x004,
+	UFD_POLL_RDNORM = 0x040,
+	UFD_POLL_WRNORM = 0x100,
+};
 /** 0 or -EBADF. Everything that the descriptor held goes with it. */
 int ufd_close(struct ufd *ufd, int fd);
 
 /* ---- looking, for shells and tests ------------------------------------------- */
 
-enum ufd_kind { UFD_NONE, UFD_IOAS, UFD_HWPT_PAGING, UFD_HWPT_NESTED, UFD_DEVICE, UFD_ACCESS };
+enum ufd_kind {
+	UFD_NONE,
+	UFD_IOAS,
+	UFD_HWPT_PAGING,
+	UFD_HWPT_NESTED,
+	UFD_DEVICE,
+	UFD_ACCESS,
+	UFD_FAULT_QUEUE,
+};
 
 struct ufd_object_info {
 	uint32_t id;
@@ -79,6 +102,8 @@ struct ufd_object_info {
 	uint32_t ioas_id;             /* of a HWPT: its IOAS or its parent HWPT */
 	bool automatic;               /* of a HWPT: made by attach */
 	uint64_t areas, mapped_bytes; /* of an IOAS */
+	uint32_t fault_id;            /* of a HWPT: its fault queue, or 0 */
+	uint32_t waiting;             /* of a fault queue: requests not answered yet */
 };
 
 /** The object with @p id in /dev/iommu descriptor @p fd. 0, -ENOENT, -EBADF. */
@@ -103,5 +128,11 @@ int must_check ufd_mock_device_add(struct iommu *iommu, iommu_rid_t rid, struct 
  *  address, or -EFAULT after a fault was reported. */
 int must_check ufd_mock_translate(struct iommu_device *device, iova_t at, uint32_t access,
                                   pa_t *out);
+/** The same for a request with @p pasid; IOMMU_NO_PASID: without. */
+int must_check ufd_mock_translate_pasid(struct iommu_device *device, uint32_t pasid, iova_t at,
+                                        uint32_t access, pa_t *out);
+/** A mock device sends a page request; @p request->device is filled in. What it is
+ *  answered is in ufd_mock_answer() (ufd/mock.h). No lock is held. */
+void ufd_mock_page_request(struct iommu_device *device, const struct iommu_page_request *request);
 
 #endif

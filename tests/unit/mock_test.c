@@ -46,11 +46,16 @@ static void formats(void)
 	KTAP_CHECK(domain->flags & IOMMU_ALLOC_NEST_PARENT);
 	KTAP_EQUAL(iommu_domain_free(domain), 0);
 
-	/* flags that are not known, and those that the mock has not */
-	for (unsigned bit = 1; bit < 32; bit++)
+	/* flags that are not known, and all that are */
+	for (unsigned bit = 4; bit < 32; bit++)
 		KTAP_EQUAL(iommu_domain_alloc_user(device, 1u << bit, NULL, NULL, &domain),
 		           -EOPNOTSUPP);
-	KTAP_EQUAL(iommu_domain_alloc_user(device, 3, NULL, NULL, &domain), -EOPNOTSUPP);
+	KTAP_EQUAL(iommu_domain_alloc_user(device, 19, NULL, NULL, &domain), -EOPNOTSUPP);
+	for (uint32_t flags = 0; flags < 16; flags++) {
+		domain = alloc_domain(&world, flags);
+		KTAP_CHECK(domain->stage == IOMMU_STAGE_SECOND);
+		KTAP_EQUAL(iommu_domain_free(domain), 0);
+	}
 	world_end(&world);
 }
 
@@ -265,7 +270,10 @@ static void unit(void)
 	KTAP_EQUAL(mock->ops->hw_info(world.device[0], &type, &info, sizeof(info)), sizeof(info));
 	KTAP_EQUAL(type, 0xfeedbeef);
 	KTAP_EQUAL(info.test_reg, 0xdeadbeef);
-	KTAP_EQUAL(mock->ops->attach(world.device[0], 1, NULL, NULL), -EOPNOTSUPP);
+	KTAP_EQUAL(mock->ops->attach(world.device[0], 1, NULL, NULL), 0);
+	KTAP_EQUAL(mock->ops->attach(world.device[0], 1u << 20, NULL, NULL), -EINVAL);
+	KTAP_EQUAL(world.device[0]->pasid_bits, 20);
+	KTAP_CHECK(world.device[0]->page_requests);
 	mock->ops->describe(mock, &to.print);
 	mock->ops->describe_stats(mock, &to.print);
 	KTAP_CHECK(strstr(to.text, "mock0: software") && strstr(to.text, "translations"));

@@ -47,7 +47,7 @@ struct bench {
 	/* events */
 	unsigned interrupts[5], waits, page_requests, responses, faults, reports;
 	struct model_event last, last_interrupt, last_response;
-	struct model_report report;
+	struct model_report report, report_of[MODEL_REPORT_KINDS];
 	unsigned kinds[MODEL_REPORT_KINDS];
 	/* the device */
 	enum model_device_answer answer;
@@ -134,6 +134,7 @@ static void bench_event(void *context, const struct model_event *event)
 		b->reports++;
 		b->kinds[event->report->kind]++;
 		b->report = *event->report;
+		b->report_of[event->report->kind] = *event->report;
 		break;
 	}
 }

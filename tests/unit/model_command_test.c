@@ -118,6 +118,42 @@ static void latch_before_enabling(void)
 	bench_end(b);
 }
 
+/* ESRTPS is about SRTP alone, ESIRTPS about interrupts alone; without them all stays. */
+static void self_flushing(void)
+{
+	for (unsigned i = 0; i < 4; i++) {
+		struct model_config config = *model_preset_find("nesting");
+		const struct model_cache_statistics *caches;
+		struct model_result result;
+		struct bench *b;
+
+		config.cap |= (uint64_t)i << 62;
+		b = bench_make(&config);
+		caches = model_unit_statistics(b->unit)->caches;
+		legacy_tables(b, 2);
+		put(b, way(b, TABLES, 4, 0x1000, 1, 3), 0x80000 | 3);
+		put(b, IRTES + 16, 1 | UINT64_C(0x41) << 16);
+		start(b, 0);
+		w64(b, 0xb8, IRTES | 7);
+		command(b, SIRTP, true);
+		KTAP_CHECK(submit(b, 4, 0));
+		command(b, IRE, true);
+		for (unsigned off = 0; off < 2; off++) { /* by SIRTP, by IRE off */
+			READS(b, 0x1000, 0x80000);
+			KTAP_CHECK(
+				model_interrupt(b->unit, 0xfee00010 | 1 << 5, 0, DEVICE, &result));
+			KTAP_EQUAL(caches[MODEL_CACHE_INTERRUPT].used, 1);
+			command(b, off ? IRE : SIRTP, !off);
+			KTAP_EQUAL(caches[MODEL_CACHE_INTERRUPT].used, !(i & 1));
+			KTAP_EQUAL(caches[MODEL_CACHE_IOTLB].used, 1);
+		}
+		command(b, SRTP, true);
+		KTAP_EQUAL(caches[MODEL_CACHE_IOTLB].used, !(i & 2));
+		KTAP_EQUAL(caches[MODEL_CACHE_CONTEXT].used, !(i & 2));
+		bench_end(b);
+	}
+}
+
 static void pending_addresses(void)
 {
 	struct model_config config = *model_preset_find("nesting");
@@ -243,6 +279,14 @@ static void where_the_queue_serves(void)
 	bench_end(b);
 
 	b = bench_new("client-39");
+	w64(b, 0x500, 0x1000);
+	w64(b, 0x508, BIT(63) | UINT64_C(3) << 60);
+	KTAP_EQUAL(r64(b, 0x508) >> 57, 3 << 3 | 3);
+	w64(b, 0x508, BIT(63) | UINT64_C(3) << 60); /* IVA serves once */
+	KTAP_EQUAL(r64(b, 0x508) >> 57, 3 << 3);
+	bench_end(b);
+
+	b = bench_new("client-39");
 	w64(b, 0x508, UINT64_C(3) << 48 | UINT64_C(0xffff) << 32); /* DR and DW are kept */
 	KTAP_EQUAL(r64(b, 0x508), UINT64_C(3) << 48 | UINT64_C(0xffff) << 32);
 	w64(b, 0x508, ~BIT(63)); /* IAIG and the low half are not writable */
@@ -325,6 +369,7 @@ static void shape_borders(void)
 	ALLOWED(shape.cap = (shape.cap & ~(UINT64_C(15) << 34)) | UINT64_C(1) << 34);
 	REFUSED(shape.cap |= UINT64_C(4) << 34);
 	ALLOWED(shape.capacity[0] = 1u << 20);
+	REFUSED(shape.ecap = (shape.ecap & ~(UINT64_C(31) << 35)) | UINT64_C(20) << 35); /* PSS */
 	ALLOWED(shape.pmr_shift = 12);
 	ALLOWED(shape.pmr_shift = 31);
 	REFUSED(shape.pmr_shift = 32);
@@ -436,6 +481,7 @@ static const struct ktap_case cases[] = {
 	{"EIME does not change under interrupt remapping", change_of_interrupt_mode},
 	{"scalable and abort mode need a wide queue", queue_before_mode},
 	{"enabling wants SRTP or SIRTP before it, each time", latch_before_enabling},
+	{"ESRTPS and ESIRTPS: what a unit flushes by itself", self_flushing},
 	{"addresses stand still while they are latched", pending_addresses},
 	{"over_invalidate does not pay what SRTP and SIRTP ask for", owed},
 	{"commands that a unit does not have", absent_commands},

@@ -8,15 +8,22 @@
 
 #define LEGACY_AT (CONTEXT + DEVICE * 16)
 
-/* Exactly one report, of this kind, with these words. */
+/* One report of this kind, with these words. */
+#define REPORTED(b, which, words)                                                                  \
+	do {                                                                                       \
+		const char *reported_text = (b)->report_of[which].text;                            \
+		KTAP_EQUAL((b)->kinds[which], 1);                                                  \
+		if (!strstr(reported_text, (words)))                                               \
+			printf("# the report is: %s\n", reported_text);                            \
+		KTAP_CHECK(strstr(reported_text, (words)));                                        \
+		KTAP_CHECK(!strncmp(reported_text, "model: ", 7));                                 \
+	} while (0)
+
+/* One report of this kind, and none of another. */
 #define ONE_REPORT(b, which, words)                                                                \
 	do {                                                                                       \
 		KTAP_EQUAL((b)->reports, 1);                                                       \
-		KTAP_EQUAL((b)->kinds[which], 1);                                                  \
-		if (!strstr((b)->report.text, (words)))                                            \
-			printf("# the report is: %s\n", (b)->report.text);                         \
-		KTAP_CHECK(strstr((b)->report.text, (words)));                                     \
-		KTAP_CHECK(!strncmp((b)->report.text, "model: ", 7));                              \
+		REPORTED(b, which, words);                                                         \
 	} while (0)
 
 static struct bench *bench_legacy(const char *preset)
@@ -60,8 +67,8 @@ static void stale_ways(void)
 		enum model_access access;
 		const char *words;
 	} cases[] = {
-		{SECOND_STAGE, SECOND_LEAF, HOST | 1, MODEL_WRITE, "memory 0x80000 r-"},
-		{SECOND_STAGE, SECOND_LEAF, HOST | 2, MODEL_READ, "memory 0x80000 -w"},
+		{SECOND_STAGE, SECOND_LEAF, HOST | 1, MODEL_WRITE, "memory fault 0x85"},
+		{SECOND_STAGE, SECOND_LEAF, HOST | 2, MODEL_READ, "memory fault 0x86"},
 		{SECOND_STAGE, SECOND_LEAF, HOST | 1, MODEL_READ, "memory 0x80000 r-"},
 		{SECOND_STAGE, SECOND_LEAF, 0x90000 | 3, MODEL_READ, "memory 0x90000 rw"},
 		{SECOND_STAGE, SECOND_LEAF, HOST | 3 | BIT(11), MODEL_READ, "memory 0x80000 rw"},
@@ -385,8 +392,9 @@ static void structure(void)
 		dma_pasid(b, MODEL_READ, 7, IOVA);
 		ask(b, &request);
 		if (cases[i].words) {
-			ONE_REPORT(b, MODEL_REPORT_STRUCTURE, cases[i].words);
-			KTAP_CHECK(strstr(b->report.text, "00:02.1 read at 0x1000 PASID"));
+			/* the paging-structure cache serves the wrong table, too */
+			REPORTED(b, MODEL_REPORT_STRUCTURE, cases[i].words);
+			REPORTED(b, MODEL_REPORT_STRUCTURE, "00:02.1 read at 0x1000 PASID");
 		} else {
 			KTAP_EQUAL(b->reports, 0);
 		}
@@ -409,7 +417,7 @@ static void structure_first(void)
 		model_sanitizer_hold(b->unit, i == 3);
 		ask(b, &request);
 		if (i == 1 || i == 2)
-			ONE_REPORT(b, MODEL_REPORT_STRUCTURE,
+			REPORTED(b, MODEL_REPORT_STRUCTURE,
 				   "its domain id and PASID have another first-stage table at");
 		else
 			KTAP_EQUAL(b->reports, 0);
@@ -439,9 +447,10 @@ static void structure_legacy(void)
 		put(b, LEGACY_AT + 24, cases[i].high);
 		READS(b, IOVA, HOST);
 		ask(b, &request);
-		KTAP_EQUAL(b->reports, cases[i].wrong);
-		if (cases[i].wrong)
-			ONE_REPORT(b, MODEL_REPORT_STRUCTURE,
+		if (!cases[i].wrong)
+			KTAP_EQUAL(b->reports, 0);
+		else
+			REPORTED(b, MODEL_REPORT_STRUCTURE,
 				   "its domain id has another table or width at");
 		bench_end(b);
 	}

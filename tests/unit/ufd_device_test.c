@@ -143,7 +143,8 @@ static void attaching(void)
 	} cases[] = {
 		{{.argsz = 11, .pt_id = ioas}, -EINVAL},
 		{{.argsz = 16, .pt_id = ioas, .flags = 2}, -EINVAL},
-		{{.argsz = 16, .pt_id = ioas, .flags = 1, .pasid = 5}, -EOPNOTSUPP},
+		{{.argsz = 16, .pt_id = ioas, .flags = 1, .pasid = 5}, -EINVAL},
+		{{.argsz = 15, .pt_id = ioas, .flags = 1, .pasid = 5}, -EINVAL},
 		{{.argsz = 16, .pt_id = 0}, -ENOENT},
 		{{.argsz = 16, .pt_id = 99}, -ENOENT},
 		{{.argsz = 16, .pt_id = world.id[1]}, -EINVAL},
@@ -161,8 +162,9 @@ static void attaching(void)
 	detach = (struct vfio_device_detach_iommufd_pt){.argsz = 12, .flags = 2};
 	KTAP_EQUAL(world_call(&world, cdev, VFIO_DEVICE_DETACH_IOMMUFD_PT, &detach, 12), -EINVAL);
 	detach = (struct vfio_device_detach_iommufd_pt){.argsz = 12, .flags = 1};
-	KTAP_EQUAL(world_call(&world, cdev, VFIO_DEVICE_DETACH_IOMMUFD_PT, &detach, 12),
-	           -EOPNOTSUPP);
+	KTAP_EQUAL(world_call(&world, cdev, VFIO_DEVICE_DETACH_IOMMUFD_PT, &detach, 12), 0);
+	detach.argsz = 11; /* without the PASID */
+	KTAP_EQUAL(world_call(&world, cdev, VFIO_DEVICE_DETACH_IOMMUFD_PT, &detach, 12), -EINVAL);
 	KTAP_EQUAL(world_detach(&world, 0), 0); /* detached already: fine */
 	KTAP_EQUAL(ufd_ioctl(&world.ufd, cdev, VFIO_DEVICE_ATTACH_IOMMUFD_PT, 0), -EFAULT);
 

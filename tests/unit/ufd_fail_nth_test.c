@@ -21,7 +21,7 @@ struct snapshot {
 /** A world that is ready for the call, and ids in it. */
 struct scene {
 	struct world world;
-	uint32_t ioas, other, hwpt, parent;
+	uint32_t ioas, other, hwpt, parent, nested, for_pasid[2];
 };
 
 static struct snapshot snapshot_of(struct scene *scene)
@@ -67,7 +67,13 @@ static void scene_init(struct scene *scene)
 	KTAP_EQUAL(world_map(world, scene->other, USER_PLAIN, PAGE_SIZE_2M, BASE + 80 * PAGE), 0);
 	KTAP_EQUAL(world_hwpt(world, world->id[0], scene->ioas, 0, &scene->hwpt), 0);
 	KTAP_EQUAL(world_hwpt(world, world->id[0], scene->ioas, 1, &scene->parent), 0);
-	KTAP_EQUAL(world_attach(world, 0, scene->hwpt, NULL), 0);
+	KTAP_EQUAL(world_nested(world, scene->parent, 0, 0, &scene->nested), 0);
+	for (int i = 0; i < 2; i++)
+		KTAP_EQUAL(world_hwpt(world, world->id[0], scene->ioas, IOMMU_HWPT_ALLOC_PASID,
+		                      &scene->for_pasid[i]),
+		           0);
+	KTAP_EQUAL(world_attach(world, 0, scene->for_pasid[0], NULL), 0);
+	KTAP_EQUAL(world_attach_pasid(world, 0, 5, scene->for_pasid[0], NULL), 0);
 }
 
 static int run_open(struct scene *scene)
@@ -172,6 +178,43 @@ static int run_nested(struct scene *scene)
 	return call(&scene->world, IOMMU_HWPT_ALLOC, &alloc);
 }
 
+static int run_fault_queue(struct scene *scene)
+{
+	struct iommu_fault_alloc alloc = {0};
+
+	return call(&scene->world, IOMMU_FAULT_QUEUE_ALLOC, &alloc);
+}
+
+static int run_invalidate(struct scene *scene)
+{
+	struct iommu_hwpt_invalidate_selftest *entry = test_user_at(&scene->world.user, USER_PLAIN);
+	struct iommu_hwpt_invalidate invalidate = {
+		.hwpt_id = scene->nested,
+		.data_uptr = USER_PLAIN,
+		.data_type = IOMMU_HWPT_INVALIDATE_DATA_SELFTEST,
+		.entry_len = sizeof(*entry),
+		.entry_num = 3,
+	};
+
+	memset(entry, 0, 3 * sizeof(*entry));
+	return call(&scene->world, IOMMU_HWPT_INVALIDATE, &invalidate);
+}
+
+static int run_attach_pasid(struct scene *scene)
+{
+	return world_attach_pasid(&scene->world, 0, 6, scene->for_pasid[1], NULL);
+}
+
+static int run_replace_pasid(struct scene *scene)
+{
+	return world_attach_pasid(&scene->world, 0, 5, scene->for_pasid[1], NULL);
+}
+
+static int run_detach_pasid(struct scene *scene)
+{
+	return world_detach_pasid(&scene->world, 0, 5);
+}
+
 static int run_hw_info(struct scene *scene)
 {
 	struct iommu_hw_info info = {
@@ -182,7 +225,17 @@ static int run_hw_info(struct scene *scene)
 
 static int run_replace(struct scene *scene)
 {
-	return world_attach(&scene->world, 0, scene->other, NULL);
+	int result = world_detach_pasid(&scene->world, 0, 5);
+
+	if (result)
+		return result;
+	result = world_attach(&scene->world, 0, scene->other, NULL);
+	/* put back what was, for the comparison */
+	scene->world.os.fail_at = scene->world.user.pin_fail_at = 0;
+	scene->world.user.out_fail_at = 0;
+	if (result)
+		KTAP_EQUAL(world_attach_pasid(&scene->world, 0, 5, scene->for_pasid[0], NULL), 0);
+	return result;
 }
 
 /* what must never fail for want of memory: they end what there is */
@@ -199,7 +252,7 @@ static int run_unmap_all(struct scene *scene)
 
 static int run_destroy(struct scene *scene)
 {
-	return world_destroy(&scene->world, scene->parent);
+	return world_destroy(&scene->world, scene->hwpt);
 }
 
 static int run_destroy_ioas(struct scene *scene)
@@ -233,6 +286,10 @@ static const struct step {
 	{"HWPT_ALLOC", run_hwpt, NO_MEMORY | NO_COPY},
 	{"HWPT_ALLOC, the first", run_first_hwpt, NO_MEMORY | NO_PIN | NO_COPY},
 	{"HWPT_ALLOC, nested", run_nested, NO_MEMORY | NO_COPY},
+	{"HWPT_INVALIDATE", run_invalidate, NO_COPY},
+	{"FAULT_QUEUE_ALLOC", run_fault_queue, NO_MEMORY | NO_COPY},
+	{"attach to a PASID", run_attach_pasid, NO_MEMORY | NO_COPY},
+	{"replace of a PASID", run_replace_pasid, NO_MEMORY | NO_COPY},
 	{"GET_HW_INFO", run_hw_info, NO_COPY},
 	{"replace", run_replace, NO_MEMORY | NO_PIN | NO_COPY},
 	{"IOAS_UNMAP", run_unmap, NO_COPY},
@@ -240,6 +297,7 @@ static const struct step {
 	{"DESTROY of a HWPT", run_destroy, 0},
 	{"DESTROY of an IOAS", run_destroy_ioas, 0},
 	{"detach", run_detach, 0},
+	{"detach of a PASID", run_detach_pasid, 0},
 };
 
 /** Pages in use after @p step, when nothing fails. */

@@ -21,7 +21,7 @@ static void allocation(void)
 	KTAP_EQUAL(world_hwpt(&world, device, 99, 0, &hwpt), -EINVAL);
 	KTAP_EQUAL(world_hwpt(&world, device, 0, 0, &hwpt), -EINVAL);
 	KTAP_EQUAL(world_hwpt(&world, device, device, 0, &hwpt), -EINVAL);
-	for (unsigned bit = 1; bit < 32; bit++) /* all but NEST_PARENT */
+	for (unsigned bit = 4; bit < 32; bit++) /* those that are not known */
 		KTAP_EQUAL(world_hwpt(&world, device, ioas, 1u << bit, &hwpt), -EOPNOTSUPP);
 	KTAP_EQUAL(world_hwpt(&world, device, ioas, ~0u, &hwpt), -EOPNOTSUPP);
 	struct iommu_hwpt_alloc alloc = {.dev_id = device, .pt_id = ioas, .__reserved = 1};
@@ -230,8 +230,17 @@ static void hardware_info(void)
 	KTAP_EQUAL(call(&world, IOMMU_GET_HW_INFO, &info), 0);
 	KTAP_EQUAL(info.data_len, sizeof(struct iommu_test_hw_info));
 	KTAP_EQUAL(info.out_data_type, IOMMU_HW_INFO_TYPE_SELFTEST);
-	KTAP_EQUAL(info.out_capabilities, 0);
-	KTAP_EQUAL(info.out_max_pasid_log2, 0);
+	KTAP_EQUAL(info.out_capabilities, IOMMU_HW_CAP_DIRTY_TRACKING);
+	KTAP_EQUAL(info.out_max_pasid_log2, 20);
+	for (unsigned has = 0; has < 8; has++) { /* PASIDs, and what they can do */
+		world.device[0]->desc.pasid_exec = has & 1;
+		world.device[0]->desc.pasid_priv = has & 2;
+		world.device[0]->pasid_bits = has & 4 ? 20 : 0;
+		info = (struct iommu_hw_info){.dev_id = world.id[0]};
+		KTAP_EQUAL(call(&world, IOMMU_GET_HW_INFO, &info), 0);
+		KTAP_EQUAL(info.out_capabilities, 1 + (has & 4 ? 2 * (has & 3) : 0));
+		KTAP_EQUAL(info.out_max_pasid_log2, has & 4 ? 20 : 0);
+	}
 	for (uint32_t room = 0; room <= 300; room++) {
 		memset(data, 0xaa, 400);
 		info = (struct iommu_hw_info){

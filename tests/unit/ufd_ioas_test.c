@@ -39,6 +39,8 @@ static void structures(void)
 		{IOMMU_OPTION, 24, 24, -EBUSY}, /* RLIMIT_MODE, and objects exist by then */
 		{IOMMU_HWPT_ALLOC, 24, 48, -ENOENT},
 		{IOMMU_GET_HW_INFO, 32, 40, -ENOENT},
+		{IOMMU_HWPT_INVALIDATE, 32, 32, -ENOENT},
+		{IOMMU_FAULT_QUEUE_ALLOC, 16, 16, 0},
 	};
 
 	world_init(&world);
@@ -49,6 +51,8 @@ static void structures(void)
 			uint8_t *raw = (uint8_t *)words;
 			int result = world_call(&world, world.fd, command, raw, bytes);
 			KTAP_EQUAL(result, bytes < least ? -EINVAL : commands[i].zero_result);
+			if (command == IOMMU_FAULT_QUEUE_ALLOC && !result)
+				KTAP_EQUAL(ufd_close(&world.ufd, 6), 0);
 			if (bytes <= commands[i].bytes)
 				continue;
 			/* a byte that is not known, first and last */

@@ -356,6 +356,62 @@ static inline int world_hwpt(struct world *world, uint32_t device, uint32_t pt_i
 	return result;
 }
 
+/** A nested HWPT on @p parent for device 0, with or without a fault queue. */
+static inline int world_nested(struct world *world, uint32_t parent, uint32_t flags, uint32_t fault,
+                               uint32_t *hwpt)
+{
+	struct iommu_hwpt_selftest *stage1 = test_user_at(&world->user, USER_PLAIN);
+	struct iommu_hwpt_alloc arguments = {
+		.flags = flags,
+		.dev_id = world->id[0],
+		.pt_id = parent,
+		.data_type = IOMMU_HWPT_DATA_SELFTEST,
+		.data_len = sizeof(*stage1),
+		.data_uptr = USER_PLAIN,
+		.fault_id = fault,
+	};
+
+	stage1->iotlb = IOMMU_TEST_IOTLB_DEFAULT;
+	int result = call(world, IOMMU_HWPT_ALLOC, &arguments);
+	*hwpt = arguments.out_hwpt_id;
+	return result;
+}
+
+static inline int world_attach_pasid(struct world *world, int which, uint32_t pasid, uint32_t pt_id,
+                                     uint32_t *hwpt)
+{
+	struct vfio_device_attach_iommufd_pt arguments = {.argsz = sizeof(arguments),
+	                                                  .flags = VFIO_DEVICE_ATTACH_PASID,
+	                                                  .pasid = pasid,
+	                                                  .pt_id = pt_id};
+	int result = world_call(world, world->cdev[which], VFIO_DEVICE_ATTACH_IOMMUFD_PT,
+	                        &arguments, sizeof(arguments));
+
+	if (hwpt)
+		*hwpt = arguments.pt_id;
+	return result;
+}
+
+static inline int world_detach_pasid(struct world *world, int which, uint32_t pasid)
+{
+	struct vfio_device_detach_iommufd_pt arguments = {
+		.argsz = sizeof(arguments), .flags = VFIO_DEVICE_DETACH_PASID, .pasid = pasid};
+
+	return world_call(world, world->cdev[which], VFIO_DEVICE_DETACH_IOMMUFD_PT, &arguments,
+	                  sizeof(arguments));
+}
+
+/** Does DMA with @p pasid at @p at reach the memory at @p user? */
+static inline bool world_pasid_reaches(struct world *world, int which, uint32_t pasid, uint64_t at,
+                                       uint64_t user)
+{
+	pa_t out;
+
+	return ufd_mock_translate_pasid(world->device[which], pasid, iova(at), IOMMU_READ, &out) ==
+	               0 &&
+	       out.value == (uintptr_t)test_user_at(&world->user, user);
+}
+
 /** Does DMA of device @p which at @p at reach the memory at @p user? */
 static inline bool world_reaches(struct world *world, int which, uint64_t at, uint64_t user)
 {
