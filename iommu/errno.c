@@ -35,6 +35,7 @@ const char *iommu_errno_name(int number)
 		NAME(ENOSPC);
 		NAME(ESPIPE);
 		NAME(ERANGE);
+		NAME(EDEADLK);
 		NAME(ENODATA);
 		NAME(EOVERFLOW);
 		NAME(EBADFD);

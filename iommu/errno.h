@@ -31,6 +31,7 @@
 #define ENOSPC     28
 #define ESPIPE     29
 #define ERANGE     34
+#define EDEADLK    35
 #define ENODATA    61
 #define EOVERFLOW  75
 #define EBADFD     77

@@ -123,12 +123,6 @@ int must_check iommu_domain_invalidate_user(struct iommu_domain *domain,
 int must_check iommu_page_respond(const struct iommu_page_request *request,
                                   enum iommu_page_answer answer);
 
-/** Copy a user's structure out of @p data into @p out of @p known bytes. Shorter
- *  than @p least: -EINVAL. Longer than known: zero beyond, or -E2BIG. Wrong
- *  type: -EINVAL. What is missing is zero. */
-int must_check iommu_user_data_copy(const struct iommu_user_data *data, uint32_t type, void *out,
-                                    size_t known, size_t least);
-
 /* ---- mapping --------------------------------------------------------------- */
 
 /** Flush and release; the gather is empty after. See iommu_domain_ops.flush. */

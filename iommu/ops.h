@@ -389,6 +389,12 @@ void iommu_report_fault(struct iommu *iommu, struct iommu_fault *fault);
  *  @p request->device is found by rid through iommu_device_find(). */
 void iommu_report_page_request(struct iommu *iommu, const struct iommu_page_request *request);
 
+/** Copy a user's structure out of @p data into @p out of @p known bytes. Shorter
+ *  than @p least: -EINVAL. Longer than known: zero beyond, or -E2BIG. Wrong
+ *  type: -EINVAL. What is missing is zero. */
+int must_check iommu_user_data_copy(const struct iommu_user_data *data, uint32_t type, void *out,
+                                    size_t known, size_t least);
+
 /** Copy entry @p index into @p out of @p known bytes, zero-extended. -EINVAL if entries
  *  have less than @p least bytes, -E2BIG if one has a byte beyond @p known that is not
  *  zero, -EFAULT. */

@@ -3,8 +3,8 @@
  * Translations of single PASIDs of a device: see iommu/iommu.h.
  *
  * A device's list holds the PASIDs that have a domain, and no others. iommu->lock guards
- * it. Requests with a PASID reach no other device of the group by way of peer-to-peer
- * checks alone, so PASIDs are given to devices that are alone in their group.
+ * it. Devices of one group cannot be kept apart, so only a device that is alone in its
+ * group gets translations of its own in this way.
  */
 #include "iommu/private.h"
 

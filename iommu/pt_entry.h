@@ -100,6 +100,11 @@ static inline void pt_clean(struct pt *pt, const uint64_t *entry, unsigned count
 /* Groups of entries are read by plain loads, which a compiler folds into the OR or
  * AND: one instruction an entry. Only hardware changes an entry at the same time,
  * and only its accessed and dirty flags. A race detector gets atomic loads. */
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define __SANITIZE_THREAD__ 1 /* gcc's name for it */
+#endif
+#endif
 #ifdef __SANITIZE_THREAD__
 #define PT_GROUP_LOAD(entry) pt_load(&(entry))
 #else

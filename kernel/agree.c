@@ -179,8 +179,9 @@ bool agree_machine(struct machine *machine, const char *text)
 	bool good;
 
 	if (!agree_options_parse(text, &options))
-		return refuse("agree= is SEED,COUNT or SEED,COUNT,FIRST: numbers, decimal or 0x..., "
-		              "COUNT from 1 to 1000000");
+		return refuse(
+			"agree= is SEED,COUNT or SEED,COUNT,FIRST: numbers, decimal or 0x..., "
+			"COUNT from 1 to 1000000");
 	why = unit_find(&wiring, &haw);
 	if (why)
 		return refuse(why);

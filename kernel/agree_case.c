@@ -262,8 +262,7 @@ static void build_legacy(struct agree_case *c, bool noise)
 
 static void build_scalable(struct agree_case *c, bool noise)
 {
-	static const uint8_t types[] = {
-		[AGREE_FIRST] = 1, [AGREE_SECOND] = 2, [AGREE_PASS] = 4};
+	static const uint8_t types[] = {[AGREE_FIRST] = 1, [AGREE_SECOND] = 2, [AGREE_PASS] = 4};
 	uint64_t directory = agree_table_page(c), table = agree_table_page(c);
 	unsigned which = agree_below(c, 3);
 
@@ -272,8 +271,7 @@ static void build_scalable(struct agree_case *c, bool noise)
 	c->directory_at = directory;
 	c->directory = 1 | table | (uint64_t)(c->fpd && which == 1) << 1;
 	c->pasid_at = table;
-	c->pasid[0] = 1 | (uint64_t)(c->fpd && which == 2) << 1 |
-	              (uint64_t)types[c->stage] << 6;
+	c->pasid[0] = 1 | (uint64_t)(c->fpd && which == 2) << 1 | (uint64_t)types[c->stage] << 6;
 	c->pasid[1] = c->did;
 	if (c->stage == AGREE_SECOND)
 		c->pasid[0] |= c->top | (uint64_t)(c->levels - 2) << 2;

@@ -82,8 +82,7 @@ static void data_fetched(const struct agree_case *c, struct agree_answer *out)
 
 static bool is_data(const struct agree_bench *bench, uint64_t at)
 {
-	return at >= page(bench, AGREE_PAGE_DATA) &&
-	       at < page(bench, AGREE_PAGE_DATA + AGREE_DATA);
+	return at >= page(bench, AGREE_PAGE_DATA) && at < page(bench, AGREE_PAGE_DATA + AGREE_DATA);
 }
 
 /* ---- tables ----------------------------------------------------------------------------------- */
@@ -124,9 +123,9 @@ static bool prepare(struct agree_run *run, struct agree_side *side, const struct
 		good = agree_side_forget(side, c->scope, c->stage == AGREE_FIRST, c->did,
 		                         c->address, 12 + 9 * (c->leaf - 1));
 	else
-		good = agree_side_use(
-			side, c->family->scalable ? AGREE_MODE_SCALABLE : AGREE_MODE_LEGACY,
-			c->root_table);
+		good = agree_side_use(side,
+		                      c->family->scalable ? AGREE_MODE_SCALABLE : AGREE_MODE_LEGACY,
+		                      c->root_table);
 	run->broken = run->broken || !good;
 	return good;
 }
@@ -209,14 +208,13 @@ static void ask_unit(struct agree_run *run, const struct agree_case *c, struct a
 		run->broken = true;
 		return;
 	}
-	if (engine_answers(run, engine,
-	                   engine->store(engine->ctx, page(run->bench, AGREE_PAGE_BOUNCE),
-	                                 c->bytes)))
+	if (engine_answers(
+		    run, engine,
+		    engine->store(engine->ctx, page(run->bench, AGREE_PAGE_BOUNCE), c->bytes)))
 		data_fetched(c, out);
 }
 
-void agree_pair_ask(struct agree_run *run, struct agree_case *c, bool again,
-                    struct agree_pair *out)
+void agree_pair_ask(struct agree_run *run, struct agree_case *c, bool again, struct agree_pair *out)
 {
 	*out = (struct agree_pair){0};
 	/* A fetch's second half needs translation off, so a second request starts anew. */
@@ -246,6 +244,6 @@ bool agree_pair_same(const struct agree_pair *pair)
 		return false;
 	return unit->recorded == model->recorded &&
 	       unit->record.overflow == model->record.overflow &&
-	       (!unit->recorded || (unit->record.low == model->record.low &&
-	                            unit->record.high == model->record.high));
+	       (!unit->recorded ||
+	        (unit->record.low == model->record.low && unit->record.high == model->record.high));
 }

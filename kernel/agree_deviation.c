@@ -12,13 +12,13 @@ enum { REASON_CONTEXT_RESERVED = 0x0b };
 
 /* ---- what the unit was expected to say --------------------------------------------------- */
 
-/* FPD of any entry on the way keeps a qualified fault out of the records (7.2.3). */
+/* FPD of any entry on the way keeps a qualified fault out of the records (table 30). */
 static bool fpd(const struct agree_case *c)
 {
 	return (c->context[0] | c->directory | c->pasid[0]) & 2;
 }
 
-/* What an old unit puts where a PASID would be: see record-pasid. */
+/* What units before QEMU 11 put where a PASID would be: see record-pasid. */
 static uint64_t old_pasid(const struct agree_case *c)
 {
 	return c->family->scalable ? AGREE_BIT(31) : UINT64_C(0xffff) << 40;
@@ -31,7 +31,8 @@ static bool record_is(const struct agree_case *c, const struct agree_pair *pair,
 	                c->engine->requester;
 
 	return unit->recorded && !unit->record.overflow &&
-	       (unit->record.high == high || (c->old && unit->record.high == (high | old_pasid(c)))) &&
+	       (unit->record.high == high ||
+	        (c->age != AGREE_NEW && unit->record.high == (high | old_pasid(c)))) &&
 	       unit->record.low == (c->address & ~UINT64_C(0xfff));
 }
 
@@ -142,7 +143,7 @@ static bool pasid_fpd(const struct agree_case *c, const struct agree_pair *pair)
 
 	return (reason == 0x51 || reason == 0x59 || reason == 0x5b) && !(c->context[0] & 2) &&
 	       (c->directory | c->pasid[0]) & 2 && !pair->model.recorded && !pair->unit.moved &&
-	       record_is(c, pair, c->old ? 0x58 : reason);
+	       record_is(c, pair, c->age == AGREE_OLD ? 0x58 : reason);
 }
 
 static bool pass_pointer(const struct agree_case *c, const struct agree_pair *pair)
@@ -155,8 +156,9 @@ static bool pass_pointer(const struct agree_case *c, const struct agree_pair *pa
 
 static bool pass_range(const struct agree_case *c, const struct agree_pair *pair)
 {
-	return c->stage == AGREE_PASS && (pair->model.reason == 0x04 || pair->model.reason == 0x83) &&
-	       !pair->unit.moved && quiet(pair);
+	return c->stage == AGREE_PASS &&
+	       (pair->model.reason == 0x04 || pair->model.reason == 0x83) && !pair->unit.moved &&
+	       quiet(pair);
 }
 
 static bool rights_second(const struct agree_case *c, const struct agree_pair *pair)
@@ -233,7 +235,8 @@ static bool record_pasid(const struct agree_case *c, const struct agree_pair *pa
 {
 	struct agree_pair clean = *pair;
 
-	if (!c->old || !pair->unit.recorded || pair->unit.record.high == pair->model.record.high)
+	if (c->age == AGREE_NEW || !pair->unit.recorded ||
+	    pair->unit.record.high == pair->model.record.high)
 		return false;
 	clean.unit.record.high &= ~old_pasid(c);
 	return agree_pair_same(&clean) && record_is(c, pair, pair->model.reason);
@@ -243,7 +246,8 @@ static bool pasid_codes(const struct agree_case *c, const struct agree_pair *pai
 {
 	uint8_t reason = pair->model.reason;
 
-	return c->old && (reason == 0x50 || reason == 0x51 || reason == 0x59 || reason == 0x5b) &&
+	return c->age == AGREE_OLD &&
+	       (reason == 0x50 || reason == 0x51 || reason == 0x59 || reason == 0x5b) &&
 	       !pair->unit.moved && (record_is(c, pair, 0x58) || (fpd(c) && quiet(pair)));
 }
 
@@ -251,17 +255,16 @@ static bool rid_pasid(const struct agree_case *c, const struct agree_pair *pair)
 {
 	/* The entry of that PASID is all zero. */
 	return c->flaw == FLAW_CONTEXT_RID_PASID && pair->model.reason == 0x42 &&
-	       (c->old ? blocked(c, pair, 0x58) || (!pair->unit.moved && record_is(c, pair, 0x58))
-	               : !(c->cap >> 63) && blocked(c, pair, 0x5b));
+	       c->age != AGREE_NEW && !pair->unit.moved &&
+	       (record_is(c, pair, c->age == AGREE_OLD ? 0x58 : 0x5b) || (fpd(c) && quiet(pair)));
 }
 
 static bool nested_taken(const struct agree_case *c, const struct agree_pair *pair)
 {
-	if (!c->old || pair->model.reason != 0x5b || AGREE_GET(c->pasid[0], 8, 6) != 3)
+	if (c->age != AGREE_OLD || pair->model.reason != 0x5b || AGREE_GET(c->pasid[0], 8, 6) != 3)
 		return false;
 	/* Pass-through cases have an empty second-stage table for this. */
-	return c->stage == AGREE_PASS ? blocked(c, pair, c->write ? 0x05 : 0x06)
-	                              : goes_on(c, pair);
+	return c->stage == AGREE_PASS ? blocked(c, pair, c->write ? 0x05 : 0x06) : goes_on(c, pair);
 }
 
 /* ---- the table --------------------------------------------------------------------------------- */
@@ -269,7 +272,7 @@ static bool nested_taken(const struct agree_case *c, const struct agree_pair *pa
 const struct agree_deviation agree_deviations[] = {
 	{
 		.id = "legacy-codes",
-		.section = "7.1.3, table 30",
+		.section = "table 30",
 		.model = "root, context and second-stage faults in scalable mode have reasons 38h "
 			 "to 42h and 78h to 86h",
 		.unit = "gives the legacy reasons 1h to Ch",
@@ -309,8 +312,9 @@ const struct agree_deviation agree_deviations[] = {
 	},
 	{
 		.id = "context-fpd",
-		.section = "7.2.3, LCT.3 and SCT.3",
-		.model = "FPD of a context entry keeps the fault about its reserved bits unrecorded",
+		.section = "table 30, qualified, LCT.3 and SCT.3",
+		.model =
+			"FPD of a context entry keeps the fault about its reserved bits unrecorded",
 		.unit = "records it",
 		.matches = context_fpd,
 		.family = "legacy, root",
@@ -319,7 +323,7 @@ const struct agree_deviation agree_deviations[] = {
 	},
 	{
 		.id = "pasid-fpd",
-		.section = "7.2.3, SPD.2, SPT.2 and SPT.4",
+		.section = "table 30, qualified, SPD.2, SPT.2 and SPT.4",
 		.model = "FPD of a PASID directory or PASID entry keeps faults about these entries "
 			 "unrecorded",
 		.unit = "looks at that FPD only once both entries are valid, and records them",
@@ -349,10 +353,11 @@ const struct agree_deviation agree_deviations[] = {
 	},
 	{
 		.id = "rights-second",
-		.section = "7.1.3, LSS and SSS before LGN.2, LGN.3, SGN.6 and SGN.7",
+		.section = "table 30, LSS and SSS before LGN.2, LGN.3, SGN.6 and SGN.7",
 		.model = "permission is judged at the end of the walk: unreadable tables and "
 			 "reserved bits come first",
-		.unit = "gives 5h or 6h at the first level that lacks the right, before it looks at "
+		.unit = "gives 5h or 6h at the first level that lacks the right, before it looks "
+			"at "
 			"reserved bits and below",
 		.matches = rights_second,
 		.family = "legacy, ",
@@ -372,7 +377,7 @@ const struct agree_deviation agree_deviations[] = {
 	},
 	{
 		.id = "rights-first",
-		.section = "7.1.3, SFS before SGN.2 and SGN.6",
+		.section = "table 30, SFS before SGN.2 and SGN.6",
 		.model = "user and write permission are judged at the end of the walk",
 		.unit = "gives 81h or 85h at the first level that lacks the right",
 		.needs = NEEDS_FIRST,
@@ -384,7 +389,8 @@ const struct agree_deviation agree_deviations[] = {
 	{
 		.id = "flags-unsnooped",
 		.section = "9.6 PWSNP, SFS.9",
-		.model = "without ECAP.SMPWCS first-stage tables are not snooped, and a flag that is "
+		.model = "without ECAP.SMPWCS first-stage tables are not snooped, and a flag that "
+			 "is "
 			 "to be set in them is fault 90h",
 		.unit = "sets accessed and dirty flags all the same",
 		.needs = NEEDS_FIRST,
@@ -407,7 +413,8 @@ const struct agree_deviation agree_deviations[] = {
 		.id = "pasid-reserved",
 		.section = "9.6, SPT.3",
 		.model = "reserved bits in a PASID entry are fault 5Ah",
-		.unit = "ignores them; a table pointer above the host address width is followed, to "
+		.unit = "ignores them; a table pointer above the host address width is followed, "
+			"to "
 			"3h or 73h",
 		.needs = NEEDS_SCALABLE,
 		.matches = pasid_reserved,
@@ -429,24 +436,24 @@ const struct agree_deviation agree_deviations[] = {
 		.section = "9.6, SPT.2",
 		.model = "a PASID entry of zeroes is not present: 59h",
 		.unit = "takes it for an invalid one: 5Bh",
-		.needs = NEEDS_SCALABLE | NEEDS_RECENT,
+		.needs = NEEDS_SCALABLE | NEEDS_NOT_OLD,
 		.matches = zero_entry,
 		.family = "scalable, PASID",
 		.flaw = FLAW_PASID_ZERO,
 	},
 	{
 		.id = "record-pasid",
-		.section = "11.4.13.4, PP and PV",
+		.section = "11.4.7, PP and PV",
 		.model = "the fault of a request without PASID has PP=0 and PV=0",
-		.unit = "QEMU 7.2: PV=FFFFh in legacy mode; in scalable mode PP=1, PV=0",
-		.needs = NEEDS_OLD,
+		.unit = "before QEMU 11: PV=FFFFh in legacy mode; in scalable mode PP=1, PV=0",
+		.needs = NEEDS_NOT_NEW,
 		.matches = record_pasid,
 		.family = "legacy, 3",
 		.flaw = FLAW_ENTRY_NO_WRITE,
 	},
 	{
 		.id = "pasid-codes",
-		.section = "7.1.3, SPD and SPT",
+		.section = "table 30, SPD and SPT",
 		.model = "faults of PASID directory and entry have reasons 50h, 51h, 59h and 5Bh",
 		.unit = "QEMU 7.2: 58h for all of them",
 		.needs = NEEDS_OLD | NEEDS_SCALABLE,
@@ -488,15 +495,15 @@ const struct agree_deviation *agree_deviation_find(const struct agree_case *c,
 }
 
 bool agree_deviation_fits(const struct agree_deviation *deviation, const struct agree_bench *bench,
-                          uint64_t cap, uint64_t ecap, bool old)
+                          uint64_t ecap, enum agree_age age)
 {
 	unsigned has = 0;
 
 	has |= ecap >> 43 & 1 ? NEEDS_SCALABLE : 0;
 	has |= ecap >> 46 & 1 ? NEEDS_SECOND : 0;
 	has |= ecap >> 47 & 1 ? NEEDS_FIRST : 0;
-	has |= old ? NEEDS_OLD : NEEDS_RECENT;
-	has |= cap >> 63 ? 0 : NEEDS_NOT_NEW;
+	has |= age == AGREE_OLD ? NEEDS_OLD : NEEDS_NOT_OLD;
+	has |= age == AGREE_NEW ? 0 : NEEDS_NOT_NEW;
 	has |= ecap >> 7 & 1 ? 0 : NEEDS_NO_SNOOP;
 	for (unsigned i = 0; i < bench->engine_count; i++)
 		has |= bench->engines[i].can_fetch ? NEEDS_FETCH : 0;

@@ -210,8 +210,7 @@ static void flaw_root(struct agree_case *c)
 		*used |= one_of(c, AGREE_MASK(11, 1));
 		break;
 	case FLAW_ROOT_HIGH:
-		c->root[!half] |= one_of(c, c->family->scalable ? AGREE_MASK(11, 1)
-		                                                : ~UINT64_C(0));
+		c->root[!half] |= one_of(c, c->family->scalable ? AGREE_MASK(11, 1) : ~UINT64_C(0));
 		break;
 	case FLAW_ROOT_BEYOND:
 		*used |= beyond(c, 63);
@@ -238,10 +237,12 @@ static void flaw_context(struct agree_case *c)
 	case FLAW_CONTEXT_HIGH:
 		if (scalable) {
 			unsigned word = 1 + agree_below(c, 3);
-			c->context[word] |= one_of(c, word == 1 ? AGREE_MASK(63, 21) : ~UINT64_C(0));
+			c->context[word] |=
+				one_of(c, word == 1 ? AGREE_MASK(63, 21) : ~UINT64_C(0));
 		} else {
-			c->context[1] |= one_of(c, AGREE_MASK(63, 24) | AGREE_BIT(7) |
-			                                   (bits < 16 ? AGREE_MASK(23, 8 + bits) : 0));
+			c->context[1] |=
+				one_of(c, AGREE_MASK(63, 24) | AGREE_BIT(7) |
+			                          (bits < 16 ? AGREE_MASK(23, 8 + bits) : 0));
 		}
 		break;
 	case FLAW_CONTEXT_BEYOND:
@@ -305,9 +306,10 @@ static void flaw_pasid(struct agree_case *c)
 		break;
 	case FLAW_PASID_TYPE:
 		c->pasid[0] &= ~AGREE_MASK(8, 6);
-		c->pasid[0] |= (uint64_t)types[c->ecap >> 26 & 1 ? agree_below(c, 4) + 1
-		                                                 : agree_below(c, 5)]
-		               << 6;
+		c->pasid[0] |=
+			(uint64_t)
+				types[c->ecap >> 26 & 1 ? agree_below(c, 4) + 1 : agree_below(c, 5)]
+			<< 6;
 		/* Whoever takes it for another stage finds a table, with nothing in it. */
 		if (c->stage == AGREE_PASS)
 			c->pasid[0] |= c->pasid[2] = agree_table_page(c);
@@ -343,9 +345,9 @@ static uint64_t reserved(const struct agree_case *c, unsigned at)
 
 static void set_top(struct agree_case *c, uint64_t value, bool add)
 {
-	uint64_t *word = !c->family->scalable       ? &c->context[0]
+	uint64_t *word = !c->family->scalable      ? &c->context[0]
 	                 : c->stage == AGREE_FIRST ? &c->pasid[2]
-	                                            : &c->pasid[0];
+	                                           : &c->pasid[0];
 
 	*word = add ? *word | value : (*word & 0xfff) | value;
 }
@@ -376,8 +378,8 @@ static void flaw_entry(struct agree_case *c)
 		*entry |= beyond(c, 51);
 		break;
 	case FLAW_ENTRY_ALIGN:
-		c->entry[c->leaf] |= one_of(
-			c, AGREE_MASK(12 + 9 * (c->leaf - 1) - 1, c->stage == AGREE_FIRST ? 13 : 12));
+		c->entry[c->leaf] |= one_of(c, AGREE_MASK(12 + 9 * (c->leaf - 1) - 1,
+		                                          c->stage == AGREE_FIRST ? 13 : 12));
 		break;
 	case FLAW_ENTRY_SIZE:
 		c->entry[c->levels] |= AGREE_BIT(7);

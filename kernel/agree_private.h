@@ -11,9 +11,9 @@
 #include "kernel/agree.h"
 #include "model/model.h"
 
-#define AGREE_BIT(n)           (UINT64_C(1) << (n))
-#define AGREE_MASK(high, low)  ((~UINT64_C(0) >> (63 - (high))) & ~(AGREE_BIT(low) - 1))
-#define AGREE_GET(v, high, low) (((v) & AGREE_MASK(high, low)) >> (low))
+#define AGREE_BIT(n)            (UINT64_C(1) << (n))
+#define AGREE_MASK(high, low)   ((~UINT64_C(0) >> (63 - (high))) & ~(AGREE_BIT(low) - 1))
+#define AGREE_GET(v, high, low) (((v)&AGREE_MASK(high, low)) >> (low))
 
 /* ---- a unit, real or model: kernel/agree_side.c ----------------------------------------- */
 
@@ -110,6 +110,14 @@ enum agree_flaw {
 	FLAWS
 };
 
+/** The unit's version, as far as it matters here. No register tells it: it is found by two
+ *  requests whose faults old versions record otherwise. */
+enum agree_age {
+	AGREE_NEW,    /* QEMU 11, and whatever keeps to the specification */
+	AGREE_MIDDLE, /* QEMU 10 */
+	AGREE_OLD,    /* QEMU 7.2 */
+};
+
 /** One request, with all that decides its fate. */
 struct agree_case {
 	uint64_t seed;
@@ -119,7 +127,7 @@ struct agree_case {
 	const struct agree_engine *engine;
 	const struct agree_family *family;
 	uint64_t cap, ecap;
-	bool old; /* the unit is an old one: QEMU 7.2 */
+	enum agree_age age;
 	enum agree_flaw flaw;
 	bool write;
 	uint32_t bytes;
@@ -194,8 +202,8 @@ struct agree_run {
 	uint32_t reports; /* of the model's sanitizer, about the registers that this test writes */
 	char report[MODEL_REPORT_TEXT];
 	bool buffer_stale; /* the slow engine's buffer does not hold AGREE_WORD */
-	bool old;          /* the unit is QEMU 7.2's */
-	bool broken;       /* an engine or a unit does not answer: nothing more can be said */
+	enum agree_age age;
+	bool broken; /* an engine or a unit does not answer: nothing more can be said */
 };
 
 /** Present the request to both. @p invalidated: they were told what to forget already. */
@@ -211,10 +219,10 @@ enum {
 	NEEDS_FIRST = 1 << 1,
 	NEEDS_SCALABLE = 1 << 2,
 	NEEDS_FETCH = 1 << 3,
-	NEEDS_RECENT = 1 << 4,
-	NEEDS_OLD = 1 << 5, /* QEMU 7.2: told by its records */
+	NEEDS_NOT_OLD = 1 << 4,
+	NEEDS_OLD = 1 << 5, /* enum agree_age */
 	NEEDS_NO_SNOOP = 1 << 6,
-	NEEDS_NOT_NEW = 1 << 7, /* before QEMU 11: no CAP.ESRTPS */
+	NEEDS_NOT_NEW = 1 << 7,
 };
 
 struct agree_deviation {
@@ -232,9 +240,8 @@ extern const unsigned agree_deviation_count;
 /** The deviation that explains a difference; NULL if none does. */
 const struct agree_deviation *agree_deviation_find(const struct agree_case *c,
                                                    const struct agree_pair *pair);
-bool agree_deviation_fits(const struct agree_deviation *deviation,
-                          const struct agree_bench *bench, uint64_t cap, uint64_t ecap,
-                          bool old);
+bool agree_deviation_fits(const struct agree_deviation *deviation, const struct agree_bench *bench,
+                          uint64_t ecap, enum agree_age age);
 
 /* ---- text: kernel/agree_print.c ----------------------------------------------------------------------- */
 

@@ -13,6 +13,10 @@ enum {
 	WEAK = 12,       /* a family with fewer cases need not have both outcomes */
 };
 
+/* ECAP bits of what has no part in translation, and needs more than capabilities to be
+ * modelled: performance counters, virtual commands, cache allocation. */
+#define BESIDE (AGREE_BIT(51) | AGREE_BIT(44) | AGREE_BIT(60))
+
 struct family_count {
 	uint32_t cases, requests, moved, faulted, deviations, differences;
 };
@@ -98,15 +102,15 @@ static const char *model_start(struct agree_run *run, void **memory, size_t *byt
 		.description = "the capabilities of the unit under test",
 		.version = mmio_read32(&bench->unit, 0),
 		.cap = mmio_read64(&bench->unit, 8),
-		.ecap = mmio_read64(&bench->unit, 16),
+		.ecap = mmio_read64(&bench->unit, 16) & ~BESIDE,
 		.haw = bench->haw,
 		.pmr_shift = 21,
 		.capacity = {32, 32, 64, 64, 64, 16},
 		.sanitize = true,
 		/* The others are about tables that are wrong on purpose. */
 		.report_mask = 1 << MODEL_REPORT_REGISTER | 1 << MODEL_REPORT_TAIL |
-		               1 << MODEL_REPORT_STALE | 1 << MODEL_REPORT_UNFENCED |
-		               1 << MODEL_REPORT_NOT_AWAITED,
+	                       1 << MODEL_REPORT_STALE | 1 << MODEL_REPORT_UNFENCED |
+	                       1 << MODEL_REPORT_NOT_AWAITED,
 	};
 	const struct model_hooks hooks = {
 		.context = run,
@@ -181,7 +185,7 @@ static struct agree_case case_at(struct totals *t, const struct agree_family *fa
 		.family = family,
 		.cap = t->run->unit.cap,
 		.ecap = t->run->unit.ecap,
-		.old = t->run->old,
+		.age = t->run->age,
 	};
 }
 
@@ -257,12 +261,14 @@ static bool family_report(struct totals *t, unsigned which, unsigned *number)
 {
 	const struct family_count *count = &t->counts[which];
 	struct iommu_print *out = t->run->bench->out;
-	bool weak = count->cases >= WEAK && (!count->moved || !count->faulted);
+	bool weak = !count->cases ||
+	            (count->cases >= WEAK && (!count->moved || !count->faulted));
 	bool good = !count->differences && !weak && !t->run->broken;
 
 	good = point(out, number, good);
-	iommu_printf(out, "%s: %u cases, %u requests, %u moved data, %u faulted", agree_families[which].name,
-	             count->cases, count->requests, count->moved, count->faulted);
+	iommu_printf(out, "%s: %u cases, %u requests, %u moved data, %u faulted",
+	             agree_families[which].name, count->cases, count->requests, count->moved,
+	             count->faulted);
 	if (count->deviations)
 		iommu_printf(out, ", %u known deviations", count->deviations);
 	if (count->differences)
@@ -279,8 +285,8 @@ static bool report(struct totals *t, bool short_run)
 	bool good = true;
 
 	for (unsigned i = 0; i < agree_deviation_count; i++)
-		deviations += agree_deviation_fits(&agree_deviations[i], run->bench, run->unit.cap,
-		                                   run->unit.ecap, run->old);
+		deviations += agree_deviation_fits(&agree_deviations[i], run->bench, run->unit.ecap,
+		                                   run->age);
 	iommu_printf(out, "KTAP version 1\n1..%u\n",
 	             short_run ? t->family_count + 1 : t->family_count + deviations + 1);
 	for (unsigned i = 0; i < t->family_count; i++)
@@ -289,7 +295,7 @@ static bool report(struct totals *t, bool short_run)
 		const struct agree_deviation *d = &agree_deviations[i];
 		bool shown;
 
-		if (!agree_deviation_fits(d, run->bench, run->unit.cap, run->unit.ecap, run->old))
+		if (!agree_deviation_fits(d, run->bench, run->unit.ecap, run->age))
 			continue;
 		shown = deviation_show(t, d);
 		good = point(out, &number, shown) && good;
@@ -302,11 +308,11 @@ static bool report(struct totals *t, bool short_run)
 	return good;
 }
 
-/* An old unit is told by what it records of a plain request that may not write. */
-static void age_find(struct totals *t)
+/* What the unit records of a plain write with this flaw, in the first family of that stage. */
+static uint64_t probe(struct totals *t, bool scalable, enum agree_stage stage, enum agree_flaw flaw)
 {
 	const struct agree_wish wish = {
-		.flaw = FLAW_ENTRY_NO_WRITE,
+		.flaw = flaw,
 		.has_flaw = true,
 		.plain = true,
 		.write = true,
@@ -318,15 +324,24 @@ static void age_find(struct totals *t)
 	for (unsigned i = 0; i < t->family_count; i++) {
 		const struct agree_family *family = &agree_families[t->families[i]];
 
-		if (family->scalable || family->stage != AGREE_SECOND)
+		if (family->scalable != scalable || family->stage != stage)
 			continue;
 		c = case_at(t, family, 0, 0);
 		agree_case_build(&c, &wish);
 		agree_pair_ask(t->run, &c, false, &pair);
-		t->run->old = pair.unit.recorded &&
-		              AGREE_GET(pair.unit.record.high, 55, 40) == 0xffff;
-		return;
+		return pair.unit.recorded ? pair.unit.record.high : 0;
 	}
+	return 0;
+}
+
+static enum agree_age age_find(struct totals *t)
+{
+	uint64_t record = probe(t, false, AGREE_SECOND, FLAW_ENTRY_NO_WRITE);
+
+	if (AGREE_GET(record, 55, 40) != 0xffff)
+		return AGREE_NEW;
+	record = probe(t, true, AGREE_TABLES_ONLY, FLAW_PASID_ABSENT);
+	return AGREE_GET(record, 39, 32) == 0x58 ? AGREE_OLD : AGREE_MIDDLE;
 }
 
 static bool run_all(struct totals *t, struct agree_totals *sums)
@@ -337,7 +352,7 @@ static bool run_all(struct totals *t, struct agree_totals *sums)
 	for (unsigned i = 0; i < AGREE_FAMILIES; i++)
 		if (agree_family_fits(&agree_families[i], t->run->unit.cap, t->run->unit.ecap))
 			t->families[t->family_count++] = i;
-	age_find(t);
+	t->run->age = age_find(t);
 	for (uint32_t i = 0; i < options->count && !t->run->broken; i++)
 		case_run(t, options->first + i);
 	good = report(t, t->run->bench->replay);

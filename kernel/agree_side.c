@@ -34,9 +34,10 @@ static bool wait(struct agree_side *side, uint32_t bit, bool set)
 		if (!(status & bit) == !set)
 			return true;
 		if (late) {
-			iommu_printf(bench->out,
-			             "# %s: GSTS bit %#x did not become %u within 2 s (it is %#x)\n",
-			             side->name, bit, set, status);
+			iommu_printf(
+				bench->out,
+				"# %s: GSTS bit %#x did not become %u within 2 s (it is %#x)\n",
+				side->name, bit, set, status);
 			side->failed = true;
 			return false;
 		}
@@ -165,7 +166,7 @@ bool agree_side_use(struct agree_side *side, enum agree_mode mode, uint64_t root
 	return forget_all(side) && (!off || command(side, G_TE, true));
 }
 
-/* ---- faults (7.3, 11.4.12) ----------------------------------------------------------------------- */
+/* ---- faults (7.3, 11.4.7) ----------------------------------------------------------------------- */
 
 void agree_side_fault(struct agree_side *side, struct agree_record *out)
 {

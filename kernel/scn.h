@@ -38,6 +38,12 @@ struct scn_model_counts {
 	uint64_t page_requests;              /* stored in the queue */
 };
 
+enum scn_model_caches {
+	SCN_CACHES_MADE, /* as the model was made */
+	SCN_CACHES_KEEP, /* they forget when they are told to, and only then */
+	SCN_CACHES_NONE, /* they drop all, and hold nothing */
+};
+
 struct scn_model {
 	void *ctx;          /* handed to all below */
 	const char *preset; /* "nesting" */
@@ -60,6 +66,8 @@ struct scn_model {
 	 *  until it ends (false). Calls nest. */
 	void (*hold)(void *ctx, bool hold);
 	void (*counts)(void *ctx, struct scn_model_counts *out);
+	/** From now on its caches behave so. */
+	void (*caches)(void *ctx, enum scn_model_caches how);
 	/** Deliver what is under way: messages to their handlers, page requests, page
 	 *  responses. Calls into the core: no lock may be held. */
 	void (*pump)(void *ctx);

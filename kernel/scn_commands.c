@@ -179,9 +179,14 @@ const struct scn_command scn_commands[] = {
          "not-mapped, no-write, no-read, blocked (by no table at all), too-wide; nested:\n"
          "not-mapped-first, not-mapped-second; supervisor-only.",
          SCN_TAKES_VALUE, "NUM", scn_do_faults},
-	{"steps", "DEV [first|second]", LOOKING,
-         "How many table entries the model read for its last DMA, all or of one stage.",
+	{"steps", "DEV [first|second] [formula LEVELS LEVELS] [-> NAME:number]", LOOKING,
+         "How many table entries the model read for its last DMA, all or of one stage. formula:\n"
+         "it must be n + m * (n + 1), with m levels of the first stage and n of the second.",
          SCN_TAKES_VALUE, "NUM", scn_do_steps},
+	{"caches", "on|keep|off", LOOKING,
+         "The model's caches remember; keep: until they are told to forget, whatever the model's\n"
+         "own manner; off: they drop all that they hold and remember nothing.",
+         0, NULL, scn_do_caches},
 	{"audit", "", LOOKING,
          "Let the model compare all that it remembers with memory. Any line fails if the\n"
          "model reports a mistake, unless it promises just that: => stale, for example.",

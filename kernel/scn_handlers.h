@@ -38,6 +38,7 @@ SCN_HANDLER(resume);
 /* scn_report.c */
 SCN_HANDLER(steps);
 SCN_HANDLER(audit);
+SCN_HANDLER(caches);
 SCN_HANDLER(counts);
 /* scn_device.c */
 SCN_HANDLER(device);

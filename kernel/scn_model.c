@@ -151,6 +151,17 @@ static void scn_counts(void *ctx, struct scn_model_counts *out)
 	model_platform_unlock(platform);
 }
 
+static void scn_caches(void *ctx, enum scn_model_caches how)
+{
+	struct model_platform *platform = platform_of(ctx);
+
+	model_platform_lock(platform);
+	model_policy_set(platform->unit, how == SCN_CACHES_KEEP   ? MODEL_POLICY_KEEP
+	                                 : how == SCN_CACHES_NONE ? MODEL_POLICY_NONE
+	                                                          : platform->config.policy);
+	model_platform_unlock(platform);
+}
+
 static void scn_pump(void *ctx)
 {
 	model_platform_pump(ctx);
@@ -278,6 +289,7 @@ static void interface_fill(struct model_platform *platform)
 		.judged = scn_judged,
 		.hold = scn_hold,
 		.counts = scn_counts,
+		.caches = scn_caches,
 		.pump = scn_pump,
 	};
 }

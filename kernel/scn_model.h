@@ -126,6 +126,7 @@ struct model_platform {
 	enum model_report_kind report_kind; /* of the last */
 	char report_text[MODEL_REPORT_TEXT];
 	uint64_t last_first, last_second;
+	bool has_nested; /* a walk went through both stages: programs' memory may hold tables */
 	bool last_cached;
 };
 
@@ -165,11 +166,11 @@ int must_check model_run_add(struct model_platform *platform, pa_t start, unsign
 /** Forget a run and tell the model. False: there is none that starts there. */
 bool model_run_remove(struct model_platform *platform, pa_t start);
 
-void model_engine_init(struct model_engine *engine, struct model_platform *platform);
+void model_engine_init(struct model_engine *self, struct model_platform *platform);
 /** Describe the device for the core, as the unit's capabilities allow. */
-void model_engine_describe(struct model_engine *engine, unsigned number,
+void model_engine_describe(struct model_engine *self, unsigned number,
                            struct iommu_device_desc *desc);
-void model_engine_response(struct model_engine *engine, const struct model_event *event);
+void model_engine_response(struct model_engine *self, const struct model_event *event);
 
 /** Fill in platform->os and platform->backing. */
 void model_hooks_fill(struct model_platform *platform);

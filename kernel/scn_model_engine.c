@@ -12,7 +12,7 @@ enum {
 	REQUEST_BYTES = 4096, /* a request does not cross this boundary */
 	PAGE_TRIES = 8,       /* page requests for one page, before the device gives up */
 	GROUPS = 512,         /* 9 bits */
-	WAIT_NS = 100000,     /* a turn of waiting for an answer */
+	WAIT_NS = 100000,     /* own time: a turn of waiting for an answer */
 };
 
 static struct model_engine *model_of(struct dma_engine *engine)
@@ -50,7 +50,8 @@ static enum step request_step(struct model_engine *self, uint64_t at, uint32_t b
 	platform->last_first += result.first_stage_reads;
 	platform->last_second += result.second_stage_reads;
 	platform->last_cached &= result.cached;
-	if (!passed && mode->page_requests && result.response == MODEL_SUCCESS && !result.fault)
+	platform->has_nested |= result.first_stage_reads && result.second_stage_reads;
+	if (!passed && mode->page_requests && result.response == MODEL_SUCCESS)
 		return STEP_MISSING;
 	uint8_t *memory = NULL;
 	if (passed && !result.interrupt) {
@@ -74,8 +75,9 @@ static enum step request_step(struct model_engine *self, uint64_t at, uint32_t b
 
 /* ---- page requests ----------------------------------------------------------------------------- */
 
-/* Ask for the page at hand. False: nobody will answer, or not with yes. */
-static bool page_ask(struct model_engine *self)
+/* Ask for the page at hand. -EAGAIN: an answer will come; 0: try again now, for the unit
+ * answered yes itself (its queue overflowed, 7.4.1); -EIO: it said no, or tries are used up. */
+static int page_ask(struct model_engine *self)
 {
 	uint64_t at = self->transfer.at + self->transfer.done;
 	const struct model_request request = {
@@ -93,12 +95,14 @@ static bool page_ask(struct model_engine *self)
 	struct model_result result = {0};
 
 	if (self->transfer.tries++ == PAGE_TRIES)
-		return false;
+		return -EIO;
 	self->transfer.answered = false;
 	self->transfer.group = self->next_group;
 	self->next_group = (uint16_t)((self->next_group + 1) % GROUPS);
 	/* The answer may come while the request is presented: the flag was cleared before. */
-	return model_dma(self->platform->unit, &request, &result) && result.stored;
+	if (!model_dma(self->platform->unit, &request, &result))
+		return -EIO;
+	return result.stored ? -EAGAIN : 0;
 }
 
 void model_engine_response(struct model_engine *self, const struct model_event *event)
@@ -154,7 +158,7 @@ static int transfer_run(struct model_engine *self)
 			self->transfer.done += part;
 			self->transfer.tries = 0;
 		} else {
-			error = page_ask(self) ? -EAGAIN : -EIO;
+			error = page_ask(self);
 		}
 	}
 	if (error == -EIO)
@@ -189,7 +193,7 @@ static int engine_transfer(struct dma_engine *engine, uint64_t at, uint32_t byte
 {
 	struct model_engine *self = model_of(engine);
 	struct model_platform *platform = self->platform;
-	uint64_t waited = 0;
+	const struct iommu_os *os = &platform->os;
 
 	if (bytes == 0 || bytes > sizeof(self->buffer) || at + (bytes - 1) < at)
 		return -EINVAL;
@@ -203,9 +207,9 @@ static int engine_transfer(struct dma_engine *engine, uint64_t at, uint32_t byte
 	self->transfer.access = access;
 	model_platform_unlock(platform);
 	int error = transfer_run(self);
-	while (error == -EAGAIN && waited < self->mode.page_wait_ms * UINT64_C(1000000)) {
+	uint64_t deadline = os->now_ns(os->ctx) + self->mode.page_wait_ms * UINT64_C(1000000);
+	while (error == -EAGAIN && os->now_ns(os->ctx) < deadline) {
 		model_platform_relax(platform, WAIT_NS);
-		waited += WAIT_NS;
 		error = engine_resume(engine);
 	}
 	model_platform_pump(platform); /* faults are reported by now */

@@ -105,7 +105,8 @@ bool model_run_remove(struct model_platform *platform, pa_t start)
 	if (place == 0 || platform->runs[place - 1].start != start.value)
 		return false;
 	struct model_run run = platform->runs[--place];
-	model_table_freed(platform->unit, run.start, run.bytes);
+	if (run.table || platform->has_nested) /* else no table can be in it */
+		(void)model_table_freed(platform->unit, run.start, run.bytes);
 	platform->run_count--;
 	memmove(&platform->runs[place], &platform->runs[place + 1],
 	        (platform->run_count - place) * sizeof(run));

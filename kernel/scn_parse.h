@@ -53,7 +53,7 @@ struct scn_alternative {
 		SCN_EXPECT_ERRNO,
 		SCN_EXPECT_FAULT,
 		SCN_EXPECT_VALUE,
-		SCN_EXPECT_REPORT, /* the model reports a mistake of this kind, and no other */
+		SCN_EXPECT_REPORT, /* nothing but the model's report */
 	} what;
 	int error;        /* ERRNO: positive */
 	bool is_number;   /* FAULT: a reason by number; VALUE: a number */
@@ -64,6 +64,8 @@ struct scn_alternative {
 struct scn_expectation {
 	unsigned count; /* 0: nothing was written, the line must succeed */
 	struct scn_alternative any[SCN_ALTERNATIVES];
+	/* of the model, bit n is enum model_report_kind n: may come, must come */
+	uint32_t reports, reports_due;
 };
 
 enum scn_what {

@@ -43,7 +43,7 @@ static unsigned report_by_name(const char *name)
 	return kind;
 }
 
-static void alternative_read(struct scn_parser *parser, const struct scn_line *line, unsigned token,
+static void alternative_read(struct scn_parser *parser, struct scn_line *line, unsigned token,
                              const char *word, bool fault, struct scn_alternative *out)
 {
 	const struct scn_command *command = line->command;
@@ -76,6 +76,7 @@ static void alternative_read(struct scn_parser *parser, const struct scn_line *l
 	} else if (report_by_name(word) < MODEL_REPORT_KINDS) {
 		out->what = SCN_EXPECT_REPORT;
 		out->number = report_by_name(word);
+		line->expect.reports |= UINT32_C(1) << out->number;
 	} else {
 		scn_error_at(parser, token,
 		             "\"%s\" is no outcome of %s: ok, an error as EINVAL%s%s%s", word,
@@ -109,6 +110,18 @@ void scn_match_expectation(struct scn_parser *parser, struct scn_line *line, uns
 		             fault ? "which fault? A reason, a class, or \"any\""
 		                   : "an outcome is missing after =>");
 		return;
+	}
+	if (to - from == 3 && scn_same(parser->tokens[from + 1].text, "and")) {
+		unsigned kind = report_by_name(parser->tokens[from + 2].text);
+		if (kind == MODEL_REPORT_KINDS) {
+			scn_error_at(parser, from + 2,
+			             "\"%s\" is no kind of report: stale, reserved, freed, ...",
+			             parser->tokens[from + 2].text);
+			return;
+		}
+		expect->reports |= UINT32_C(1) << kind;
+		expect->reports_due |= UINT32_C(1) << kind;
+		to = from + 1;
 	}
 	if (to - from > 1) {
 		scn_error_at(parser, from + 1, "one outcome is the most; join alternatives by |");
@@ -216,7 +229,7 @@ void scn_match_conditions(struct scn_parser *parser, struct scn_line *line, unsi
 				scn_error_at(
 					parser, at < to ? at : at - 1, "%s",
 					what == SCN_IF_ENGINE  ? "engine what? copy, fetch, store, "
-				                                 "fast, pasid, ats, pages"
+								 "fast, pasid, ats, pages"
 					: what == SCN_IF_REACH ? "an address is wanted, as 0x100000"
 							       : "a size is wanted, as 2M");
 				return;

@@ -4,30 +4,19 @@
  * sanitizer reports, which a line must promise or fail, and counts of table reads.
  */
 #include "kernel/scn_handlers.h"
-#include "model/model.h"
 
 /* ---- reports ------------------------------------------------------------------------- */
 
-static uint32_t kinds_promised(const struct scn_line *line)
-{
-	uint32_t kinds = 0;
-
-	for (unsigned i = 0; i < line->expect.count; i++)
-		if (line->expect.any[i].what == SCN_EXPECT_REPORT)
-			kinds |= UINT32_C(1) << line->expect.any[i].number;
-	return kinds;
-}
-
 bool scn_report_is_promised(const struct scn_line *line)
 {
-	return kinds_promised(line);
+	return line->expect.reports;
 }
 
 void scn_reports_begin(struct scn *scn, const struct scn_line *line, struct scn_report_mark *mark)
 {
 	const struct scn_model *model = scn->platform->model;
 
-	*mark = (struct scn_report_mark){.kinds = kinds_promised(line)};
+	*mark = (struct scn_report_mark){.kinds = line->expect.reports};
 	if (!model)
 		return;
 	mark->all = model->reports(model->ctx, UINT32_MAX);
@@ -42,6 +31,8 @@ void scn_reports_end(struct scn *scn, const struct scn_report_mark *mark, struct
 		return;
 	result->reports = model->reports(model->ctx, UINT32_MAX) - mark->all;
 	result->reports_wanted = model->reports(model->ctx, mark->kinds) - mark->wanted;
+	if (model->judged)
+		model->judged(model->ctx);
 	if (result->reports == result->reports_wanted)
 		return;
 	result->broken = false; /* this is the cause of whatever else there is */
@@ -69,19 +60,39 @@ SCN_HANDLER(audit)
 	scn_note(result, "%u mistake%s", found, found == 1 ? "" : "s");
 }
 
-/* steps DEV [first|second] */
+/* n levels of the parent for each of m entries of the guest's table, which are read as
+ * well, and n once more for the page itself. */
+static void formula_check(uint64_t m, uint64_t n, struct scn_result *result)
+{
+	uint64_t all;
+
+	if (m > 5 || n > 5) {
+		scn_broken(result, "a walk has no more than 5 levels");
+		return;
+	}
+	all = n + m * (n + 1);
+	if (result->number == all)
+		scn_note(result, "n + m * (n + 1) with m = %llu, n = %llu", (unsigned long long)m,
+		         (unsigned long long)n);
+	else
+		scn_broken(result, "%llu, and n + m * (n + 1) with m = %llu, n = %llu is %llu",
+		           (unsigned long long)result->number, (unsigned long long)m,
+		           (unsigned long long)n, (unsigned long long)all);
+}
+
+/* steps DEV [first|second] [formula LEVELS LEVELS] [-> NAME:number] */
 SCN_HANDLER(steps)
 {
 	const struct scn_object *device = scn_arg_object(scn, line, 0, result);
 	const struct scn_model *model = device ? model_of(scn, line->command->name, result) : NULL;
+	uint64_t m = scn_arg_number(scn, line, 3, 0, result);
+	uint64_t n = scn_arg_number(scn, line, 4, 0, result);
 	struct scn_model_counts counts;
 
-	if (!model)
-		return;
-	if (device->device->desc.segment != model->segment) {
+	if (!result->broken && device->device->desc.segment != model->segment)
 		scn_broken(result, "%s is not behind the model", device->name);
+	if (result->broken)
 		return;
-	}
 	model->counts(model->ctx, &counts);
 	result->has_value = true;
 	result->number = counts.last_first + counts.last_second;
@@ -90,6 +101,23 @@ SCN_HANDLER(steps)
 	scn_note(result, "%llu of the first stage, %llu of the second%s",
 	         (unsigned long long)counts.last_first, (unsigned long long)counts.last_second,
 	         counts.last_cached ? ", all from the IOTLB" : "");
+	if (line->args[2].set)
+		formula_check(m, n, result);
+	scn_arg_store(scn, line, 6, result->number, result);
+}
+
+/* caches on|keep|off */
+SCN_HANDLER(caches)
+{
+	const struct scn_model *model = model_of(scn, line->command->name, result);
+
+	static const enum scn_model_caches ways[] = {SCN_CACHES_MADE, SCN_CACHES_KEEP,
+	                                             SCN_CACHES_NONE};
+
+	if (!model)
+		return;
+	scn->caches_changed = true;
+	model->caches(model->ctx, ways[line->args[0].choice]);
 }
 
 /* counts */

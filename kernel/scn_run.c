@@ -9,6 +9,7 @@
  */
 #include "iommu/string.h"
 #include "kernel/scn_state.h"
+#include "model/model.h"
 
 enum { TEXT_WIDTH = 50 };
 
@@ -41,7 +42,7 @@ static bool alternative_holds(struct scn *scn, const struct scn_result *result,
 		return result->word && scn_same(result->word, alternative->text);
 	case SCN_EXPECT_REPORT:
 		/* any other report has broken the line by now */
-		return result->reports_wanted > 0 && !result->error && !result->faults;
+		return result->reports_wanted > 0 && !result->error;
 	case SCN_EXPECT_FAULT:
 		fits = result->faults > 0;
 		for (uint64_t at = result->fault_from + 1; fits && at <= result->fault_to; at++)
@@ -59,6 +60,8 @@ static bool outcome_holds(struct scn *scn, const struct scn_line *line,
 	static const struct scn_alternative ok = {.what = SCN_EXPECT_OK};
 
 	if (result->broken)
+		return false;
+	if (line->expect.reports_due && !result->reports_wanted)
 		return false;
 	if (line->expect.count == 0)
 		return alternative_holds(scn, result, &ok);
@@ -112,6 +115,10 @@ static void outcome_text(struct scn *scn, const struct scn_result *result, char 
 
 	if (result->broken) {
 		iommu_snprintf(out, size, "%s", result->text);
+	} else if (result->reports_wanted) {
+		const struct scn_model *model = scn->platform->model;
+		iommu_snprintf(out, size, "%s%s%s", model->last_report(model->ctx, NULL),
+		               result->text[0] ? "; " : "", result->text);
 	} else if (result->faults) {
 		iommu_snprintf(out, size, "blocked");
 		for (uint64_t at = result->fault_from + 1; at <= result->fault_to; at++) {
@@ -128,10 +135,6 @@ static void outcome_text(struct scn *scn, const struct scn_result *result, char 
 		iommu_snprintf(out, size, "%s%s%s%s%s%s", scn_errno_text(result->error, name),
 		               means ? " (" : "", means ? means : "", means ? ")" : "",
 		               result->text[0] ? ": " : "", result->text);
-	} else if (result->reports_wanted) {
-		const struct scn_model *model = scn->platform->model;
-		iommu_snprintf(out, size, "%s%s%s", model->last_report(model->ctx, NULL),
-		               result->text[0] ? "; " : "", result->text);
 	} else if (result->has_value) {
 		const char *value = result->word;
 		if (!value && result->size) {
@@ -166,6 +169,11 @@ static void promise_text(const struct scn_expectation *expect, char *out, size_t
 			at += (size_t)iommu_snprintf(out + at, size - at, "%s",
 			                             alternative->text ? alternative->text : "?");
 	}
+	for (unsigned kind = 0; kind < MODEL_REPORT_KINDS && at < size; kind++)
+		if (expect->reports_due >> kind & 1)
+			at += (size_t)iommu_snprintf(
+				out + at, size - at, ", and the model's report: %s",
+				model_report_name((enum model_report_kind)kind));
 }
 
 static void outcome_print(struct scn *scn, const struct scn_line *line,

@@ -4,6 +4,8 @@
  */
 #include "kernel/scn_stage1.h"
 
+#include "arch/arch.h"
+
 /* The processor's pointer to the entry at @p where; NULL: not in the buffer. */
 static uint64_t *entry_at(struct scn *scn, const struct scn_stage1 *table, uint64_t where)
 {
@@ -27,10 +29,18 @@ bool stage1_read(struct scn *scn, const struct scn_stage1 *table, uint64_t where
 bool stage1_write(struct scn *scn, const struct scn_stage1 *table, uint64_t where, uint64_t entry)
 {
 	uint64_t *at = entry_at(scn, table, where);
+	const struct iommu_os *os = scn->os;
 
-	if (at)
-		__atomic_store_n(at, entry, __ATOMIC_RELEASE);
-	return at;
+	if (!at)
+		return false;
+	__atomic_store_n(at, entry, __ATOMIC_RELEASE);
+	/* A guest does not know whether the unit snoops its tables: it writes them back. */
+	if (os->clean)
+		os->clean(os->ctx, at, sizeof(*at));
+	else
+		arch_clean_line(at);
+	arch_write_barrier();
+	return true;
 }
 
 bool stage1_find(struct scn *scn, const struct scn_stage1 *table, uint64_t at, unsigned level,
@@ -63,16 +73,15 @@ bool scn_stage1_leads(struct scn *scn, const struct scn_stage1 *table, uint32_t 
                       uint64_t *to, uint64_t *bytes)
 {
 	struct stage1_place place;
+	unsigned level = table->levels;
 
 	if (!stage1_canonical(at, table->levels))
 		return false;
-	for (unsigned level = table->levels; level >= 1; level--) {
-		if (!stage1_find(scn, table, at, level, &place) || !(place.entry & STAGE1_P) ||
+	do {
+		if (!stage1_find(scn, table, at, level--, &place) || !(place.entry & STAGE1_P) ||
 		    !entry_is_reached(scn, table, ioas, place.where))
 			return false;
-		if (stage1_is_page(&place))
-			break;
-	}
+	} while (!stage1_is_page(&place));
 	uint64_t span = stage1_span(place.level);
 	*to = (place.entry & STAGE1_ADDR & ~(span - 1)) + (at & (span - 1));
 	*bytes = span - (at & (span - 1));

@@ -329,6 +329,8 @@ bool scn_finish(struct scn *scn)
 		clean = false;
 	}
 	scn->platform->iommu->options.nest_any = scn->nest_any_before;
+	if (scn->caches_changed)
+		scn->platform->model->caches(scn->platform->model->ctx, SCN_CACHES_MADE);
 	os->free(os->ctx, scn, sizeof(*scn));
 	return clean;
 }

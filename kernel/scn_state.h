@@ -127,6 +127,7 @@ struct scn {
 	struct scn_mapping *mappings;
 	unsigned devices_opened;
 	bool nest_any_before;
+	bool caches_changed;         /* of the model: as before again at the end */
 	const struct scn_line *line; /* being run */
 	unsigned left_out;           /* lines of the step whose `if` does not hold */
 	bool listed;                 /* the line itself was printed, before its listing */
@@ -152,7 +153,7 @@ struct scn_report_mark {
 void scn_reports_begin(struct scn *scn, const struct scn_line *line, struct scn_report_mark *mark);
 void scn_reports_end(struct scn *scn, const struct scn_report_mark *mark,
                      struct scn_result *result);
-/** Does the line promise a report (of that kind, if it is not MODEL_REPORT_KINDS)? */
+/** Does the line promise a report of any kind? */
 bool scn_report_is_promised(const struct scn_line *line);
 
 /* ---- scn_dma.c ------------------------------------------------------------------------------ */

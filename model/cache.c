@@ -78,6 +78,13 @@ void model_cache_clear(struct model_unit *unit, enum model_cache which)
 	store->next = 0;
 }
 
+void model_policy_set(struct model_unit *unit, enum model_policy policy)
+{
+	unit->config.policy = policy;
+	for (unsigned i = 0; policy == MODEL_POLICY_NONE && i < MODEL_CACHES; i++)
+		model_cache_clear(unit, (enum model_cache)i);
+}
+
 void *model_cache_take(struct model_unit *unit, enum model_cache which)
 {
 	struct model_store *store = &unit->stores[which];

@@ -90,12 +90,7 @@ static void remember(const struct state *s, const struct model_origin *origin)
 	unsigned shift = 12 + 9 * s->level;
 	struct model_cached_table *entry;
 
-	MODEL_CACHE_EACH(unit, MODEL_CACHE_FIRST_STAGE, struct model_cached_table, old)
-	{
-		if (old->did == s->first->did && old->pasid == s->first->pasid &&
-		    old->level == s->level && old->address >> shift == s->address >> shift)
-			return;
-	}
+	/* The walk began at the lowest table that is remembered: this one is not, yet. */
 	entry = model_cache_take(unit, MODEL_CACHE_FIRST_STAGE);
 	if (!entry)
 		return;

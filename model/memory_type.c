@@ -109,10 +109,12 @@ enum model_memory_type model_memory_type(const struct model_walk *walk)
 	bool emte = model_bit(w1, 26);
 	uint8_t pat = (uint8_t)(w1 >> (32 + 4 * page->pat) & 7);
 
-	if (!unit->caps.mts || walk->context.legacy || walk->pgtt == MODEL_PGTT_PASS)
+	if (!unit->caps.mts || walk->context.legacy)
 		return MODEL_TYPE_WB;
 	if (model_bit(w1, 25))
 		return MODEL_TYPE_UC;
+	if (walk->pgtt == MODEL_PGTT_PASS)
+		return MODEL_TYPE_WB;
 	if (walk->pgtt == MODEL_PGTT_SECOND)
 		return emte ? known(page->emt) : MODEL_TYPE_WB;
 	if (walk->pgtt == MODEL_PGTT_NESTED && emte)

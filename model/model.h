@@ -392,4 +392,8 @@ struct model_statistics {
 
 const struct model_statistics *model_unit_statistics(const struct model_unit *unit);
 
+/** From now on the caches remember as @p policy says; with MODEL_POLICY_NONE what they hold
+ *  is dropped, as hardware may at any time. */
+void model_policy_set(struct model_unit *unit, enum model_policy policy);
+
 #endif

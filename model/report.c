@@ -55,8 +55,6 @@ void model_text_entry(struct model_text *text, const struct model_origin *origin
 		model_text_add(text, " of level ");
 		model_text_number(text, origin->level);
 	}
-	if (!origin->kind)
-		return;
 	model_text_add(text, " at ");
 	model_text_hex(text, origin->address);
 	model_text_add(text, " holds ");

@@ -138,9 +138,8 @@ static void say_interrupt(struct model_unit *unit, enum model_report_kind kind, 
 	report.entry = entry;
 	report.expected = raw[second];
 	report.found = now[second];
-	model_text_add(&text, kind == MODEL_REPORT_STALE
-	                              ? "stale interrupt entry at "
-	                              : "interrupt entry not cleaned at ");
+	model_text_add(&text, kind == MODEL_REPORT_STALE ? "stale interrupt entry at "
+	                                                 : "interrupt entry not cleaned at ");
 	model_text_hex(&text, entry + 8 * second);
 	model_text_add(&text, ", the unit holds ");
 	model_text_hex(&text, raw[second]);
@@ -342,8 +341,7 @@ static void check_pasid_pair(struct model_walk *walk, const struct model_cached_
 	else if (entry->pasid == walk->pasid && a != b)
 		contradiction(walk, "its domain id and PASID translate otherwise at",
 		              entry->address);
-	else if (entry->pasid == walk->pasid &&
-	         (a == MODEL_PGTT_FIRST || a == MODEL_PGTT_NESTED) &&
+	else if (entry->pasid == walk->pasid && (a == MODEL_PGTT_FIRST || a == MODEL_PGTT_NESTED) &&
 	         ((mine[2] ^ other[2]) & (model_mask(63, 12) | model_mask(3, 2))))
 		contradiction(walk, "its domain id and PASID have another first-stage table at",
 		              entry->address);

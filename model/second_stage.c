@@ -107,13 +107,7 @@ static void remember(const struct state *s, const struct model_origin *origin)
 	unsigned shift = 12 + 9 * s->level;
 	struct model_cached_table *entry;
 
-	/* The same way may be remembered already, if its flags were looked at again. */
-	MODEL_CACHE_EACH(unit, MODEL_CACHE_SECOND_STAGE, struct model_cached_table, old)
-	{
-		if (old->did == s->second->did && old->level == s->level &&
-		    old->address >> shift == s->address >> shift)
-			return;
-	}
+	/* The walk began at the lowest table that is remembered: this one is not, yet. */
 	entry = model_cache_take(unit, MODEL_CACHE_SECOND_STAGE);
 	if (!entry)
 		return;

@@ -17,14 +17,19 @@ union arguments {
 	struct iommu_fault_alloc fault_alloc;
 	struct iommu_hw_info hw_info;
 	struct iommu_hwpt_alloc hwpt_alloc;
+	struct iommu_hwpt_get_dirty_bitmap hwpt_get_dirty_bitmap;
 	struct iommu_hwpt_invalidate hwpt_invalidate;
+	struct iommu_hwpt_set_dirty_tracking hwpt_set_dirty_tracking;
 	struct iommu_ioas_alloc ioas_alloc;
 	struct iommu_ioas_allow_iovas allow_iovas;
+	struct iommu_ioas_change_process change_process;
 	struct iommu_ioas_copy copy;
 	struct iommu_ioas_iova_ranges iova_ranges;
 	struct iommu_ioas_map map;
+	struct iommu_ioas_map_file map_file;
 	struct iommu_ioas_unmap unmap;
 	struct iommu_option option;
+	struct iommu_vfio_ioas vfio_ioas;
 };
 
 struct command {
@@ -52,10 +57,18 @@ static const struct command commands[] = {
 	COMMAND(IOAS_MAP, iommu_ioas_map, iova, ufd_call_ioas_map),
 	COMMAND(IOAS_UNMAP, iommu_ioas_unmap, length, ufd_call_ioas_unmap),
 	COMMAND(OPTION, iommu_option, val64, ufd_call_option),
+	COMMAND(VFIO_IOAS, iommu_vfio_ioas, __reserved, ufd_call_vfio_ioas),
 	COMMAND(HWPT_ALLOC, iommu_hwpt_alloc, __reserved, ufd_call_hwpt_alloc),
 	COMMAND(GET_HW_INFO, iommu_hw_info, __reserved, ufd_call_get_hw_info),
+	COMMAND(HWPT_SET_DIRTY_TRACKING, iommu_hwpt_set_dirty_tracking, __reserved,
+                ufd_call_hwpt_set_dirty_tracking),
+	COMMAND(HWPT_GET_DIRTY_BITMAP, iommu_hwpt_get_dirty_bitmap, data,
+                ufd_call_hwpt_get_dirty_bitmap),
 	COMMAND(HWPT_INVALIDATE, iommu_hwpt_invalidate, __reserved, ufd_call_hwpt_invalidate),
 	COMMAND(FAULT_QUEUE_ALLOC, iommu_fault_alloc, out_fault_fd, ufd_call_fault_queue_alloc),
+	COMMAND(IOAS_MAP_FILE, iommu_ioas_map_file, iova, ufd_call_ioas_map_file),
+	COMMAND(IOAS_CHANGE_PROCESS, iommu_ioas_change_process, __reserved,
+                ufd_call_ioas_change_process),
 };
 
 /** Are the @p bytes at @p user all zero? 0, -E2BIG, -EFAULT. */

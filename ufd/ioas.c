@@ -87,6 +87,9 @@ static uint64_t needed_alignment(const struct ufd_ioas *ioas, const struct ufd_h
 	for (const struct ufd_hwpt *hwpt = ioas->hwpts; hwpt; hwpt = hwpt->next)
 		if (hwpt_alignment(hwpt) > alignment)
 			alignment = hwpt_alignment(hwpt);
+	for (const struct ufd_access_link *link = ioas->accesses; link; link = link->next)
+		if (link->access->ops->unmap && alignment < PAGE_SIZE_4K)
+			alignment = PAGE_SIZE_4K; /* it pins whole pages */
 	return alignment;
 }
 
@@ -190,6 +193,36 @@ void ufd_ioas_remove_hwpt(struct ufd_ioas *ioas, struct ufd_hwpt *hwpt)
 	ioas->alignment = needed_alignment(ioas, NULL, ioas->small_pages);
 	if (!ioas->hwpts)
 		unpin_areas(ioas, NULL);
+	UNLOCK(ioas);
+}
+
+/* ---- accesses ------------------------------------------------------------------------ */
+
+int ufd_ioas_add_access(struct ufd_ioas *ioas, struct ufd_access_link *link)
+{
+	LOCK(ioas);
+	int error = link->access->ops->unmap ? check_alignment(ioas, PAGE_SIZE_4K) : 0;
+	if (!error) {
+		link->ioas = ioas;
+		link->pins = NULL;
+		link->next = ioas->accesses;
+		ioas->accesses = link;
+		ioas->alignment = needed_alignment(ioas, NULL, ioas->small_pages);
+	}
+	UNLOCK(ioas);
+	return error;
+}
+
+void ufd_ioas_remove_access(struct ufd_access_link *link)
+{
+	struct ufd_ioas *ioas = link->ioas;
+	struct ufd_access_link **at = &ioas->accesses;
+
+	LOCK(ioas);
+	while (*at != link)
+		at = &(*at)->next;
+	*at = link->next;
+	ioas->alignment = needed_alignment(ioas, NULL, ioas->small_pages);
 	UNLOCK(ioas);
 }
 

@@ -7,7 +7,7 @@
  * pinned, mapped in every HWPT and answered, under the lock of the IOAS. What
  * fails is undone there.
  *
- * UNMAP answers before it changes anything, for it cannot be undone. The order is
+ * UNMAP first asks accesses to unpin. It answers before it changes anything, for it cannot be undone. The order is
  * then: tables, one flush for each HWPT, and only then the pins.
  */
 #include "ufd/private.h"
@@ -18,6 +18,7 @@
 enum {
 	MAP_FLAGS = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_WRITEABLE | IOMMU_IOAS_MAP_READABLE,
 	MAP_RIGHTS = IOMMU_IOAS_MAP_WRITEABLE | IOMMU_IOAS_MAP_READABLE,
+	UNPIN_TRIES = 100, /* to get an access to unpin */
 };
 
 _Static_assert((IOMMU_READ | IOMMU_WRITE) == 3, "rights fit into bits 1:0 of a pointer");
@@ -295,14 +296,37 @@ static int check_map_flags(const struct ufd *ufd, uint32_t flags)
 	return 0;
 }
 
+/** May [start, start + bytes) be mapped? 0, -EINVAL, -EOVERFLOW. */
+static int check_source(const struct ufd *ufd, uint64_t start, uint64_t bytes)
+{
+	if (!bytes || bytes > UINT64_MAX - PAGE_SIZE_4K)
+		return ufd_refuse(ufd, -EINVAL, "map: length %#llx", (unsigned long long)bytes);
+	return start + (bytes - 1) < start ? -EOVERFLOW : 0;
+}
+
+/** Map @p bytes of @p pages, whose reference it takes, from the byte on that has address
+ *  or offset @p start. */
+static int map_pages(struct ufd_call *call, struct ufd_ioas *ioas, struct ufd_pages *pages,
+                     uint64_t start, uint64_t bytes, uint32_t flags, uint64_t *at)
+{
+	struct chain chain = {0};
+
+	int error = chain_add(call->ufd, &chain, pages, start & (PAGE_SIZE_4K - 1), bytes,
+	                      map_rights(flags));
+	if (error)
+		ufd_pages_put(call->context, pages);
+	else
+		error = place(call, ioas, &chain, flags & IOMMU_IOAS_MAP_FIXED_IOVA, at);
+	chain_free(call->context, &chain);
+	return error;
+}
+
 int ufd_call_ioas_map(struct ufd_call *call)
 {
 	struct iommu_ioas_map *arguments = call->arguments;
 	uint64_t user = arguments->user_va, bytes = arguments->length;
-	uint32_t rights = map_rights(arguments->flags);
 	struct ufd_pages *pages = NULL;
 	struct ufd_ioas *ioas = NULL;
-	struct chain chain = {0};
 
 	if (arguments->__reserved)
 		return -EOPNOTSUPP;
@@ -314,25 +338,39 @@ int ufd_call_ioas_map(struct ufd_call *call)
 	error = ufd_object_hold(call->context, arguments->ioas_id, UFD_IOAS, &ioas);
 	if (error)
 		return error;
+	error = check_source(call->ufd, user, bytes);
+	if (!error)
+		error = ufd_pages_new(call->context, user, bytes,
+		                      map_rights(arguments->flags) & IOMMU_WRITE, &pages);
+	if (!error)
+		error = map_pages(call, ioas, pages, user, bytes, arguments->flags,
+		                  &arguments->iova);
+	ufd_object_release(&ioas->object);
+	return error;
+}
 
-	if (!bytes || bytes > UINT64_MAX - PAGE_SIZE_4K)
-		error = ufd_refuse(call->ufd, -EINVAL, "IOAS_MAP: length %#llx",
-		                   (unsigned long long)bytes);
-	else if (user + (bytes - 1) < user)
-		error = -EOVERFLOW;
-	else
-		error = ufd_pages_new(call->context, user, bytes, rights & IOMMU_WRITE, &pages);
-	if (!error) {
-		error = chain_add(call->ufd, &chain, pages, user & (PAGE_SIZE_4K - 1), bytes,
-		                  rights);
-		if (error)
-			ufd_pages_put(call->context, pages);
-		else
-			error = place(call, ioas, &chain,
-			              arguments->flags & IOMMU_IOAS_MAP_FIXED_IOVA,
-			              &arguments->iova);
-		chain_free(call->context, &chain);
-	}
+int ufd_call_ioas_map_file(struct ufd_call *call)
+{
+	struct iommu_ioas_map_file *arguments = call->arguments;
+	uint64_t start = arguments->start, bytes = arguments->length;
+	struct ufd_pages *pages = NULL;
+	struct ufd_ioas *ioas = NULL;
+
+	int error = check_map_flags(call->ufd, arguments->flags);
+	if (error)
+		return error;
+	if (arguments->iova == UINT64_MAX || bytes == UINT64_MAX)
+		return -EOVERFLOW;
+	error = ufd_object_hold(call->context, arguments->ioas_id, UFD_IOAS, &ioas);
+	if (error)
+		return error;
+	error = check_source(call->ufd, start, bytes);
+	if (!error)
+		error = ufd_pages_new_file(call->context, arguments->fd, start, bytes,
+		                           map_rights(arguments->flags) & IOMMU_WRITE, &pages);
+	if (!error)
+		error = map_pages(call, ioas, pages, start, bytes, arguments->flags,
+		                  &arguments->iova);
 	ufd_object_release(&ioas->object);
 	return error;
 }
@@ -450,6 +488,29 @@ static int find_hull(const struct ufd_ioas *ioas, uint64_t *first, uint64_t *las
 	return any ? 0 : -ENOENT;
 }
 
+/** The same, after whoever pins something in there was asked to let go; the lock is held
+ *  before and after, not meanwhile. -EDEADLK if it is pinned however often we ask. */
+static int find_unpinned_hull(struct ufd_ioas *ioas, uint64_t *first, uint64_t *last,
+                              uint64_t *bytes)
+{
+	const uint64_t asked_first = *first, asked_last = *last;
+
+	for (unsigned tries = 0; tries < UNPIN_TRIES; tries++) {
+		*first = asked_first;
+		*last = asked_last;
+		*bytes = 0;
+		int error = find_hull(ioas, first, last, bytes);
+		if (error || !ufd_access_any_pin(ioas, *first, *last))
+			return error;
+		UNLOCK(ioas);
+		ufd_access_notify(ioas, *first, *last);
+		LOCK(ioas);
+	}
+	return ufd_refuse(ioas->object.context->file.ufd, -EDEADLK,
+	                  "IOAS_UNMAP: an access keeps %#llx..%#llx pinned",
+	                  (unsigned long long)*first, (unsigned long long)*last);
+}
+
 int ufd_call_ioas_unmap(struct ufd_call *call)
 {
 	struct iommu_ioas_unmap *arguments = call->arguments;
@@ -470,9 +531,10 @@ int ufd_call_ioas_unmap(struct ufd_call *call)
 			error = -EOVERFLOW;
 	}
 	if (!error) {
+		bool nothing;
 		LOCK(ioas);
-		error = find_hull(ioas, &first, &last, &bytes);
-		bool nothing = error == -ENOENT && all;
+		error = find_unpinned_hull(ioas, &first, &last, &bytes);
+		nothing = error == -ENOENT && all;
 		if (!error || nothing) {
 			arguments->length = bytes;
 			error = ufd_respond(call);

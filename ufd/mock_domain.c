@@ -57,6 +57,7 @@ static void tlb_keep(struct mock_unit *unit, struct mock_domain *domain,
 	entry->node.last = leaf->iova.value + (leaf->bytes - 1);
 	entry->pa = leaf->pa;
 	entry->rights = leaf->rights;
+	entry->dirty = leaf->dirty;
 	if (iova_space_insert(&domain->tlb, &entry->node)) {
 		/* a part is cached as a smaller page: that stays, as it does in hardware */
 		os->free(os->ctx, entry, sizeof(*entry));
@@ -304,18 +305,28 @@ int mock_domain_alloc_user(struct iommu_device *device, uint32_t flags, struct i
 	return 0;
 }
 
-/* ---- DMA ------------------------------------------------------------------------------------ */
+/* ---- DMA ------------------------------------------------------------------------------ */
 
-/** Note that the page at @p at is written. */
-static void set_dirty(struct mock_domain *domain, iova_t at)
+/** Note in the table that the page at @p at is written, unless @p entry (NULL: none) of
+ *  the TLB says that it is noted. */
+static void set_dirty(struct mock_domain *domain, struct mock_tlb_entry *entry, iova_t at)
 {
 	const struct iommu_os *os = domain->domain.iommu->os;
 	struct pt *pt = domain_table(domain);
 	struct iommu_leaf leaf;
 
-	if (container_of(pt, struct mock_domain, pt)->tracking && mock_pt_lookup(pt, at, &leaf))
-		__atomic_fetch_or((uint64_t *)iommu_os_va(os, leaf.entry_pa), MOCK_ENTRY_D,
-		                  __ATOMIC_RELAXED);
+	if (!container_of(pt, struct mock_domain, pt)->tracking || (entry && entry->dirty) ||
+	    !mock_pt_lookup(pt, at, &leaf))
+		return;
+	__atomic_fetch_or((uint64_t *)iommu_os_va(os, leaf.entry_pa), MOCK_ENTRY_D,
+	                  __ATOMIC_RELAXED);
+	if (entry)
+		entry->dirty = true;
+}
+
+static struct mock_tlb_entry *tlb_find(const struct mock_domain *domain, iova_t at)
+{
+	return (struct mock_tlb_entry *)iova_space_find(&domain->tlb, at.value);
 }
 
 uint16_t mock_domain_translate(struct mock_unit *unit, struct mock_domain *domain, iova_t at,
@@ -328,8 +339,7 @@ uint16_t mock_domain_translate(struct mock_unit *unit, struct mock_domain *domai
 		return MOCK_REASON_BLOCKED;
 	if (!pt_format_in_width(at.value, MOCK_LEVELS))
 		return MOCK_REASON_WIDTH;
-	const struct mock_tlb_entry *entry =
-		(struct mock_tlb_entry *)iova_space_find(&domain->tlb, at.value);
+	struct mock_tlb_entry *entry = tlb_find(domain, at);
 	if (entry) {
 		unit->stats.hits++;
 		leaf.iova = iova(entry->node.first);
@@ -339,13 +349,14 @@ uint16_t mock_domain_translate(struct mock_unit *unit, struct mock_domain *domai
 		if (!mock_pt_lookup(domain_table(domain), at, &leaf))
 			return MOCK_REASON_ABSENT;
 		tlb_keep(unit, domain, &leaf);
+		entry = tlb_find(domain, at);
 	}
 	if (access & (IOMMU_READ | IOMMU_ATOMIC) && !(leaf.rights & IOMMU_READ))
 		return MOCK_REASON_NO_READ;
 	if (access & (IOMMU_WRITE | IOMMU_ATOMIC) && !(leaf.rights & IOMMU_WRITE))
 		return MOCK_REASON_NO_WRITE;
 	if (access & (IOMMU_WRITE | IOMMU_ATOMIC))
-		set_dirty(domain, at);
+		set_dirty(domain, entry, at);
 	*out = pa_add(leaf.pa, at.value - leaf.iova.value);
 	return 0;
 }

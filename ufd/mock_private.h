@@ -26,6 +26,7 @@ struct mock_tlb_entry {
 	struct iova_node node; /* first */
 	pa_t pa;
 	uint32_t rights;
+	bool dirty; /* the table says so: a write need not tell it again */
 };
 
 struct mock_domain {

@@ -99,6 +99,8 @@ void ufd_object_free(struct ufd_object *object, size_t bytes)
 
 	LOCK(context);
 	context->objects[object->id - 1] = NULL;
+	if (context->vfio_ioas == object->id)
+		context->vfio_ioas = 0;
 	if (object->id < context->lowest_free)
 		context->lowest_free = object->id;
 	UNLOCK(context);
@@ -193,8 +195,10 @@ static void object_end(struct ufd_object *object)
 	case UFD_FAULT_QUEUE:
 		ufd_fault_queue_free(container_of(object, struct ufd_fault_queue, object));
 		break;
-	case UFD_NONE:
 	case UFD_ACCESS:
+		ufd_access_end(container_of(object, struct ufd_access, object));
+		break;
+	case UFD_NONE:
 		break;
 	}
 }

@@ -27,6 +27,7 @@ struct ufd_runs {
 
 enum {
 	USER_WRITABLE = 1 << 0, /* in `user`; never changes, as nothing there does */
+	USER_FILE = 1 << 1,     /* a file's memory: the address is ours to give back */
 	BYTES_PINNED = 1 << 0,  /* in `bytes`: the runs are valid */
 	BYTES_MANY = 1 << 1,    /* `runs` is used, not `start` */
 };
@@ -94,6 +95,34 @@ int ufd_pages_new(struct ufd_context *context, uint64_t user, uint64_t bytes, bo
 	return 0;
 }
 
+int ufd_pages_new_file(struct ufd_context *context, int fd, uint64_t start, uint64_t bytes,
+                       bool writable, struct ufd_pages **out)
+{
+	const struct ufd *ufd = context->file.ufd;
+	uint64_t first = start & ~(PAGE_SIZE_4K - 1), user = 0;
+	struct ufd_pages *pages = NULL;
+
+	if (!ufd->memory->file_map)
+		return ufd_refuse(ufd, -EOPNOTSUPP, "there are no files here");
+	int error = ufd_pages_new(context, start, bytes, writable, &pages);
+	if (error)
+		return error;
+	error = ufd->memory->file_map(ufd->memory_ctx, fd, first, pages_bytes(pages), writable,
+	                              &user);
+	if (error) {
+		ufd_free(ufd, pages, sizeof(*pages));
+		return error;
+	}
+	pages->user = user | USER_FILE | (writable ? USER_WRITABLE : 0);
+	*out = pages;
+	return 0;
+}
+
+bool ufd_pages_is_file(const struct ufd_pages *pages)
+{
+	return pages->user & USER_FILE;
+}
+
 void ufd_pages_get(struct ufd_pages *pages)
 {
 	__atomic_fetch_add(&pages->refs, 1, __ATOMIC_RELAXED);
@@ -117,6 +146,9 @@ void ufd_pages_put(struct ufd_context *context, struct ufd_pages *pages)
 		return;
 	if (pages->bytes & BYTES_MANY)
 		ufd_free(ufd, pages->runs, runs_bytes(pages->runs->count));
+	/* what is still pinned, because a device may reach it, keeps its address */
+	if (pages->user & USER_FILE && !(pages->bytes & BYTES_PINNED))
+		ufd->memory->file_unmap(ufd->memory_ctx, pages_user(pages), pages_bytes(pages));
 	ufd_free(ufd, pages, sizeof(*pages));
 }
 
@@ -283,6 +315,32 @@ void ufd_pages_unpin(struct ufd_context *context, struct ufd_pages *pages, bool 
 	if (!(--pages->pins & ~PINS_STUCK))
 		pages_unpin_all(context->file.ufd, pages);
 	pages_leave(context, shared);
+}
+
+int ufd_pages_extents(const struct ufd_pages *pages, uint64_t start, uint64_t bytes,
+                      struct iommu_extent *out, size_t capacity, size_t *count)
+{
+	struct iommu_extent one;
+	size_t runs;
+	const struct iommu_extent *run = pages_runs(pages, &one, &runs);
+
+	for (; start >= run->bytes; run++)
+		start -= run->bytes;
+	for (; bytes; run++, start = 0) {
+		uint64_t now = run->bytes - start < bytes ? run->bytes - start : bytes;
+		pa_t from = pa_add(run->start, start);
+		struct iommu_extent *last = *count ? &out[*count - 1] : NULL;
+		if (last && last->start.value + last->bytes == from.value) {
+			last->bytes += now;
+		} else if (*count < capacity) {
+			out[*count] = (struct iommu_extent){from, now};
+			++*count;
+		} else {
+			return -ENOSPC;
+		}
+		bytes -= now;
+	}
+	return 0;
 }
 
 /* ---- mapping ---------------------------------------------------------------------------- */

@@ -10,6 +10,7 @@
  *   ufd_cdev.lock          one call at a time on a device descriptor
  *   ufd_context.device_lock  groups, attachments, making and unmaking HWPTs
  *   ufd_fault_queue.io_lock  one reader, writer or sweep at a time
+ *   ufd_access.lock        which IOAS it is attached to
  *   ufd_ioas.lock          areas, ranges and HWPTs of one IOAS; never two at once
  *   ufd_context.pages_lock pin state of memory that areas share
  *   (iommu->lock, the drivers' locks, the memory provider's)
@@ -48,6 +49,7 @@ struct ufd_context {
 	uint32_t capacity;           /* of objects */
 	uint32_t lowest_free;        /* no id below this is free */
 	struct ufd_group *groups;
+	uint32_t vfio_ioas; /* id, 0: none; under table_lock. It keeps nothing alive */
 	bool rlimit_by_process;
 };
 
@@ -200,6 +202,11 @@ static inline uint64_t ufd_area_bytes(const struct ufd_area *area)
  *  not empty and does not wrap around. 0 or -ENOMEM. */
 int must_check ufd_pages_new(struct ufd_context *context, uint64_t user, uint64_t bytes,
                              bool writable, struct ufd_pages **out);
+/** The pages of [start, start + bytes) of file @p fd, likewise. 0, -ENOMEM, or as
+ *  ufd_memory_ops.file_map; -EOPNOTSUPP if there are no files here. */
+int must_check ufd_pages_new_file(struct ufd_context *context, int fd, uint64_t start,
+                                  uint64_t bytes, bool writable, struct ufd_pages **out);
+bool ufd_pages_is_file(const struct ufd_pages *pages);
 void ufd_pages_get(struct ufd_pages *pages);
 /** Drop a reference; the last one frees. Its pins are dropped already. */
 void ufd_pages_put(struct ufd_context *context, struct ufd_pages *pages);
@@ -212,6 +219,10 @@ int must_check ufd_pages_pin(struct ufd_context *context, struct ufd_pages *page
 /** Undo one pin. @p safe: no device can reach the memory through what was just
  *  unmapped; if not, the pins stay for good. */
 void ufd_pages_unpin(struct ufd_context *context, struct ufd_pages *pages, bool safe);
+/** Append the physical extents of [start, start + bytes) of pinned pages to @p out, which
+ *  has *count of @p capacity; neighbours become one. 0 or -ENOSPC. */
+int must_check ufd_pages_extents(const struct ufd_pages *pages, uint64_t start, uint64_t bytes,
+                                 struct iommu_extent *out, size_t capacity, size_t *count);
 /** Map [start, start + bytes) of pinned pages at @p at; @p small: in 4 KiB pages
  *  only. After a failure a part is mapped: the caller unmaps the range, or frees the
  *  domain. It flushes @p gather in any case. */
@@ -222,6 +233,7 @@ int must_check ufd_pages_map(const struct ufd_pages *pages, uint64_t start, uint
 /* ---- IOAS: ufd/ioas.c, ufd/map.c ----------------------------------------------------------- */
 
 struct ufd_hwpt;
+struct ufd_access_link;
 
 struct ufd_ioas {
 	struct ufd_object object; /* first; users: its HWPTs */
@@ -229,7 +241,8 @@ struct ufd_ioas {
 	struct iova_space areas;
 	struct iova_ranges ranges;
 	struct ufd_hwpt *hwpts; /* changed under device_lock and lock */
-	uint64_t alignment;     /* of IOVAs and lengths: 1 without a HWPT */
+	struct ufd_access_link *accesses;
+	uint64_t alignment; /* of IOVAs and lengths: 1 without a HWPT */
 	uint64_t mapped_bytes;
 	bool small_pages; /* IOMMU_OPTION_HUGE_PAGES is 0 */
 };
@@ -244,6 +257,10 @@ void ufd_ioas_remove_hwpt(struct ufd_ioas *ioas, struct ufd_hwpt *hwpt);
 int must_check ufd_ioas_reserve(struct ufd_ioas *ioas, struct iommu_group *group,
                                 const void *owner);
 void ufd_ioas_unreserve(struct ufd_ioas *ioas, const void *owner);
+/** Let the access of @p link use the IOAS. 0, or -EADDRINUSE if it pins and an area is
+ *  not page-aligned. */
+int must_check ufd_ioas_add_access(struct ufd_ioas *ioas, struct ufd_access_link *link);
+void ufd_ioas_remove_access(struct ufd_access_link *link);
 void ufd_ioas_free(struct ufd_ioas *ioas);
 void ufd_ioas_info(struct ufd_ioas *ioas, struct ufd_object_info *out);
 /** Drop every area; nothing is mapped in hardware. */
@@ -254,8 +271,43 @@ int must_check ufd_call_ioas_iova_ranges(struct ufd_call *call);
 int must_check ufd_call_ioas_allow_iovas(struct ufd_call *call);
 int must_check ufd_call_option(struct ufd_call *call);
 int must_check ufd_call_ioas_map(struct ufd_call *call);
+int must_check ufd_call_ioas_map_file(struct ufd_call *call);
 int must_check ufd_call_ioas_copy(struct ufd_call *call);
+int must_check ufd_call_ioas_change_process(struct ufd_call *call);
+int must_check ufd_call_vfio_ioas(struct ufd_call *call);
 int must_check ufd_call_ioas_unmap(struct ufd_call *call);
+
+/* ---- access: ufd/access.c --------------------------------------------------------------- */
+
+/** A range that an access has pinned. */
+struct ufd_access_pin {
+	struct ufd_access_pin *next;
+	uint64_t first, last;
+};
+
+/** An access in an IOAS. While it moves from one to another it is in both. */
+struct ufd_access_link {
+	struct ufd_access *access;
+	struct ufd_ioas *ioas;
+	struct ufd_access_link *next; /* in ioas->accesses; this and pins under its lock */
+	struct ufd_access_pin *pins;
+};
+
+struct ufd_access {
+	struct ufd_object object; /* first; users: 1, its owner's */
+	const struct ufd_access_ops *ops;
+	void *ctx;
+	struct iommu_lock lock;
+	struct ufd_access_link links[2];
+	struct ufd_access_link *in; /* one of them, or NULL: under lock. A user of its IOAS */
+};
+
+/** Free an access that is attached nowhere, and its reference to the context. */
+void ufd_access_end(struct ufd_access *access);
+/** Is anything in [first, last] pinned by an access? The lock of @p ioas is held. */
+bool ufd_access_any_pin(const struct ufd_ioas *ioas, uint64_t first, uint64_t last);
+/** Ask who has pinned something in [first, last] to unpin. No lock is held. */
+void ufd_access_notify(struct ufd_ioas *ioas, uint64_t first, uint64_t last);
 
 /* ---- HWPT: ufd/hwpt.c -------------------------------------------------------------------------- */
 
@@ -270,6 +322,7 @@ struct ufd_hwpt {
 	struct iommu_page_sink sink;   /* domain->page_sink, if there is a queue */
 	bool automatic;
 	bool pasid_compatible; /* IOMMU_HWPT_ALLOC_PASID */
+	bool tracking;         /* dirty pages; under ioas->lock */
 };
 
 /** A paging HWPT with the mappings of @p ioas. device_lock is held. */
@@ -280,6 +333,10 @@ void ufd_hwpt_free(struct ufd_hwpt *hwpt);
 int must_check ufd_call_hwpt_alloc(struct ufd_call *call);
 /** ufd/invalidate.c */
 int must_check ufd_call_hwpt_invalidate(struct ufd_call *call);
+
+/** ufd/dirty.c */
+int must_check ufd_call_hwpt_set_dirty_tracking(struct ufd_call *call);
+int must_check ufd_call_hwpt_get_dirty_bitmap(struct ufd_call *call);
 
 /* ---- fault queues: ufd/fault_queue.c ------------------------------------------------------------- */
 

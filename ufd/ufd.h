@@ -36,6 +36,16 @@ struct ufd_memory_ops {
 	/** Undo pins, by the physical extents that pin gave (or parts of them, page
 	 *  granular, each byte once a pin). */
 	void (*unpin)(void *ctx, const struct iommu_extent *extents, size_t count, bool dirty);
+	/** NULL: no files. Give [start, start+bytes) of file @p fd, page-aligned, an address
+	 *  *user of its own, also page-aligned, that the calls above take like any other until
+	 *  file_unmap, whatever becomes of the descriptor. 0, -EBADF, -EINVAL if the
+	 *  file cannot be mapped, or not so far, or not for writing; -ENOMEM. */
+	int (*file_map)(void *ctx, int fd, uint64_t start, uint64_t bytes, bool writable,
+	                uint64_t *user);
+	void (*file_unmap)(void *ctx, uint64_t user, uint64_t bytes);
+	/** NULL, or: what is pinned counts as the calling process's from now on. 0, -ENOMEM
+	 *  if that would be over its limit. */
+	int (*change_process)(void *ctx);
 };
 
 struct ufd_file;
@@ -80,6 +90,45 @@ enum {
 };
 /** 0 or -EBADF. Everything that the descriptor held goes with it. */
 int ufd_close(struct ufd *ufd, int fd);
+
+/* ---- access: the memory of an IOAS for code, not for devices -------------------- */
+
+struct ufd_access;
+
+/** Who uses an access. */
+struct ufd_access_ops {
+	/** NULL: the access never pins. Something in [first, first + bytes) is to be unmapped,
+	 *  or (with first 0 and bytes UINT64_MAX) the access leaves its IOAS: unpin what is
+	 *  pinned there, now or soon. No lock is held. */
+	void (*unmap)(void *ctx, iova_t first, uint64_t bytes);
+};
+
+/** Make an access in /dev/iommu descriptor @p fd, which it keeps alive; @p ops and @p ctx
+ *  outlive it. Its object cannot be destroyed by a user. 0, -EBADF, -ENOMEM. */
+int must_check ufd_access_new(struct ufd *ufd, int fd, const struct ufd_access_ops *ops, void *ctx,
+                              struct ufd_access **out);
+/** Detach, and end it; no other call on it runs. */
+void ufd_access_free(struct ufd_access *access);
+uint32_t ufd_access_id(const struct ufd_access *access);
+/** Attach to an IOAS. 0, -EINVAL if it is attached, -ENOENT, -EADDRINUSE if a mapping is
+ *  not page-aligned and the access pins. */
+int must_check ufd_access_attach(struct ufd_access *access, uint32_t ioas_id);
+/** Attach to another IOAS instead. -ENOENT if it is attached to none; on failure it stays
+ *  where it is. */
+int must_check ufd_access_replace(struct ufd_access *access, uint32_t ioas_id);
+void ufd_access_detach(struct ufd_access *access);
+/** Pin the memory behind [at, at + bytes) and say where it is. @p rights: IOMMU_WRITE
+ *  or not. 0, -EINVAL (nothing to pin, or no unmap op), -EOVERFLOW, -ENOENT (a byte is not
+ *  mapped, or not attached), -EPERM (to write what was mapped for reading only), -ENOSPC
+ *  (more than @p capacity extents), -ENOMEM, -EFAULT. */
+int must_check ufd_access_pin(struct ufd_access *access, iova_t at, uint64_t bytes, uint32_t rights,
+                              struct iommu_extent *extents, size_t capacity, size_t *count);
+/** Undo one such pin: the same range. Nothing happens if there is none. */
+void ufd_access_unpin(struct ufd_access *access, iova_t at, uint64_t bytes);
+/** Copy between @p data and the memory at @p at: into it with IOMMU_WRITE, else out of it.
+ *  Errors as of a pin; after a failure a part may have been copied. */
+int must_check ufd_access_copy(struct ufd_access *access, iova_t at, void *data, uint64_t bytes,
+                               uint32_t rights);
 
 /* ---- looking, for shells and tests ------------------------------------------- */
 

@@ -2,6 +2,8 @@
 /* Root, context and PASID tables: see context.h. */
 #include "vtd/context.h"
 
+#include "vtd/pasid.h"
+
 /** The qword of the root table that points to the context table of @p rid. */
 static uint64_t *root_word(const struct vtd_unit *unit, iommu_rid_t rid)
 {
@@ -39,33 +41,19 @@ static void page_free(struct vtd_unit *unit, pa_t page)
 		unit->os->page_free(unit->os->ctx, page, 0);
 }
 
-/** Directory and table of the device's PASIDs; the table starts with nothing present. */
-static int pasid_tables(struct vtd_unit *unit, struct vtd_device *device)
-{
-	int err = table_page(unit, &device->pasid_directory);
-	if (err)
-		return err;
-	err = table_page(unit, &device->pasid_table);
-	if (err) {
-		page_free(unit, device->pasid_directory);
-		device->pasid_directory = pa(0);
-		return err;
-	}
-	uint64_t *entry = vtd_va(unit, device->pasid_directory);
-	*entry = VTD_PASID_DIR_P | device->pasid_table.value;
-	vtd_clean(unit, entry, sizeof(*entry));
-	return 0;
-}
-
 /** Point a scalable-mode context entry at a device's PASID directory: requests without
- *  PASID use PASID 0 (RID_PASID), the directory is of the smallest size. */
+ *  PASID use PASID 0 (RID_PASID). */
 static void point_context(struct vtd_unit *unit, uint64_t *entry, const struct vtd_device *device)
 {
+	uint64_t low = VTD_SM_CONTEXT_P | device->context_flags | device->pasid_directory.value |
+	               field_put(VTD_SM_CONTEXT_PDTS, vtd_pasid_pdts(device->pasid_bits)) |
+	               (device->pasid_bits ? VTD_SM_CONTEXT_PASIDE : 0);
+
 	if (!(entry[0] & VTD_SM_CONTEXT_P)) {
 		entry[2] = entry[3] = 0;
 		vtd_clean(unit, &entry[2], 16);
 	}
-	vtd_store128(unit, entry, VTD_SM_CONTEXT_P | device->pasid_directory.value, 0);
+	vtd_store128(unit, entry, low, 0);
 }
 
 int vtd_context_reserve(struct vtd_unit *unit, struct vtd_device *device)
@@ -88,7 +76,7 @@ int vtd_context_reserve(struct vtd_unit *unit, struct vtd_device *device)
 			words[count++] = word;
 	}
 	if (!err && unit->scalable)
-		err = pasid_tables(unit, device);
+		err = vtd_pasid_directory_make(unit, device);
 	if (err) {
 		while (count)
 			page_free(unit, pages[--count]);
@@ -162,12 +150,33 @@ void vtd_context_release(struct vtd_unit *unit, struct vtd_device *device)
 	}
 	if (vtd_batch_end(&batch)) {
 		vtd_log(unit, IOMMU_LOG_WARNING,
-		        "%s left, but the unit did not confirm that it forgot it: its PASID table "
-		        "stays out of use",
+		        "%s left, but the unit did not confirm that it forgot it: its PASID tables "
+		        "stay out of use",
 		        device->device->desc.name);
 		return;
 	}
-	page_free(unit, device->pasid_table);
-	page_free(unit, device->pasid_directory);
-	device->pasid_table = device->pasid_directory = pa(0);
+	vtd_pasid_tables_free(unit, device);
+}
+
+/* ---- flags of the entries -------------------------------------------------------- */
+
+int vtd_context_update(struct vtd_unit *unit, struct vtd_device *device, uint64_t flags)
+{
+	struct vtd_batch batch;
+
+	device->context_flags = flags;
+	if (!unit->scalable)
+		return 0;
+	vtd_batch_begin(&batch, unit);
+	for (unsigned i = 0; i < device->rid_count; i++) {
+		uint64_t *entry = vtd_context_entry(unit, device->rids[i]);
+		if (!(entry[0] & VTD_SM_CONTEXT_P) || (entry[0] & VTD_SM_CONTEXT_PASIDDIRPTR) !=
+		                                              device->pasid_directory.value)
+			continue;
+		point_context(unit, entry, device);
+		vtd_batch_add(&batch, vtd_desc_context(VTD_CONTEXT_DEVICE, 0, device->rids[i]));
+	}
+	/* Table 28: what was cached by way of the entry, under whatever domain ids. */
+	vtd_batch_add_bindings(&batch, device);
+	return vtd_batch_end(&batch);
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Domains: making, tagging, flushing and freeing them. See domain.h. */
+/* Domains: making and freeing them, and whether one fits a unit. See domain.h. */
 #include "vtd/domain.h"
+
+#include "vtd/nested.h"
 
 /* Bits of the leaf formats that this file chooses; the format headers hold one
  * definition set each and cannot be included together. */
@@ -13,7 +15,8 @@ enum { ADDRESS_LIMIT = 52 };
 struct vtd_domain *vtd_domain_check(struct iommu_domain *domain)
 {
 	if (domain->ops == &vtd_second_stage_format.ops ||
-	    domain->ops == &vtd_first_stage_format.ops || domain->ops == &vtd_identity_ops)
+	    domain->ops == &vtd_first_stage_format.ops || domain->ops == &vtd_identity_ops ||
+	    domain->ops == &vtd_nested_ops)
 		return vtd_domain_of(domain);
 	return NULL;
 }
@@ -24,14 +27,19 @@ bool vtd_walks_snoop(const struct vtd_unit *unit)
 	return unit->scalable ? unit->caps.smpwcs : unit->caps.c;
 }
 
-static bool can_second(const struct vtd_unit *unit)
+bool vtd_can_second(const struct vtd_unit *unit)
 {
 	return unit->caps.levels && (!unit->scalable || unit->caps.ssts);
 }
 
-static bool can_first(const struct vtd_unit *unit)
+bool vtd_can_first(const struct vtd_unit *unit)
 {
 	return unit->scalable && unit->caps.fsts;
+}
+
+bool vtd_can_nest(const struct vtd_unit *unit)
+{
+	return unit->caps.nest && vtd_can_first(unit) && vtd_can_second(unit);
 }
 
 /* ---- making ---------------------------------------------------------------------- */
@@ -41,8 +49,7 @@ static int pt_flush(struct pt *pt, struct iommu_gather *gather)
 	return vtd_domain_flush(pt->domain, gather);
 }
 
-/** Object and lock, counted on the unit; no table yet. */
-static int domain_new(struct vtd_unit *unit, struct vtd_domain **out)
+int vtd_domain_new(struct vtd_unit *unit, struct vtd_domain **out)
 {
 	const struct iommu_os *os = unit->os;
 	struct vtd_domain *domain = os->alloc(os->ctx, sizeof(*domain));
@@ -84,9 +91,9 @@ int vtd_domain_create(struct vtd_unit *unit, bool second, uint32_t flags, struct
 	struct vtd_domain *domain;
 	int err;
 
-	if (second ? !can_second(unit) : !can_first(unit))
+	if (second ? !vtd_can_second(unit) : !vtd_can_first(unit))
 		return -EOPNOTSUPP;
-	err = domain_new(unit, &domain);
+	err = vtd_domain_new(unit, &domain);
 	if (err)
 		return err;
 	domain->format = second ? &vtd_second_stage_format : &vtd_first_stage_format;
@@ -125,7 +132,7 @@ int vtd_domain_create(struct vtd_unit *unit, bool second, uint32_t flags, struct
 
 int vtd_domain_create_preferred(struct vtd_unit *unit, struct vtd_domain **out)
 {
-	return vtd_domain_create(unit, !can_first(unit), 0, out);
+	return vtd_domain_create(unit, !vtd_can_first(unit), 0, out);
 }
 
 int vtd_domain_alloc_user(struct iommu_device *device, uint32_t flags, struct iommu_domain *parent,
@@ -133,17 +140,20 @@ int vtd_domain_alloc_user(struct iommu_device *device, uint32_t flags, struct io
 {
 	struct vtd_unit *unit = vtd_unit_of(device->unit);
 	bool nest_parent = flags & IOMMU_ALLOC_NEST_PARENT;
-	bool can_nest = unit->scalable && unit->caps.nest && unit->caps.ssts;
+	bool can_nest = vtd_can_nest(unit);
 	struct vtd_domain *domain;
 	int err;
 
-	if (flags & ~(uint32_t)(IOMMU_ALLOC_NEST_PARENT | IOMMU_ALLOC_DIRTY_TRACKING))
+	if (parent)
+		return vtd_nested_create(device, flags, parent, data, out);
+	/* Where page requests go is the core's matter. */
+	if (flags & ~(uint32_t)(IOMMU_ALLOC_NEST_PARENT | IOMMU_ALLOC_DIRTY_TRACKING |
+	                        IOMMU_ALLOC_PASID | IOMMU_ALLOC_FAULT_ID_VALID))
 		return -EOPNOTSUPP;
 	/* Dirty flags are offered with the calls that read them, by units with SSADS. */
 	if (flags & IOMMU_ALLOC_DIRTY_TRACKING)
 		return -EOPNOTSUPP;
-	/* A stage-1 table of the user's: needs PASID entries of type nested. */
-	if (parent)
+	if (flags & IOMMU_ALLOC_PASID && !(unit->scalable && unit->caps.pasid))
 		return -EOPNOTSUPP;
 	/* Data describes a stage-1 table, which needs a parent. */
 	if (data)
@@ -244,7 +254,7 @@ int vtd_domain_alloc_identity(struct iommu_device *device, struct iommu_domain *
 
 	if (!unit->caps.pt)
 		return -EOPNOTSUPP;
-	err = domain_new(unit, &domain);
+	err = vtd_domain_new(unit, &domain);
 	if (err)
 		return err;
 	domain->base.ops = &vtd_identity_ops;
@@ -256,6 +266,21 @@ int vtd_domain_alloc_identity(struct iommu_device *device, struct iommu_domain *
 	return 0;
 }
 
+void vtd_domain_free(struct iommu_domain *base)
+{
+	struct vtd_domain *domain = vtd_domain_of(base);
+
+	if (domain->parent)
+		vtd_nested_unlink(domain);
+	if (domain->format && !domain->poisoned)
+		domain->format->destroy(&domain->pt);
+	else if (domain->format)
+		vtd_log(vtd_unit_of(base->unit), IOMMU_LOG_WARNING,
+		        "%llu table pages stay out of use: a unit may still walk them",
+		        (unsigned long long)domain->pt.table_pages);
+	domain_delete(domain);
+}
+
 /* ---- fitting ----------------------------------------------------------------------- */
 
 int vtd_domain_fits(const struct vtd_domain *domain, struct vtd_unit *unit)
@@ -265,9 +290,13 @@ int vtd_domain_fits(const struct vtd_domain *domain, struct vtd_unit *unit)
 	const char *what = NULL;
 	bool second = domain->base.stage == IOMMU_STAGE_SECOND;
 
-	if (!domain->format)
+	if (domain->parent) {
+		what = vtd_nested_misfit(&domain->nested, domain->parent, unit);
+		if (!what)
+			return vtd_domain_fits(domain->parent, unit);
+	} else if (!domain->format)
 		what = caps->pt ? NULL : "pass-through (ECAP.PT is 0)";
-	else if (second ? !can_second(unit) : !can_first(unit))
+	else if (second ? !vtd_can_second(unit) : !vtd_can_first(unit))
 		what = "its format";
 	else if (second && !(caps->sagaw & 1u << (pt->levels - 2)))
 		what = "its number of levels";
@@ -286,168 +315,4 @@ int vtd_domain_fits(const struct vtd_domain *domain, struct vtd_unit *unit)
 	vtd_log(unit, IOMMU_LOG_ERROR, "cannot use a domain made for %s (%s): %s",
 	        domain->base.unit->name, domain->base.format, what);
 	return -EINVAL;
-}
-
-/* ---- tags -------------------------------------------------------------------------- */
-
-static void lock(struct vtd_domain *domain)
-{
-	const struct iommu_os *os = vtd_unit_of(domain->base.unit)->os;
-	os->lock(os->ctx, &domain->lock);
-}
-
-static void unlock(struct vtd_domain *domain)
-{
-	const struct iommu_os *os = vtd_unit_of(domain->base.unit)->os;
-	os->unlock(os->ctx, &domain->lock);
-}
-
-static struct vtd_tag *tag_find(struct vtd_domain *domain, const struct vtd_unit *unit,
-                                uint32_t pasid)
-{
-	for (struct vtd_tag *tag = domain->tags; tag; tag = tag->next)
-		if (tag->unit == unit && tag->pasid == pasid)
-			return tag;
-	return NULL;
-}
-
-uint16_t vtd_tag_did(struct vtd_domain *domain, const struct vtd_unit *unit, uint32_t pasid)
-{
-	return tag_find(domain, unit, pasid)->did;
-}
-
-int vtd_tag_get(struct vtd_domain *domain, struct vtd_unit *unit, uint32_t pasid, uint16_t *did)
-{
-	struct vtd_tag *tag = tag_find(domain, unit, pasid);
-	int err;
-
-	if (tag) {
-		tag->users++;
-		*did = tag->did;
-		return 0;
-	}
-	tag = unit->os->alloc(unit->os->ctx, sizeof(*tag));
-	if (!tag)
-		return -ENOMEM;
-	err = vtd_domain_id_alloc(unit, &tag->did);
-	if (err) {
-		unit->os->free(unit->os->ctx, tag, sizeof(*tag));
-		return err;
-	}
-	tag->unit = unit;
-	tag->pasid = pasid;
-	tag->users = 1;
-	*did = tag->did;
-
-	lock(domain);
-	struct vtd_tag **at = &domain->tags;
-	while (*at && (*at)->unit != unit)
-		at = &(*at)->next;
-	tag->next = *at;
-	*at = tag;
-	if (unit->caps.rwbf)
-		__atomic_store_n(&domain->write_buffer, true, __ATOMIC_RELAXED);
-	unlock(domain);
-	return 0;
-}
-
-void vtd_tag_put(struct vtd_domain *domain, struct vtd_unit *unit, uint32_t pasid, bool forgotten)
-{
-	struct vtd_tag *tag = tag_find(domain, unit, pasid);
-	struct vtd_batch batch;
-
-	if (!forgotten)
-		domain->poisoned = true;
-	if (--tag->users)
-		return;
-	lock(domain);
-	struct vtd_tag **at = &domain->tags;
-	while (*at != tag)
-		at = &(*at)->next;
-	*at = tag->next;
-	unlock(domain);
-
-	vtd_batch_begin(&batch, unit);
-	vtd_batch_add_domain(&batch, tag->did);
-	if (vtd_batch_end(&batch) == 0 && forgotten) {
-		vtd_domain_id_free(unit, tag->did);
-	} else {
-		domain->poisoned = true;
-		vtd_log(unit, IOMMU_LOG_WARNING,
-		        "domain id %u stays out of use: the unit did not confirm that it forgot it",
-		        tag->did);
-	}
-	unit->os->free(unit->os->ctx, tag, sizeof(*tag));
-}
-
-/* ---- flushing ---------------------------------------------------------------------- */
-
-/** Add what one domain's tags owe to @p batch; units that it passes on are waited for. */
-static void flush_tags(struct vtd_domain *domain, const struct iommu_gather *gather, iova_t last,
-                       struct vtd_batch *batch, int *result)
-{
-	bool empty = iommu_gather_empty(gather);
-
-	for (struct vtd_tag *tag = domain->tags; tag; tag = tag->next) {
-		if (tag->unit != batch->unit) {
-			int err = batch->unit ? vtd_batch_end(batch) : 0;
-			*result = *result ? *result : err;
-			vtd_batch_begin(batch, tag->unit);
-			vtd_count(&tag->unit->stats.flushes);
-			if (gather->write_buffer) {
-				err = vtd_flush_write_buffer(tag->unit);
-				*result = *result ? *result : err;
-			}
-		}
-		if (empty)
-			continue;
-		if (domain->base.stage == IOMMU_STAGE_FIRST)
-			vtd_batch_add_pasid_range(batch, tag->did, tag->pasid, gather->first, last,
-			                          !gather->tables);
-		else
-			vtd_batch_add_range(batch, tag->did, gather->first, last, !gather->tables);
-	}
-}
-
-int vtd_domain_flush(struct iommu_domain *base, struct iommu_gather *gather)
-{
-	struct vtd_domain *domain = vtd_domain_of(base);
-	struct vtd_batch batch;
-	int result = 0;
-
-	if (!iommu_gather_empty(gather) || gather->write_buffer) {
-		iova_t last = gather->last;
-		if (last.value > base->last.value)
-			last = base->last;
-		vtd_batch_begin(&batch, NULL);
-		lock(domain);
-		flush_tags(domain, gather, last, &batch, &result);
-		/* What is nested on this table is cached under the child's ids. */
-		for (struct vtd_domain *child = domain->children; child; child = child->sibling) {
-			lock(child);
-			flush_tags(child, gather, last, &batch, &result);
-			unlock(child);
-		}
-		if (batch.unit) {
-			int err = vtd_batch_end(&batch);
-			result = result ? result : err;
-		}
-		unlock(domain);
-	}
-	if (!result)
-		iommu_gather_release(gather);
-	return result;
-}
-
-void vtd_domain_free(struct iommu_domain *base)
-{
-	struct vtd_domain *domain = vtd_domain_of(base);
-
-	if (domain->format && !domain->poisoned)
-		domain->format->destroy(&domain->pt);
-	else if (domain->format)
-		vtd_log(vtd_unit_of(base->unit), IOMMU_LOG_WARNING,
-		        "%llu table pages stay out of use: a unit may still walk them",
-		        (unsigned long long)domain->pt.table_pages);
-	domain_delete(domain);
 }

@@ -4,10 +4,10 @@
  * ids which units may hold entries of it. VT-d specification 5.10, sections 6.2 and
  * 6.5.2.13.
  *
- * Every domain has a domain id of its own on every unit where it is attached: no two
- * domains share one, so the rules about equal ids (section 6.2.2) always hold. An id
- * lives from the first attachment on a unit to the last; before it is given to
- * another domain, the unit has forgotten it.
+ * Every domain has one domain id of its own on every unit where it is attached, for all
+ * PASIDs: no two domains share one, so the rules about equal ids (section 6.2.2) always
+ * hold. An id lives from the first attachment on a unit to the last; before it is given
+ * to another domain, the unit has forgotten it.
  *
  * Locking: domain->lock guards tags and children, and is taken by flush; attach takes
  * it inside iommu->lock; a parent's is taken before a child's.
@@ -32,23 +32,33 @@ struct vtd_format {
 extern const struct vtd_format vtd_second_stage_format;
 extern const struct vtd_format vtd_first_stage_format;
 extern const struct iommu_domain_ops vtd_identity_ops;
+extern const struct iommu_domain_ops vtd_nested_ops;
 
-/** A cache tag: entries of the domain may be held by `unit` under (did, pasid). */
+/** A cache tag: entries of the domain may be held by `unit` under `did`, whatever the PASID. */
 struct vtd_tag {
-	struct vtd_tag *next; /* tags of one unit stand together */
+	struct vtd_tag *next;
 	struct vtd_unit *unit;
-	uint32_t pasid;
-	uint32_t users; /* devices */
+	struct vtd_attachment *attachments; /* ascending by PASID */
+	uint32_t users;                     /* who keeps the id: attachments, firmware's regions */
 	uint16_t did;
+};
+
+/** A user's first-stage table, in the address space of a second stage. */
+struct vtd_nested {
+	uint64_t table;  /* address of its top level */
+	unsigned levels; /* 4 or 5 */
+	uint64_t flags;  /* SRE, WPE and EAFE, as in qword 2 of a PASID entry */
 };
 
 struct vtd_domain {
 	struct iommu_domain base;
-	const struct vtd_format *format; /* NULL: identity */
+	const struct vtd_format *format; /* NULL: identity, nested */
 	struct pt pt;                    /* with a format */
 	struct iommu_lock lock;
 	struct vtd_tag *tags;
 	struct vtd_domain *children, *sibling; /* nested on this one; next of the parent's */
+	struct vtd_domain *parent;             /* nested: the second stage */
+	struct vtd_nested nested;              /* nested: the first stage */
 	bool write_buffer;                     /* some unit where it was attached has CAP.RWBF */
 	bool poisoned; /* a unit may still walk the tables: they are never freed */
 	char text[48]; /* base.format */
@@ -62,6 +72,10 @@ static inline struct vtd_domain *vtd_domain_of(struct iommu_domain *domain)
 /** NULL if the domain is not one of this driver's. */
 struct vtd_domain *vtd_domain_check(struct iommu_domain *domain);
 
+/** Can the unit, in its mode, translate by a second stage, a first stage, nested? */
+bool vtd_can_second(const struct vtd_unit *unit);
+bool vtd_can_first(const struct vtd_unit *unit);
+bool vtd_can_nest(const struct vtd_unit *unit);
 /** Do the unit's table walks snoop the processor's caches? */
 bool vtd_walks_snoop(const struct vtd_unit *unit);
 
@@ -70,6 +84,8 @@ int vtd_domain_alloc_user(struct iommu_device *device, uint32_t flags, struct io
                           const struct iommu_user_data *data, struct iommu_domain **out);
 int vtd_domain_alloc_identity(struct iommu_device *device, struct iommu_domain **out);
 
+/** Object and lock, counted on the unit; no table yet. 0, -ENOMEM. */
+int must_check vtd_domain_new(struct vtd_unit *unit, struct vtd_domain **out);
 /** A paging domain for @p unit: second stage if @p second, else first stage. 0, -ENOMEM,
  *  -EOPNOTSUPP if the unit's mode cannot translate so. */
 int must_check vtd_domain_create(struct vtd_unit *unit, bool second, uint32_t flags,
@@ -81,16 +97,34 @@ int must_check vtd_domain_create_preferred(struct vtd_unit *unit, struct vtd_dom
  *  what does not fit. */
 int must_check vtd_domain_fits(const struct vtd_domain *domain, struct vtd_unit *unit);
 
-/** Count one more device of (unit, pasid) on the domain; its domain id goes to @p did.
- *  The first one allocates it. 0, -ENOMEM, -ENOSPC. iommu->lock is held. */
-int must_check vtd_tag_get(struct vtd_domain *domain, struct vtd_unit *unit, uint32_t pasid,
-                           uint16_t *did);
-/** One device less; its entries no longer name the domain. At the last one the unit
- *  forgets the id and it is free again. @p forgotten false: some of the invalidations
- *  that this takes failed already, so the id and the tables stay out of use. */
-void vtd_tag_put(struct vtd_domain *domain, struct vtd_unit *unit, uint32_t pasid, bool forgotten);
+/* ---- flush.c: tags and flushing ------------------------------------------------- */
+
+/** Count one more user of the domain id on @p unit. The first one allocates it. 0, -ENOMEM,
+ *  -ENOSPC. iommu->lock is held. */
+int must_check vtd_tag_get(struct vtd_domain *domain, struct vtd_unit *unit);
+/** One user less; no entry of its names the domain. At the last one the unit forgets the id
+ *  and it is free again. @p forgotten false: some of the invalidations that this takes
+ *  failed already, so the id and the tables stay out of use. */
+void vtd_tag_put(struct vtd_domain *domain, struct vtd_unit *unit, bool forgotten);
 /** The domain id that the domain has there; it has one. */
-uint16_t vtd_tag_did(struct vtd_domain *domain, const struct vtd_unit *unit, uint32_t pasid);
+uint16_t vtd_tag_did(const struct vtd_domain *domain, const struct vtd_unit *unit);
+/** Flushes from now on, and no longer, think of (device, pasid). The tag has a user. */
+void vtd_tag_list(struct vtd_domain *domain, struct vtd_unit *unit, struct vtd_attachment *entry,
+                  struct vtd_device *device, uint32_t pasid);
+void vtd_tag_unlist(struct vtd_domain *domain, struct vtd_unit *unit,
+                    struct vtd_attachment *entry);
+
+/** The domain that a binding has is @p domain (NULL: none) from now on: listed there instead
+ *  of with the one before. */
+void vtd_binding_set(struct vtd_unit *unit, struct vtd_device *device, struct vtd_binding *binding,
+                     struct vtd_domain *domain);
+
+/** What a batch may hold beside other things: all that is cached for a device, under any of
+ *  its PASIDs. */
+void vtd_batch_add_bindings(struct vtd_batch *batch, struct vtd_device *device);
+
+void vtd_domain_lock(struct vtd_domain *domain);
+void vtd_domain_unlock(struct vtd_domain *domain);
 
 /* ---- shared by the formats: as iommu_domain_ops ------------------------------- */
 
@@ -104,10 +138,10 @@ int must_check vtd_domain_may_map(const struct vtd_domain *domain, uint32_t righ
 /** As iommu_unit_ops.attach. */
 int vtd_attach(struct iommu_device *core, uint32_t pasid, struct iommu_domain *domain,
                struct iommu_domain *old);
-/** Point the device's entries at @p domain (NULL: nothing), whose id there is @p did, and
- *  make the unit forget what they said. The entries are written even when the
- *  invalidation fails. */
-int must_check vtd_device_program(struct vtd_unit *unit, struct vtd_device *device,
-                                  struct vtd_domain *domain, uint16_t did);
+/** Point the entries of (device, pasid) at @p domain (NULL: nothing), which has an id on the
+ *  unit, and make the unit forget what they said. They are written even when the
+ *  invalidation fails. 0, -EIO, -ETIMEDOUT. */
+int must_check vtd_device_program(struct vtd_unit *unit, struct vtd_device *device, uint32_t pasid,
+                                  struct vtd_domain *domain);
 
 #endif

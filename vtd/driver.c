@@ -5,6 +5,7 @@
  */
 #include "vtd/context.h"
 #include "vtd/fault.h"
+#include "vtd/pasid.h"
 #include "vtd/vtd.h"
 #include "vtd/walk.h"
 
@@ -36,12 +37,11 @@ static int map_region(struct vtd_unit *unit, struct vtd_device *device,
 	int err;
 
 	if (!device->firmware) {
-		uint16_t did;
 		err = vtd_domain_create_preferred(unit, &device->firmware);
 		if (err)
 			return err;
 		/* An id of its own for good: going back to it later cannot fail. */
-		err = vtd_tag_get(device->firmware, unit, IOMMU_NO_PASID, &did);
+		err = vtd_tag_get(device->firmware, unit);
 		if (err) {
 			vtd_domain_free(&device->firmware->base);
 			device->firmware = NULL;
@@ -118,18 +118,34 @@ static void device_unlink(struct vtd_unit *unit, struct vtd_device *device)
 		*at = device->next;
 }
 
+/** Have the device's PASID capability switched; a device that refuses has no PASIDs. */
+static void pasid_capability(struct vtd_unit *unit, struct vtd_device *device, bool on)
+{
+	const struct iommu_device_desc *desc = &device->device->desc;
+
+	if (!device->pasid_bits || !desc->capabilities_set)
+		return;
+	if (desc->capabilities_set(desc->capabilities_ctx, false, on, false) == 0 || !on)
+		return;
+	vtd_log(unit, IOMMU_LOG_WARNING,
+	        "%s: its PASID capability cannot be switched on: it is used without PASIDs",
+	        desc->name);
+	device->pasid_bits = 0;
+}
+
 /** Everything that device_add may have made, in any state of completion. */
 static void device_free(struct vtd_unit *unit, struct vtd_device *device)
 {
 	bool forgotten = true;
 
-	if (device->domain) {
-		forgotten = vtd_device_program(unit, device, NULL, 0) == 0;
-		device->domain = NULL;
+	if (device->rid.domain) { /* firmware's regions: the core has detached all else */
+		forgotten = vtd_device_program(unit, device, IOMMU_NO_PASID, NULL) == 0;
+		vtd_binding_set(unit, device, &device->rid, NULL);
 	}
+	pasid_capability(unit, device, false);
 	vtd_context_release(unit, device);
 	if (device->firmware) {
-		vtd_tag_put(device->firmware, unit, IOMMU_NO_PASID, forgotten);
+		vtd_tag_put(device->firmware, unit, forgotten);
 		vtd_domain_free(&device->firmware->base);
 	}
 	device_unlink(unit, device);
@@ -146,8 +162,11 @@ static int device_add(struct iommu_unit *base, struct iommu_device *core)
 		return -ENOMEM;
 	device->device = core;
 	collect_rids(device, &core->desc);
+	device->pasid_bits = vtd_pasid_bits(unit, &core->desc);
+	pasid_capability(unit, device, true);
 	err = vtd_context_reserve(unit, device);
 	if (err) {
+		pasid_capability(unit, device, false);
 		unit->os->free(unit->os->ctx, device, sizeof(*device));
 		return err;
 	}
@@ -156,15 +175,15 @@ static int device_add(struct iommu_unit *base, struct iommu_device *core)
 
 	err = add_regions(unit, device); /* the core reserves the interrupt window */
 	if (!err && device->firmware) {
-		device->domain = device->firmware;
-		err = vtd_device_program(unit, device, device->firmware,
-		                         vtd_tag_did(device->firmware, unit, IOMMU_NO_PASID));
+		vtd_binding_set(unit, device, &device->rid, device->firmware);
+		err = vtd_device_program(unit, device, IOMMU_NO_PASID, device->firmware);
 	}
 	if (err) {
 		device_free(unit, device);
 		return err;
 	}
 	core->driver_data = device;
+	core->pasid_bits = (uint8_t)device->pasid_bits;
 	return 0;
 }
 

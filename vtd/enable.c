@@ -225,10 +225,9 @@ static const char *refusal(const struct vtd_unit *unit, const struct found_state
 static int program_devices(struct vtd_unit *unit)
 {
 	for (struct vtd_device *device = unit->devices; device; device = device->next) {
-		uint16_t did = 0;
-		if (device->domain)
-			did = vtd_tag_did(device->domain, unit, IOMMU_NO_PASID);
-		int err = vtd_device_program(unit, device, device->domain, did);
+		int err = vtd_device_program(unit, device, IOMMU_NO_PASID, device->rid.domain);
+		for (struct vtd_binding *at = device->pasids; at && !err; at = at->next)
+			err = vtd_device_program(unit, device, at->pasid, at->domain);
 		if (err)
 			return err;
 	}

@@ -29,15 +29,38 @@ enum {
 	VTD_MAX_RIDS = 1 + IOMMU_MAX_ALIASES,
 };
 
+/** One (device, PASID) whose entries name a domain, in the list of the domain's tag. */
+struct vtd_attachment {
+	struct vtd_attachment *next; /* of the tag, ascending by PASID */
+	struct vtd_device *device;
+	uint32_t pasid;
+};
+
+/** What the entries of one PASID of a device say. */
+struct vtd_binding {
+	struct vtd_binding *next; /* of the device; unused in `rid` */
+	uint32_t pasid;
+	struct vtd_domain *domain; /* NULL: nothing */
+	/** [current] is listed with `domain`; the other is for the one that takes its place, so
+	 *  that going back to firmware's regions needs no memory. */
+	struct vtd_attachment attachments[2];
+	unsigned current;
+};
+
 /** A requester, as iommu_device.driver_data. */
 struct vtd_device {
 	struct vtd_device *next; /* of the unit */
 	struct iommu_device *device;
 	unsigned rid_count;
-	iommu_rid_t rids[VTD_MAX_RIDS];    /* its own first; no two alike */
-	struct vtd_domain *firmware;       /* its RMRRs, one to one; NULL: none */
-	struct vtd_domain *domain;         /* what its entries point at now; NULL: nothing */
-	pa_t pasid_directory, pasid_table; /* scalable mode; else 0 */
+	iommu_rid_t rids[VTD_MAX_RIDS]; /* its own first; no two alike */
+	struct vtd_domain *firmware;    /* its RMRRs, one to one; NULL: none */
+	struct vtd_binding rid;         /* requests without PASID */
+	struct vtd_binding *pasids;     /* PASIDs that have a domain */
+	unsigned pasid_bits;            /* usable PASIDs are below 2^this; 0: none */
+	pa_t pasid_directory;           /* scalable mode; else 0 */
+	/** Scalable mode: DTE and PRE of its context entries, as device TLBs and page requests
+	 *  want them; see vtd_context_update(). */
+	uint64_t context_flags;
 };
 
 struct vtd_stats {

@@ -12,6 +12,7 @@
 
 #include "vtd/context.h"
 #include "vtd/fault.h"
+#include "vtd/nested.h"
 
 struct way {
 	struct vtd_unit *unit;
@@ -98,6 +99,24 @@ static void walk_first(struct way *way, uint64_t root, unsigned levels)
 	struct pt pt = table_of(way->unit, root, levels, way->unit->caps.first_sizes);
 
 	vtd_first_stage_format.walk(&pt, way->at, way->access, way->walk);
+}
+
+/** Both tables of a nested entry: @p low and @p first are its qwords 0 and 2. */
+static void walk_both(struct way *way, uint64_t low, uint64_t first)
+{
+	const struct vtd_nested_tables tables = {
+		.unit = way->unit,
+		.second = low & VTD_PASID_SSPTPTR,
+		.second_levels = (unsigned)field_get(VTD_PASID_AW, low) + 2,
+		.first =
+			{
+				.table = first & VTD_PASID_FSPTPTR,
+				.levels = field_get(VTD_PASID_FSPM, first) == VTD_FSPM_5_LEVEL ? 5 : 4,
+				.flags = first & (VTD_PASID_SRE | VTD_PASID_WPE | VTD_PASID_EAFE),
+			},
+	};
+
+	vtd_nested_walk(&tables, way->at, way->access, way->walk);
 }
 
 static void pass_through(struct way *way)
@@ -193,7 +212,10 @@ static void walk_pasid_entry(struct way *way, const uint64_t *table)
 	unsigned levels = (unsigned)field_get(VTD_PASID_AW, low) + 2;
 	unsigned did = (unsigned)field_get(VTD_PASID_DID, mid);
 	bool fs5 = field_get(VTD_PASID_FSPM, first) == VTD_FSPM_5_LEVEL;
-	bool second = pgtt == VTD_PGTT_SECOND;
+	bool nested = pgtt == VTD_PGTT_NESTED && caps->nest;
+	bool second = pgtt == VTD_PGTT_SECOND || pgtt == VTD_PGTT_NESTED;
+	bool width = levels >= 3 && levels <= 5 && caps->sagaw & 1u << (levels - 2);
+	bool depth = field_get(VTD_PASID_FSPM, first) <= 1 && (!fs5 || caps->fs_5_level);
 
 	if (!(low & VTD_PASID_P)) {
 		note(at, "not present: the device is blocked");
@@ -211,14 +233,17 @@ static void walk_pasid_entry(struct way *way, const uint64_t *table)
 	if (pgtt == VTD_PGTT_PT && caps->pt) {
 		note(at, "domain id %u, pass-through", did);
 		pass_through(way);
-	} else if (second && caps->ssts && levels >= 3 && levels <= 5 &&
-	           caps->sagaw & 1u << (levels - 2)) {
+	} else if (nested && width && depth) {
+		note(at, "domain id %u, nested: %u levels at %#llx on %u at %#llx", did,
+		     fs5 ? 5 : 4, (unsigned long long)(first & VTD_PASID_FSPTPTR), levels,
+		     (unsigned long long)(low & VTD_PASID_SSPTPTR));
+		walk_both(way, low, first);
+	} else if (pgtt == VTD_PGTT_SECOND && caps->ssts && width) {
 		uint64_t root = low & VTD_PASID_SSPTPTR;
 		note(at, "domain id %u, second stage, %u levels, table at %#llx", did, levels,
 		     (unsigned long long)root);
 		walk_second(way, root, levels, at);
-	} else if (pgtt == VTD_PGTT_FIRST && caps->fsts && field_get(VTD_PASID_FSPM, first) <= 1 &&
-	           (!fs5 || caps->fs_5_level)) {
+	} else if (pgtt == VTD_PGTT_FIRST && caps->fsts && depth) {
 		uint64_t root = first & VTD_PASID_FSPTPTR;
 		note(at, "domain id %u, first stage, %u levels, table at %#llx", did, fs5 ? 5 : 4,
 		     (unsigned long long)root);

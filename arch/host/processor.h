@@ -50,13 +50,17 @@ static inline void arch_pause(void)
 {
 }
 
-/* Not one 16-byte access: hosted, the only other observer is a model that runs
- * on this thread or takes its own lock. */
+/* Two accesses, not one: the other observers are a model and its checks. Bit 0 of the low
+ * word is what makes an entry present, so the high word changes while it is not. */
 static inline void arch_store128(volatile void *address, uint64_t low, uint64_t high)
 {
 	volatile uint64_t *word = address;
-	word[1] = high;
-	word[0] = low;
+
+	if (!(low & 1))
+		__atomic_store_n(&word[0], low, __ATOMIC_RELEASE);
+	__atomic_store_n(&word[1], high, __ATOMIC_RELEASE);
+	if (low & 1)
+		__atomic_store_n(&word[0], low, __ATOMIC_RELEASE);
 }
 
 #endif

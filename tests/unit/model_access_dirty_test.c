@@ -47,8 +47,8 @@ static void off(void)
 static void no_more_than_needed(void)
 {
 	struct bench *b = bench_scalable(SECOND_STAGE, SSADE, 0, 0);
-	struct model_request request = {.kind = MODEL_TRANSLATION, .requester = DEVICE,
-					.address = IOVA};
+	struct model_request request = {
+		.kind = MODEL_TRANSLATION, .requester = DEVICE, .address = IOVA};
 
 	put(b, SECOND_LEAF, HOST | 1);
 	FAULTS(b, MODEL_WRITE, IOVA, 0x85);
@@ -139,7 +139,9 @@ static void tracking(void)
 	for (unsigned round = 0; round < 8; round++) {
 		for (unsigned i = 0; i < 16; i++)
 			KTAP_EQUAL(dma(b, i % 4 == round % 4 ? MODEL_WRITE : MODEL_READ,
-				       IOVA + i * 0x1000).response, MODEL_SUCCESS);
+			               IOVA + i * 0x1000)
+			                   .response,
+			           MODEL_SUCCESS);
 		for (unsigned i = 0; i < 16; i++) {
 			uint64_t entry = get(b, SECOND_LEAF + i * 8);
 

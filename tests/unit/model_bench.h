@@ -34,9 +34,9 @@ enum {
 
 struct bench {
 	uint8_t cpu[BENCH_BYTES], cleaned[BENCH_BYTES];
-	bool split;           /* the two views differ until bench_clean() */
-	uint64_t fail;        /* reads of this page fail; 0: none */
-	unsigned fail_after;  /* that many reads of it succeed first */
+	bool split;          /* the two views differ until bench_clean() */
+	uint64_t fail;       /* reads of this page fail; 0: none */
+	unsigned fail_after; /* that many reads of it succeed first */
 	bool fail_writes;
 	unsigned swaps_good;   /* that many swaps are spared what follows */
 	unsigned swap_changes; /* that many swaps find another value */
@@ -86,7 +86,7 @@ static bool bench_write(void *context, uint64_t address, const void *in, size_t 
 }
 
 static enum model_swap bench_swap(void *context, uint64_t address, uint64_t expected,
-				  uint64_t desired)
+                                  uint64_t desired)
 {
 	struct bench *b = context;
 	uint64_t now;
@@ -139,8 +139,8 @@ static void bench_event(void *context, const struct model_event *event)
 	}
 }
 
-static enum model_device_answer
-bench_device_invalidate(void *context, const struct model_device_invalidation *invalidation)
+static enum model_device_answer bench_device_invalidate(
+	void *context, const struct model_device_invalidation *invalidation)
 {
 	struct bench *b = context;
 
@@ -313,7 +313,7 @@ static inline void legacy_tables(struct bench *b, unsigned aw)
 
 /* The way to the leaf of `address` at `level`, in tables at `base`; returns its place. */
 static inline uint64_t way(struct bench *b, uint64_t base, unsigned levels, uint64_t address,
-			   unsigned level, uint64_t flags)
+                           unsigned level, uint64_t flags)
 {
 	uint64_t table = base;
 
@@ -363,18 +363,36 @@ static inline struct model_result ask(struct bench *b, const struct model_reques
 }
 
 /* Read and expect this host address. */
-#define READS(b, from, to)                                                                  \
-	do {                                                                                \
-		KTAP_EQUAL(dma((b), MODEL_READ, (from)).response, MODEL_SUCCESS);               \
-		KTAP_EQUAL((b)->result.address, (to));                                      \
+#define READS(b, from, to)                                                                         \
+	do {                                                                                       \
+		KTAP_EQUAL(dma((b), MODEL_READ, (from)).response, MODEL_SUCCESS);                  \
+		KTAP_EQUAL((b)->result.address, (to));                                             \
 	} while (0)
 
 /* The access is blocked and recorded with this reason. */
-#define FAULTS(b, access, from, reason)                                                     \
-	do {                                                                                \
-		KTAP_EQUAL(dma((b), (access), (from)).response, MODEL_UNSUPPORTED);             \
-		KTAP_EQUAL((b)->result.fault, (reason));                                    \
-		KTAP_EQUAL(take_fault(b), (reason));                                        \
+#define FAULTS(b, access, from, reason)                                                            \
+	do {                                                                                       \
+		KTAP_EQUAL(dma((b), (access), (from)).response, MODEL_UNSUPPORTED);                \
+		KTAP_EQUAL((b)->result.fault, (reason));                                           \
+		KTAP_EQUAL(take_fault(b), (reason));                                               \
+	} while (0)
+
+/* One report of this kind, with these words. */
+#define REPORTED(b, which, words)                                                                  \
+	do {                                                                                       \
+		const char *reported_text = (b)->report_of[which].text;                            \
+		KTAP_EQUAL((b)->kinds[which], 1);                                                  \
+		if (!strstr(reported_text, (words)))                                               \
+			printf("# the report is: %s\n", reported_text);                            \
+		KTAP_CHECK(strstr(reported_text, (words)));                                        \
+		KTAP_CHECK(!strncmp(reported_text, "model: ", 7));                                 \
+	} while (0)
+
+/* One report of this kind, and none of another. */
+#define ONE_REPORT(b, which, words)                                                                \
+	do {                                                                                       \
+		KTAP_EQUAL((b)->reports, 1);                                                       \
+		REPORTED(b, which, words);                                                         \
 	} while (0)
 
 #endif

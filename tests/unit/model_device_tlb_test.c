@@ -55,6 +55,13 @@ static void remembers(void)
 	KTAP_CHECK(!use_at(&d, MODEL_WRITE, IOVA + 0x2000));
 	KTAP_CHECK(!use_at(&d, MODEL_ATOMIC, IOVA + 0x2000));
 	KTAP_EQUAL(d.result.response, MODEL_SUCCESS);
+	KTAP_CHECK(use_at(&d, MODEL_READ, IOVA + 0x2000));
+	put(d.b, SECOND_LEAF + 16, (HOST + 0x2000) | 3);
+	KTAP_CHECK(submit(d.b, 2 | 3 << 4 | DID << 16, IOVA + 0x2000));
+	KTAP_CHECK(use_at(&d, MODEL_WRITE, IOVA + 0x2000));
+	KTAP_EQUAL(d.tlb.hits, 1 + 1);
+	KTAP_CHECK(use_at(&d, MODEL_WRITE, IOVA + 0x2000));
+	KTAP_EQUAL(d.tlb.hits, 1 + 2);
 	put(d.b, SECOND_LEAF + 24, (HOST + 0x3000) | 2);
 	KTAP_CHECK(!use_at(&d, MODEL_READ, IOVA + 0x3000));
 	KTAP_CHECK(use_at(&d, MODEL_WRITE, IOVA + 0x3000));
@@ -83,6 +90,17 @@ static void small(void)
 	KTAP_EQUAL(d.tlb.hits, 1);
 	KTAP_CHECK(use_at(&d, MODEL_READ, IOVA)); /* was driven out */
 	KTAP_EQUAL(d.tlb.hits, 1);
+	/* an entry whose rights do not do gives way to what is asked for anew */
+	model_device_tlb_init(&d.tlb, d.b->unit, DEVICE, d.entries, SLOTS);
+	put(d.b, SECOND_LEAF, HOST | 1);
+	flush_all(d.b);
+	KTAP_CHECK(use_at(&d, MODEL_READ, IOVA));
+	put(d.b, SECOND_LEAF, HOST | 3);
+	flush_all(d.b);
+	KTAP_CHECK(use_at(&d, MODEL_WRITE, IOVA));
+	KTAP_CHECK(use_at(&d, MODEL_WRITE, IOVA));
+	KTAP_EQUAL(d.tlb.hits, 1);
+	KTAP_EQUAL(d.tlb.misses, 2);
 	model_device_tlb_init(&d.tlb, d.b->unit, DEVICE, d.entries, 0);
 	KTAP_CHECK(use_at(&d, MODEL_READ, IOVA));
 	KTAP_CHECK(use_at(&d, MODEL_READ, IOVA));
@@ -139,9 +157,10 @@ static void invalidations(void)
 	};
 
 	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct model_request request = {.address = IOVA, .bytes = 8,
-						.has_pasid = cases[i].pasid,
-						.pasid = cases[i].pasid ? 7 : 0};
+		struct model_request request = {.address = IOVA,
+		                                .bytes = 8,
+		                                .has_pasid = cases[i].pasid,
+		                                .pasid = cases[i].pasid ? 7 : 0};
 		struct device d;
 
 		device_begin(&d, SECOND_STAGE);

@@ -85,9 +85,13 @@ static void rights(void)
 		enum model_access access = (enum model_access)(i >> 6);
 		bool user = table_user && leaf_user, write = table_write && leaf_write;
 		struct bench *b;
-		struct model_request request = {.access = access, .requester = DEVICE,
-						.has_pasid = true, .pasid = 7, .bytes = 8,
-						.privileged = supervisor, .address = IOVA};
+		struct model_request request = {.access = access,
+		                                .requester = DEVICE,
+		                                .has_pasid = true,
+		                                .pasid = 7,
+		                                .bytes = 8,
+		                                .privileged = supervisor,
+		                                .address = IOVA};
 		uint8_t reason = 0;
 
 		if (access > MODEL_ATOMIC)
@@ -146,13 +150,13 @@ static void flags(void)
 	for (unsigned extended = 0; extended < 2; extended++) {
 		struct bench *b = bench_scalable(FIRST_STAGE, 0, 0, extended ? EAFE : 0);
 		uint64_t seen = A | (extended ? EA : 0);
-		struct model_request request = {.kind = MODEL_TRANSLATION, .requester = DEVICE,
-						.address = IOVA + 0x1000};
+		struct model_request request = {
+			.kind = MODEL_TRANSLATION, .requester = DEVICE, .address = IOVA + 0x1000};
 
 		READS(b, IOVA, GUEST);
 		for (unsigned i = 0; i < 3; i++)
 			KTAP_EQUAL(get(b, FIRST + 0x1000 * i),
-				   (FIRST + 0x1000 * (i + 1)) | 7 | seen);
+			           (FIRST + 0x1000 * (i + 1)) | 7 | seen);
 		KTAP_EQUAL(get(b, FIRST_LEAF), GUEST | 7 | seen);
 		KTAP_EQUAL(dma(b, MODEL_WRITE, IOVA).response, MODEL_SUCCESS);
 		KTAP_CHECK(!b->result.cached); /* the dirty flag was not known to be set */
@@ -184,8 +188,8 @@ static void flags(void)
 static void no_write_flag(void)
 {
 	struct model_config config = *model_preset_find("nesting");
-	const struct model_request request = {.kind = MODEL_TRANSLATION, .requester = DEVICE,
-					      .address = IOVA, .no_write = true};
+	const struct model_request request = {
+		.kind = MODEL_TRANSLATION, .requester = DEVICE, .address = IOVA, .no_write = true};
 	struct bench *b;
 
 	config.ecap &= ~BIT(33);
@@ -265,8 +269,12 @@ static void table_cache(void)
 static void execute(void)
 {
 	struct model_config config = *model_preset_find("nesting");
-	struct model_request request = {.requester = DEVICE, .has_pasid = true, .pasid = 7,
-					.execute = true, .address = IOVA, .bytes = 8};
+	struct model_request request = {.requester = DEVICE,
+	                                .has_pasid = true,
+	                                .pasid = 7,
+	                                .execute = true,
+	                                .address = IOVA,
+	                                .bytes = 8};
 	struct bench *b;
 
 	config.ecap |= BIT(30);

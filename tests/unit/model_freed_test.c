@@ -26,8 +26,9 @@ static void reachable(void)
 		uint64_t table;
 		const char *words;
 	} cases[] = {
-		{SECOND_STAGE, ROOT, "model: freed memory at 0x1000 is still in use, by the unit, as its "
-				     "root table at 0x1000"},
+		{SECOND_STAGE, ROOT,
+	         "model: freed memory at 0x1000 is still in use, by the unit, as its "
+	         "root table at 0x1000"},
 		{SECOND_STAGE, CONTEXT, "the root entry at 0x1000"},
 		{SECOND_STAGE, CONTEXT_HIGH, "the root entry at 0x1008"},
 		{SECOND_STAGE, DIRECTORY, "the context entry at 0x2200"},

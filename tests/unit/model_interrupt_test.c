@@ -6,7 +6,13 @@
  */
 #include "tests/unit/model_bench.h"
 
-enum { SOURCE = DEVICE, INDEX = 5, ENTRY = IRTES + INDEX * 16, EIME = 0x800, SIZE = 3 /* 16 entries */ };
+enum {
+	SOURCE = DEVICE,
+	INDEX = 5,
+	ENTRY = IRTES + INDEX * 16,
+	EIME = 0x800,
+	SIZE = 3 /* 16 entries */
+};
 
 #define VECTOR(v)  ((uint64_t)(v) << 16)
 #define XAPIC(id)  ((uint64_t)(id) << 40)
@@ -73,7 +79,7 @@ static void formats(void)
 	b = bench_interrupts(EIME);
 	entry(b, VECTOR(0x43) | X2APIC(0x12345678) | 1, 0);
 	KTAP_EQUAL(interrupt(b, remappable(INDEX), 0).message_address,
-		   UINT64_C(0x1234560000000000) | 0xfee78000);
+	           UINT64_C(0x1234560000000000) | 0xfee78000);
 	KTAP_EQUAL(b->result.message_data, 0x43);
 	KTAP_EQUAL(b->reports, 0);
 	bench_end(b);
@@ -156,13 +162,13 @@ static void reasons(void)
 		{0x25, false, 0, 0, 0, 0xfee00000, 0, 0, 0},
 		{0x26, true, 0, VECTOR(65) | 1, SVT(1) | (SOURCE + 1), 0, 0, 0, 0},
 		{0x27, true, 0, VECTOR(65) | BIT(15) | (uint64_t)POSTED << 32 | 1, 0, 0, 0, POSTED,
-		 0},
+	         0},
 		{0x27, true, 0, VECTOR(65) | BIT(15) | 1, BIT(63), 0, 0, 0, 0},
 		{0x28, true, 0, VECTOR(65) | BIT(15) | (uint64_t)POSTED << 32 | 1, 0, 0, 0, 0, 4},
 		{0x28, true, 0, VECTOR(65) | BIT(15) | (uint64_t)POSTED << 32 | 1, 0, 0, 0, 0,
-		 BIT(24)},
+	         BIT(24)},
 		{0x28, true, 0, VECTOR(65) | BIT(15) | (uint64_t)POSTED << 32 | 1, 0, 0, 0, 0,
-		 BIT(48)},
+	         BIT(48)},
 	};
 
 	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -175,7 +181,7 @@ static void reasons(void)
 			put(b, POSTED + 32, cases[i].descriptor);
 			b->fail = cases[i].fail;
 			interrupt(b, cases[i].address ? cases[i].address : remappable(INDEX),
-				  cases[i].data);
+			          cases[i].data);
 			KTAP_EQUAL(b->result.response, MODEL_UNSUPPORTED);
 			KTAP_EQUAL(b->result.fault, cases[i].reason);
 			KTAP_EQUAL(b->result.logged, !silent);
@@ -237,7 +243,7 @@ static void sources(void)
 		/* twice: the cached entry is checked, too */
 		for (unsigned again = 0; again < 2; again++) {
 			model_interrupt(b->unit, remappable(INDEX), 0, cases[i].requester,
-					&b->result);
+			                &b->result);
 			KTAP_EQUAL(b->result.fault, cases[i].passes ? 0 : 0x26);
 			KTAP_EQUAL(take_fault(b), cases[i].passes ? 0 : 0x26);
 			if (!again && !cases[i].passes)
@@ -271,8 +277,9 @@ static void posted(void)
 		uint64_t destination = cases[i].x2apic ? X2APIC(0x1234) : XAPIC(7);
 		uint64_t control = cases[i].on | cases[i].sn << 1 | VECTOR(0xf2) | destination;
 
-		entry(b, VECTOR(0x41) | BIT(15) | (cases[i].urgent ? BIT(14) : 0) |
-				 (uint64_t)POSTED << 32 | 1,
+		entry(b,
+		      VECTOR(0x41) | BIT(15) | (cases[i].urgent ? BIT(14) : 0) |
+		              (uint64_t)POSTED << 32 | 1,
 		      SVT(1) | SOURCE);
 		put(b, POSTED + 32, control);
 		for (unsigned again = 0; again < 2; again++) {
@@ -286,7 +293,7 @@ static void posted(void)
 		if (cases[i].sent) {
 			KTAP_EQUAL(b->last_interrupt.data, 0xf2);
 			KTAP_EQUAL(b->last_interrupt.address,
-				   cases[i].x2apic ? UINT64_C(0x1200fee34000) : 0xfee07000);
+			           cases[i].x2apic ? UINT64_C(0x1200fee34000) : 0xfee07000);
 		}
 		KTAP_EQUAL(model_unit_statistics(b->unit)->posted, 2);
 		KTAP_EQUAL(b->reports, 0);
@@ -360,7 +367,7 @@ static void cached(void)
 		entry(b, VECTOR(0x42) | 1, 0);
 		KTAP_CHECK(submit(b, cases[i].descriptor, 0));
 		KTAP_EQUAL(interrupt(b, remappable(INDEX), 0).message_data,
-			   cases[i].hits ? 0x42 : 0x41);
+		           cases[i].hits ? 0x42 : 0x41);
 		KTAP_EQUAL(b->kinds[MODEL_REPORT_STALE], !cases[i].hits);
 		bench_end(b);
 	}

@@ -17,9 +17,9 @@ static const unsigned kinds[] = {UC, WC, WT, WP, WB};
 static const struct {
 	unsigned pat, effective[5];
 } table[] = {
-	{UC, {UC, UC, UC, UC, UC}},  {WC, {WC, WC, WC, WC, WC}}, {WT, {UC, UC, WT, WP, WT}},
-	{WP, {UC, UC, WT, WP, WP}},  {WB, {UC, WC, WT, WP, WB}}, {UCM, {UC, WC, UC, UC, UC}},
-	{2, {UC, UC, UC, UC, UC}},   {3, {UC, UC, UC, UC, UC}},
+	{UC, {UC, UC, UC, UC, UC}}, {WC, {WC, WC, WC, WC, WC}}, {WT, {UC, UC, WT, WP, WT}},
+	{WP, {UC, UC, WT, WP, WP}}, {WB, {UC, WC, WT, WP, WB}}, {UCM, {UC, WC, UC, UC, UC}},
+	{2, {UC, UC, UC, UC, UC}},  {3, {UC, UC, UC, UC, UC}},
 };
 
 static struct bench *bench_types(unsigned pgtt, uint64_t e1)
@@ -34,12 +34,18 @@ static void plain(void)
 		uint64_t e1;
 		unsigned emt, type;
 	} cases[] = {
-		{PASS, 0, 0, WB},          {PASS, CD, 0, UC},
-		{SECOND_STAGE, 0, 1, WB},  {SECOND_STAGE, CD, 6, UC},
-		{SECOND_STAGE, EMTE, 0, UC}, {SECOND_STAGE, EMTE, 1, WC},
-		{SECOND_STAGE, EMTE, 4, WT}, {SECOND_STAGE, EMTE, 5, WP},
-		{SECOND_STAGE, EMTE, 6, WB}, {SECOND_STAGE, EMTE, 2, UC},
-		{SECOND_STAGE, EMTE, 7, UC}, {FIRST_STAGE, CD, 0, UC},
+		{PASS, 0, 0, WB},
+		{PASS, CD, 0, UC},
+		{SECOND_STAGE, 0, 1, WB},
+		{SECOND_STAGE, CD, 6, UC},
+		{SECOND_STAGE, EMTE, 0, UC},
+		{SECOND_STAGE, EMTE, 1, WC},
+		{SECOND_STAGE, EMTE, 4, WT},
+		{SECOND_STAGE, EMTE, 5, WP},
+		{SECOND_STAGE, EMTE, 6, WB},
+		{SECOND_STAGE, EMTE, 2, UC},
+		{SECOND_STAGE, EMTE, 7, UC},
+		{FIRST_STAGE, CD, 0, UC},
 		{NESTED, CD | EMTE, 6, UC},
 	};
 
@@ -71,7 +77,8 @@ static void slots(void)
 	for (unsigned slot = 0; slot < 8; slot++)
 		for (unsigned level = 1; level <= 3; level++) {
 			uint64_t pat = (uint64_t)WC << (32 + 4 * slot);
-			uint64_t bits = (slot & 3) << 3 | (slot & 4 ? level > 1 ? 0x1000 : 0x80 : 0);
+			uint64_t bits =
+				(slot & 3) << 3 | (slot & 4 ? level > 1 ? 0x1000 : 0x80 : 0);
 			struct bench *b = bench_new("nesting");
 
 			scalable_context(b);

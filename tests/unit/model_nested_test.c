@@ -14,7 +14,8 @@ static void sizes(void)
 	for (unsigned i = 0; i < 9; i++) {
 		unsigned one = 1 + i % 3, two = 1 + i / 3;
 		uint64_t first = BIT(12 + 9 * (one - 1)), second = BIT(12 + 9 * (two - 1));
-		uint64_t iova = 0x40000000 + 2 * first, guest = UINT64_C(0x200000000) & ~(first - 1);
+		uint64_t iova = 0x40000000 + 2 * first,
+			 guest = UINT64_C(0x200000000) & ~(first - 1);
 		uint64_t offset = 0x1238, host = UINT64_C(0x700000000);
 		struct bench *b = bench_new("nesting");
 
@@ -32,7 +33,7 @@ static void sizes(void)
 		}
 		put(b,
 		    (two == 3 ? TABLES + 0x1000 : 0x70000 + two * 0x1000) +
-			    (guest >> (12 + 9 * (two - 1)) & 511) * 8,
+		            (guest >> (12 + 9 * (two - 1)) & 511) * 8,
 		    host | 3 | (two > 1 ? 0x80 : 0));
 		start(b, SCALABLE_MODE);
 		READS(b, iova + (offset & (first - 1)), host + (guest & (second - 1)));
@@ -123,6 +124,21 @@ static void rights(void)
 		KTAP_EQUAL(b->reports, 0);
 		bench_end(b);
 	}
+}
+
+/* Stages whose rights have nothing in common: no access, not even one of no bytes. */
+static void nothing_in_common(void)
+{
+	struct bench *b = bench_scalable(NESTED, 0, 0, 0);
+	struct model_request request = {.requester = DEVICE, .address = IOVA};
+
+	put(b, FIRST_LEAF, GUEST | 5);
+	put(b, GUEST_LEAF, 0xfee01000 | 2);
+	KTAP_EQUAL(ask(b, &request).fault, 0x86);
+	request.kind = MODEL_TRANSLATION; /* and so no page of the interrupt range either */
+	KTAP_EQUAL(ask(b, &request).response, MODEL_SUCCESS);
+	KTAP_CHECK(!b->result.read && !b->result.write && !b->result.fault);
+	bench_end(b);
 }
 
 /* A read marks the page as used in both; tables count as written, as their flags are. */
@@ -287,6 +303,7 @@ static const struct ktap_case cases[] = {
 	{"every pair of page sizes", sizes},
 	{"a walk in two dimensions has n and m(n+1) reads", steps},
 	{"rights of both stages", rights},
+	{"rights that have nothing in common", nothing_in_common},
 	{"flags of both stages", flags},
 	{"first-stage tables that may only be read", read_only_tables},
 	{"flags that cannot be set", failing_flags},

@@ -340,6 +340,148 @@ static void request_modes(void)
 	bench_down(&bench);
 }
 
+/* Let the device use ATS and page requests, whatever the driver makes of them: bits DTE and
+ * PRE of its scalable-mode context entry (9.4), before the unit has seen it. The driver's
+ * own handlers are kept away: the test answers. */
+static void switch_on(struct bench *bench, struct iommu_domain *domain)
+{
+	struct model_engine *engine = &bench->model->engines[0];
+	struct iommu_device *device = engine->pci.iommu;
+	struct iommu_unit *unit = device->unit;
+	struct iommu_walk walk = {0};
+
+	(void)domain;
+	unit->ops->walk(unit, device->desc.rid, IOMMU_NO_PASID, iova(BASE), IOMMU_READ, &walk);
+	KTAP_CHECK(walk.count >= 2 && !strcmp(walk.steps[1].table, "context"));
+	uint64_t *context = iommu_os_va(&bench->model->os, walk.steps[1].entry_pa);
+	*context |= 1 << 2 | 1 << 4;
+	bench->model->core_unit = NULL;
+	memset(bench->model->messages, 0, sizeof(bench->model->messages));
+	KTAP_EQUAL(device->desc.capabilities_set(device->desc.capabilities_ctx, true, false, true),
+	           0);
+}
+
+static void translation_cache(void)
+{
+	struct bench bench;
+	struct scn_model_counts now;
+	const struct dma_request_mode mode = {.ats = true}, plain = {0};
+
+	bench_up(&bench, "nesting");
+	const struct scn_model *scn = &bench.model->scn;
+	struct model_engine *self = &bench.model->engines[0];
+	struct iommu_device *device = self->pci.iommu;
+	struct iommu_domain *domain = domain_new(&bench, 0);
+	pa_t page = page_new(&bench);
+	uint8_t *memory = iommu_os_va(&bench.model->os, page);
+	memset(memory, 0x33, PAGE_SIZE_4K);
+	page_map(domain, BASE, page);
+	switch_on(&bench, domain);
+	KTAP_EQUAL(self->engine.ops->request_mode(&self->engine, &mode), 0);
+	KTAP_EQUAL(fetch(&bench, 0, BASE, 512), 0);
+	KTAP_CHECK(all_are(self->buffer, 512, 0x33));
+	scn->counts(scn->ctx, &now);
+	KTAP_EQUAL(now.device_misses, 1);
+	KTAP_EQUAL(now.device_hits, 0);
+	KTAP_EQUAL(store(&bench, 0, BASE + 1024, 512), 0);
+	scn->counts(scn->ctx, &now);
+	KTAP_EQUAL(now.device_misses, 1);
+	KTAP_EQUAL(now.device_hits, 1);
+	/* not mapped: the device learns it, and nothing is recorded */
+	KTAP_EQUAL(fetch(&bench, 0, BASE + PAGE_SIZE_4K, 64), 0);
+	KTAP_CHECK(all_are(self->buffer, 64, 0xff));
+	KTAP_EQUAL(bench.core.fault_count, 0);
+	/* switched off, it forgets, and asks no more */
+	KTAP_EQUAL(
+		device->desc.capabilities_set(device->desc.capabilities_ctx, false, false, false),
+		0);
+	KTAP_CHECK(!self->mode.ats && !self->tlb_entries[0].valid);
+	KTAP_EQUAL(self->engine.ops->request_mode(&self->engine, &mode), -EOPNOTSUPP);
+	KTAP_EQUAL(self->engine.ops->request_mode(&self->engine, &plain), 0);
+	KTAP_EQUAL(fetch(&bench, 0, BASE, 512), 0);
+	KTAP_CHECK(all_are(self->buffer, 512, 0x33));
+	page_unmap(domain, BASE);
+	domain_delete(&bench, 0, domain);
+	page_delete(&bench, page);
+	bench_down(&bench);
+}
+
+/* The answer of software, as the unit would send it to the device. */
+static void answer(struct model_engine *self, uint8_t response)
+{
+	const struct model_event event = {.kind = MODEL_EVENT_PAGE_RESPONSE,
+	                                  .requester = self->pci.rid,
+	                                  .group = self->transfer.group,
+	                                  .response = response};
+
+	model_platform_lock(self->platform);
+	model_engine_response(self, &event);
+	model_platform_unlock(self->platform);
+}
+
+static void page_requests(void)
+{
+	struct bench bench;
+	struct scn_model_counts now;
+	const struct dma_request_mode mode = {.ats = true, .page_requests = true};
+	enum { PQA = 0xd0 };
+
+	bench_up(&bench, "nesting");
+	const struct scn_model *scn = &bench.model->scn;
+	struct model_engine *self = &bench.model->engines[0];
+	struct dma_engine *engine = &self->engine;
+	struct iommu_domain *domain = domain_new(&bench, 0);
+	pa_t page = page_new(&bench), queue = page_new(&bench);
+	memset(iommu_os_va(&bench.model->os, page), 0x44, PAGE_SIZE_4K);
+	page_map(domain, BASE, page);
+	switch_on(&bench, domain);
+	uint64_t before = model_read(bench.model->unit, PQA, 8);
+	if (!before)
+		model_write(bench.model->unit, PQA, 8, queue.value);
+	KTAP_EQUAL(engine->ops->request_mode(engine, &mode), 0);
+
+	/* the second page of the transfer is missing, and comes */
+	KTAP_EQUAL(fetch(&bench, 0, BASE + 0xf00, 512), -EAGAIN);
+	scn->counts(scn->ctx, &now);
+	KTAP_EQUAL(now.page_requests, 1);
+	KTAP_EQUAL(engine->ops->resume(engine), -EAGAIN); /* no answer yet */
+	page_map(domain, BASE + PAGE_SIZE_4K, page);
+	answer(self, 0);
+	KTAP_EQUAL(engine->ops->resume(engine), 0);
+	KTAP_CHECK(all_are(self->buffer, 512, 0x44));
+	KTAP_EQUAL(engine->ops->resume(engine), -ENOENT);
+
+	/* the answer is no */
+	KTAP_EQUAL(fetch(&bench, 0, BASE + 0x2000, 64), -EAGAIN);
+	answer(self, 1);
+	KTAP_EQUAL(engine->ops->resume(engine), -EIO);
+	KTAP_CHECK(all_are(self->buffer, 64, 0xff));
+
+	/* the answer is yes, and is a lie: the device gives up in the end */
+	KTAP_EQUAL(store(&bench, 0, BASE + 0x3000, 64), -EAGAIN);
+	int error = -EAGAIN;
+	for (unsigned i = 0; i < 50 && error == -EAGAIN; i++) {
+		answer(self, 0);
+		error = engine->ops->resume(engine);
+	}
+	KTAP_EQUAL(error, -EIO);
+
+	/* a new mode ends what waits */
+	KTAP_EQUAL(fetch(&bench, 0, BASE + 0x4000, 64), -EAGAIN);
+	KTAP_EQUAL(engine->ops->request_mode(engine, &mode), 0);
+	KTAP_EQUAL(engine->ops->resume(engine), -ENOENT);
+	KTAP_EQUAL(bench.core.fault_count, 0);
+
+	if (!before)
+		model_write(bench.model->unit, PQA, 8, 0);
+	page_unmap(domain, BASE);
+	page_unmap(domain, BASE + PAGE_SIZE_4K);
+	domain_delete(&bench, 0, domain);
+	page_delete(&bench, page);
+	page_delete(&bench, queue);
+	bench_down(&bench);
+}
+
 static void counts(void)
 {
 	struct bench bench;
@@ -380,6 +522,8 @@ static const struct ktap_case cases[] = {
 	{"failing allocations on the way up", failing_allocations},
 	{"failing allocations while mapping", failing_maps},
 	{"request modes that a device does not have", request_modes},
+	{"translations kept by a device", translation_cache},
+	{"page requests: yes, no, and yes without a page", page_requests},
 	{"steps of walks are counted", counts},
 };
 

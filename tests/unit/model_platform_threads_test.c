@@ -85,7 +85,11 @@ static void threads_on(const char *preset)
 		pthread_join(threads[i], NULL);
 		KTAP_CHECK(workers[i].good);
 	}
-	KTAP_EQUAL(bench.core.fault_count, MODEL_DEVICES * ROUNDS);
+	/* Each round has one blocked read. Where the unit has one fault record, a fault that
+	 * comes while another lies in it is lost: of two at a time, one is kept. */
+	bool may_lose = (bench.config.cap >> 40 & 0xff) == 0;
+	KTAP_CHECK(bench.core.fault_count <= MODEL_DEVICES * ROUNDS);
+	KTAP_CHECK(bench.core.fault_count >= (may_lose ? 1 : MODEL_DEVICES) * ROUNDS);
 	KTAP_EQUAL(bench_reports(&bench), 0);
 	if (ktap_failed)
 		printf("# %s\n", bench.model->report_text);

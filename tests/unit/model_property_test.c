@@ -9,7 +9,13 @@
 #include "tests/unit/model_scalable.h"
 
 /* Second-stage tables, pages for everything else, and where large pages lead. */
-enum { POOL = 0x50000, LEAVES = 0x120000, LEAVES_END = 0x200000, BIG = 0x200000, HUGE = 0x40000000 };
+enum {
+	POOL = 0x50000,
+	LEAVES = 0x120000,
+	LEAVES_END = 0x200000,
+	BIG = 0x200000,
+	HUGE = 0x40000000
+};
 enum { UNITS = 60, REQUESTS = 120 };
 
 /* The few places of a table that are used, so that addresses hit them. */
@@ -70,7 +76,7 @@ static uint64_t address_field(uint64_t entry, unsigned shift)
 
 /* The second stage of `address`; marks what must be marked. */
 static uint8_t second(struct world *w, uint64_t address, bool read, bool write, bool dirty,
-		      struct outcome *out)
+                      struct outcome *out)
 {
 	uint64_t table = TABLES, entry;
 	bool may_read = true, may_write = true;
@@ -86,7 +92,7 @@ static uint8_t second(struct world *w, uint64_t address, bool read, bool write, 
 		leaf = level == 1 || (level < 4 && (entry & 0x80));
 		size = BIT(12 + 9 * (level - 1));
 		reserved = BIT(62) | (level > 3 ? 0x80 : 0) | (leaf ? 0 : 0x800) |
-			   (leaf ? (size - 1) & ~UINT64_C(0xfff) : 0);
+		           (leaf ? (size - 1) & ~UINT64_C(0xfff) : 0);
 		if (entry & reserved)
 			return 0x7a;
 		may_read = may_read && (entry & 1);
@@ -102,8 +108,8 @@ static uint8_t second(struct world *w, uint64_t address, bool read, bool write, 
 			save(w, at, entry);
 		}
 		if (leaf) {
-			out->address = address_field(entry, 12 + 9 * (level - 1)) |
-				       (address & (size - 1));
+			out->address =
+				address_field(entry, 12 + 9 * (level - 1)) | (address & (size - 1));
 			out->read = may_read;
 			out->write = may_write;
 			out->snoop = entry & 0x800;
@@ -114,7 +120,8 @@ static uint8_t second(struct world *w, uint64_t address, bool read, bool write, 
 	}
 }
 
-static uint8_t mark_first(struct world *w, uint64_t at, uint64_t entry, uint64_t marks, bool allowed)
+static uint8_t mark_first(struct world *w, uint64_t at, uint64_t entry, uint64_t marks,
+                          bool allowed)
 {
 	if ((entry & marks) == marks)
 		return 0;
@@ -127,7 +134,7 @@ static uint8_t mark_first(struct world *w, uint64_t at, uint64_t entry, uint64_t
 }
 
 static uint8_t first(struct world *w, uint64_t address, const struct model_request *request,
-		     bool read, bool write, bool dirty, struct outcome *out)
+                     bool read, bool write, bool dirty, struct outcome *out)
 {
 	uint64_t table = w->first_root, seen = 0x20 | (w->eafe ? 0x400 : 0);
 	unsigned width = 12 + 9 * w->first_levels;
@@ -172,10 +179,10 @@ static uint8_t first(struct world *w, uint64_t address, const struct model_reque
 		if (!request->privileged && !user)
 			return 0x81;
 		*out = (struct outcome){.address = address_field(entry, 12 + 9 * (level - 1)) |
-						   (address & (size - 1)),
-					.read = true,
-					.write = may_write || (request->privileged && !w->wpe),
-					.shift = 12 + 9 * (level - 1)};
+		                                   (address & (size - 1)),
+		                        .read = true,
+		                        .write = may_write || (request->privileged && !w->wpe),
+		                        .shift = 12 + 9 * (level - 1)};
 		if (w->pgtt == NESTED) {
 			struct outcome inner = *out;
 
@@ -188,7 +195,8 @@ static uint8_t first(struct world *w, uint64_t address, const struct model_reque
 		}
 		if ((read && !out->read) || (write && !out->write))
 			return 0; /* refused later; the page is not marked */
-		return mark_first(w, at, entry, seen | (dirty && out->write ? 0x40 : 0), host.write);
+		return mark_first(w, at, entry, seen | (dirty && out->write ? 0x40 : 0),
+		                  host.write);
 	}
 }
 
@@ -226,7 +234,7 @@ static uint64_t random_address(struct world *w, unsigned levels)
 
 	for (unsigned level = 1; level <= levels; level++)
 		address |= (uint64_t)places[next(w) % (level == 1 ? 6 : 3)]
-			   << (12 + 9 * (level - 1));
+		           << (12 + 9 * (level - 1));
 	return address;
 }
 
@@ -290,7 +298,7 @@ static void first_table(struct world *w, uint64_t guest, unsigned level)
 		uint64_t entry = 1 | (chance(w, 85) ? 2 : 0) | (chance(w, 85) ? 4 : 0);
 		bool large = (level == 2 || level == 3) && chance(w, 20);
 		uint64_t below = level == 1 && w->pgtt != NESTED ? next(w) << 12 & 0x7ffffff000
-			                                         : table_address(w);
+		                                                 : table_address(w);
 
 		entry = chance(w, 3) ? entry & ~UINT64_C(1) : entry;
 		entry |= next(w) & 1 ? BIT(60) | BIT(9) | BIT(8) : 0; /* ignored */
@@ -299,8 +307,7 @@ static void first_table(struct world *w, uint64_t guest, unsigned level)
 		if (chance(w, 2) && w->second_levels < 5)
 			below |= BIT(12 + 9 * w->second_levels);
 		if (large)
-			below &= ~(BIT(12 + 9 * (level - 1)) - 1) |
-				 (chance(w, 3) ? BIT(14) : 0);
+			below &= ~(BIT(12 + 9 * (level - 1)) - 1) | (chance(w, 3) ? BIT(14) : 0);
 		put(w->b, table + places[i] * 8, entry | below | (large ? 0x80 : 0));
 		save(w, table + places[i] * 8, entry | below | (large ? 0x80 : 0));
 		if (level > 1 && !large && (entry & 1) && w->tables < 300)
@@ -315,8 +322,9 @@ static void build(struct world *w, uint64_t seed, bool cached)
 	memset(w, 0, sizeof(*w));
 	w->random = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
 	w->pool = POOL;
-	config.policy = !cached ? MODEL_POLICY_NONE
-			: seed % 2 ? MODEL_POLICY_KEEP : MODEL_POLICY_RANDOM;
+	config.policy = !cached    ? MODEL_POLICY_NONE
+	                : seed % 2 ? MODEL_POLICY_KEEP
+	                           : MODEL_POLICY_RANDOM;
 	config.seed = seed;
 	w->b = bench_make(&config);
 	next(w);
@@ -341,11 +349,11 @@ static void build(struct world *w, uint64_t seed, bool cached)
 	for (uint32_t pasid = 0; pasid < 8; pasid += 7) {
 		put(w->b, pasid_at(pasid),
 		    TABLES | (w->second_levels - 2) << 2 | w->pgtt << 6 | 1 |
-			    (w->ssade && w->pgtt != FIRST_STAGE ? SSADE : 0));
+		            (w->ssade && w->pgtt != FIRST_STAGE ? SSADE : 0));
 		put(w->b, pasid_at(pasid) + 8, DID | (w->pwsnp ? PWSNP : 0));
 		put(w->b, pasid_at(pasid) + 16,
 		    w->first_root | (w->first_levels - 4) << 2 | SRE | (w->wpe ? WPE : 0) |
-			    (w->eafe ? EAFE : 0));
+		            (w->eafe ? EAFE : 0));
 	}
 	start(w->b, SCALABLE_MODE);
 	memcpy(w->memory, w->b->cpu, BENCH_BYTES);
@@ -408,7 +416,7 @@ static void run(bool cached, struct tally *tally)
 			compare(&w, &request, tally);
 			if (i % 20 == 19)
 				KTAP_CHECK(!memcmp(w.memory + TABLES, w.b->cpu + TABLES,
-						   BENCH_BYTES - TABLES));
+				                   BENCH_BYTES - TABLES));
 			if (ktap_failed)
 				printf("# seed %u, request %u, type %u, address %#llx\n",
 				       (unsigned)seed, i, w.pgtt,
@@ -425,7 +433,7 @@ static void run(bool cached, struct tally *tally)
 static void worth(const struct tally *tally)
 {
 	static const uint8_t met[] = {0x71, 0x72, 0x74, 0x76, 0x79, 0x7a, 0x7c,
-				      0x80, 0x81, 0x84, 0x85, 0x86, 0x90};
+	                              0x80, 0x81, 0x84, 0x85, 0x86, 0x90};
 
 	printf("# %u translated, %u refused, %u from the IOTLB\n", tally->good, tally->faults,
 	       tally->hits);

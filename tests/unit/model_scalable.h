@@ -18,7 +18,7 @@ enum {
 	GUEST = 0x30000, /* what the first stage makes of IOVA */
 	HOST = 0x80000,  /* what the second stage makes of IOVA, or nested of GUEST */
 	FIRST_LEAF = FIRST + 0x3008,
-	SECOND_LEAF = TABLES + 0x3008,        /* of IOVA */
+	SECOND_LEAF = TABLES + 0x3008,           /* of IOVA */
 	GUEST_LEAF = TABLES + 0x3000 + 8 * 0x30, /* second stage, of GUEST */
 	DID = 5,
 };
@@ -48,7 +48,7 @@ static inline void scalable_context(struct bench *b)
 
 /* A PASID entry of 48 bits and four levels; the extra bits are turned over. */
 static inline void pasid_entry(struct bench *b, uint32_t pasid, unsigned pgtt, uint64_t e0,
-			       uint64_t e1, uint64_t e2)
+                               uint64_t e1, uint64_t e2)
 {
 	uint64_t at = pasid_at(pasid);
 
@@ -74,7 +74,7 @@ static inline void page_tables(struct bench *b, unsigned pgtt)
 
 /* Everything for requests without a PASID and with PASID 7. */
 static inline void scalable_tables(struct bench *b, unsigned pgtt, uint64_t e0, uint64_t e1,
-				   uint64_t e2)
+                                   uint64_t e2)
 {
 	scalable_context(b);
 	pasid_entry(b, 0, pgtt, e0, e1, e2);
@@ -100,11 +100,14 @@ static inline void latch(struct bench *b, uint64_t root)
 }
 
 static inline struct model_result dma_pasid(struct bench *b, enum model_access access,
-					    uint32_t pasid, uint64_t address)
+                                            uint32_t pasid, uint64_t address)
 {
-	const struct model_request request = {.access = access, .requester = DEVICE,
-					      .has_pasid = true, .pasid = pasid,
-					      .address = address, .bytes = 8};
+	const struct model_request request = {.access = access,
+	                                      .requester = DEVICE,
+	                                      .has_pasid = true,
+	                                      .pasid = pasid,
+	                                      .address = address,
+	                                      .bytes = 8};
 
 	return ask(b, &request);
 }

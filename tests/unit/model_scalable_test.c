@@ -100,7 +100,7 @@ static void capabilities(void)
 		{0, BIT(29) | BIT(42), CONTEXT_AT, 0, 0x42, SECOND_STAGE},
 		{0, BIT(40), CONTEXT_AT, 0, 0x42, SECOND_STAGE},
 		{0, BIT(2) | BIT(29) | BIT(33) | BIT(41) | BIT(42) | BIT(56), CONTEXT_AT, BIT(4),
-		 0x42, SECOND_STAGE},
+	         0x42, SECOND_STAGE},
 		{0, BIT(56), CONTEXT_AT, BIT(6), 0x42, SECOND_STAGE},
 		{0, BIT(49), CONTEXT_AT + 8, 7, 0x42, SECOND_STAGE},
 		{0, BIT(53), CONTEXT_AT + 8, BIT(20), 0x42, SECOND_STAGE},
@@ -121,7 +121,7 @@ static void capabilities(void)
 		{0, BIT(26) | BIT(46), PASIDS, 0, 0x5b, SECOND_STAGE},
 		{0, BIT(26) | BIT(47), PASIDS, 0, 0x5b, FIRST_STAGE},
 		{0, BIT(6), PASIDS, 0, 0x5b, PASS},
-		{BIT(11), 0, PASIDS, 1 << 2, 0x5b, SECOND_STAGE}, /* 57 bits not in SAGAW */
+		{BIT(11), 0, PASIDS, 1 << 2, 0x5b, SECOND_STAGE},     /* 57 bits not in SAGAW */
 		{0, 0, PASIDS + 16, BIT(5) | BIT(6), 0, FIRST_STAGE}, /* ignored since 5.x */
 		{0, BIT(7), SECOND_LEAF, BIT(11), 0x7a, SECOND_STAGE},
 	};
@@ -172,8 +172,8 @@ static void snooping(void)
 		bool second = pgtt == SECOND_STAGE || pgtt == NESTED;
 		bool forced = pgsnp || (second && snp);
 		struct bench *b = bench_scalable(pgtt, 0, pgsnp ? PGSNP : 0, 0);
-		struct model_request request = {.requester = DEVICE, .address = IOVA, .bytes = 8,
-						.no_snoop = no_snoop};
+		struct model_request request = {
+			.requester = DEVICE, .address = IOVA, .bytes = 8, .no_snoop = no_snoop};
 
 		put(b, SECOND_LEAF, HOST | 3 | (snp ? 0x800 : 0));
 		put(b, GUEST_LEAF, HOST | 3 | (snp ? 0x800 : 0));
@@ -292,28 +292,33 @@ static void caching_mode(void)
 	bench_end(b);
 }
 
+enum { PROTECTED = 0x200000 };
+
 /* Protected memory blocks what tables allow, and does not say so in the records. */
 static void protected_memory(void)
 {
 	struct bench *b = bench_scalable(SECOND_STAGE, 0, 0, 0);
-	struct model_request request = {.kind = MODEL_TRANSLATION, .requester = DEVICE,
-					.address = IOVA};
+	struct model_request request = {
+		.kind = MODEL_TRANSLATION, .requester = DEVICE, .address = IOVA};
 
-	w32(b, 0x68, 0);
-	w32(b, 0x6c, 0x1fffff);
+	put(b, SECOND_LEAF, 0x200000 | 3);
+	w64(b, 0x70, BIT(32)); /* above its limit: no high region */
+	w32(b, 0x68, 0x200000);
+	w32(b, 0x6c, 0x3fffff);
 	w32(b, 0x64, 0x80000000u);
 	KTAP_EQUAL(dma(b, MODEL_READ, IOVA).response, MODEL_UNSUPPORTED);
 	KTAP_CHECK(b->result.protected_memory);
 	KTAP_EQUAL(b->faults, 0);
-	KTAP_EQUAL(ask(b, &request).address, HOST); /* no memory is accessed yet */
+	KTAP_EQUAL(ask(b, &request).address, PROTECTED); /* no memory is accessed yet */
 	request.kind = MODEL_TRANSLATED;
-	request.address = HOST;
+	request.address = PROTECTED;
 	request.bytes = 8;
 	KTAP_CHECK(ask(b, &request).protected_memory);
 	command(b, TE, false);
-	KTAP_CHECK(dma(b, MODEL_READ, HOST).protected_memory);
+	KTAP_CHECK(dma(b, MODEL_READ, PROTECTED).protected_memory);
+	READS(b, IOVA, IOVA);
 	w32(b, 0x64, 0);
-	READS(b, HOST, HOST);
+	READS(b, PROTECTED, PROTECTED);
 	bench_end(b);
 }
 

@@ -39,8 +39,13 @@ static void structures(void)
 		{IOMMU_OPTION, 24, 24, -EBUSY}, /* RLIMIT_MODE, and objects exist by then */
 		{IOMMU_HWPT_ALLOC, 24, 48, -ENOENT},
 		{IOMMU_GET_HW_INFO, 32, 40, -ENOENT},
+		{IOMMU_HWPT_SET_DIRTY_TRACKING, 16, 16, -ENOENT},
+		{IOMMU_HWPT_GET_DIRTY_BITMAP, 48, 48, -ENOENT},
 		{IOMMU_HWPT_INVALIDATE, 32, 32, -ENOENT},
 		{IOMMU_FAULT_QUEUE_ALLOC, 16, 16, 0},
+		{IOMMU_IOAS_MAP_FILE, 40, 40, -EINVAL},
+		{IOMMU_IOAS_CHANGE_PROCESS, 8, 8, 0},
+		{IOMMU_VFIO_IOAS, 12, 12, -ENODEV},
 	};
 
 	world_init(&world);
@@ -66,7 +71,7 @@ static void structures(void)
 			KTAP_EQUAL(world_call(&world, world.fd, command, raw, bytes), -E2BIG);
 		}
 		/* sizes that lie, at the end of user memory and beyond its top */
-		uint32_t size[10] = {0};
+		uint32_t size[12] = {0};
 		size[0] = 0xffffffff;
 		KTAP_EQUAL(world_call(&world, world.fd, command, size, sizeof(size)), -EFAULT);
 		size[0] = sizeof(size) + 1;

@@ -41,7 +41,9 @@ struct test_user {
 	long pin_calls, unpin_calls;
 	long pin_fail_at;       /* the pin call with this number fails with -ENOMEM; 0: none */
 	long outs, out_fail_at; /* the same for copy_out, with -EFAULT */
-	bool bad;               /* an unpin of what is not pinned, a copy that wraps around */
+	long files_mapped;
+	long process_changes, change_result;
+	bool bad; /* an unpin of what is not pinned, a copy that wraps around */
 };
 
 /** The page of the block behind @p user, or -1. */
@@ -166,11 +168,51 @@ static inline void test_user_unpin(void *ctx, const struct iommu_extent *extents
 		}
 }
 
+/** One file, number FILE_FD: its pages are those of USER_SCATTER, FILE_PAGES of them. */
+enum { FILE_FD = 1000, FILE_PAGES = 16, FILE_READONLY_FD = 1001 };
+
+static inline int test_user_file_map(void *ctx, int fd, uint64_t start, uint64_t bytes, bool write,
+                                     uint64_t *user)
+{
+	struct test_user *self = ctx;
+
+	if (fd != FILE_FD && fd != FILE_READONLY_FD)
+		return -EBADF;
+	if ((start | bytes) % PAGE)
+		self->bad = true;
+	if (start > FILE_PAGES * PAGE || bytes > FILE_PAGES * PAGE - start ||
+	    (write && fd == FILE_READONLY_FD))
+		return -EINVAL;
+	self->files_mapped++;
+	*user = USER_SCATTER + start;
+	return 0;
+}
+
+static inline void test_user_file_unmap(void *ctx, uint64_t user, uint64_t bytes)
+{
+	struct test_user *self = ctx;
+
+	if (user < USER_SCATTER || user + bytes > USER_SCATTER + FILE_PAGES * PAGE)
+		self->bad = true;
+	self->files_mapped--;
+}
+
+static inline int test_user_change_process(void *ctx)
+{
+	struct test_user *self = ctx;
+
+	self->process_changes++;
+	return (int)self->change_result;
+}
+
 static const struct ufd_memory_ops test_user_ops = {
 	.copy_in = test_user_copy_in,
 	.copy_out = test_user_copy_out,
 	.pin = test_user_pin,
 	.unpin = test_user_unpin,
+	.file_map = test_user_file_map,
+	.file_unmap = test_user_file_unmap,
+	.change_process = test_user_change_process,
 };
 
 /* ---- the world --------------------------------------------------------------------- */
@@ -214,6 +256,7 @@ static inline void world_end_with(struct world *world, long stuck)
 	iommu_exit(&world->core);
 	KTAP_CHECK(test_os_is_clean(&world->os));
 	KTAP_EQUAL(world->user.pinned, stuck);
+	KTAP_EQUAL(world->user.files_mapped, 0);
 	KTAP_CHECK(!world->user.bad);
 	free(world->user.block);
 }
