@@ -24,7 +24,7 @@ const struct agree_family agree_families[AGREE_FAMILIES] = {
 };
 
 /* ECAP */
-enum { ECAP_C = 0, ECAP_PT = 6, ECAP_SMTS = 43, ECAP_SSTS = 46, ECAP_FSTS = 47 };
+enum { ECAP_PT = 6, ECAP_SMTS = 43, ECAP_SSTS = 46, ECAP_FSTS = 47 };
 /* CAP */
 enum { CAP_SAGAW = 8, CAP_SSLPS = 34, CAP_FS1GP = 56, CAP_FS5LP = 60 };
 
@@ -165,13 +165,12 @@ static void pick_address(struct agree_case *c)
 
 /* ---- tables -------------------------------------------------------------------------------------- */
 
-static uint64_t ignored_second(const struct agree_case *c, unsigned level)
+/* (Accessed and dirty flags count only with SSADE, which these cases do not set.) */
+static uint64_t ignored_second(unsigned level)
 {
 	uint64_t mask = AGREE_BIT(63) | AGREE_MASK(61, 52) | AGREE_MASK(10, 8) | AGREE_BIT(2);
 
 	mask |= level == 1 ? AGREE_MASK(7, 3) : AGREE_MASK(6, 3);
-	/* Accessed and dirty flags count only with SSADE, which these cases do not set. */
-	(void)c;
 	return mask;
 }
 
@@ -194,7 +193,7 @@ static void build_second(struct agree_case *c, unsigned level, bool noise, bool 
 	if (!plain && one_in(c, 12))
 		*entry = 1 + agree_below(c, 2);
 	if (noise)
-		*entry |= agree_random(c) & ignored_second(c, level);
+		*entry |= agree_random(c) & ignored_second(level);
 	if (level == c->leaf && level > 1)
 		*entry |= AGREE_BIT(7);
 }

@@ -107,12 +107,22 @@ static bool memory_can_be_had(struct scn *scn, uint64_t bytes)
 	return user_buffer_destroy(memory, probe) == 0;
 }
 
+/* Is what the engine can do of use here? PASIDs and page requests need the unit as well. */
+static bool abilities_count(const struct dma_engine *engine, uint64_t abilities)
+{
+	const struct iommu_device *device = engine->pci->iommu;
+
+	return (engine->ops->abilities & abilities) == abilities &&
+	       (!(abilities & DMA_CAN_PASID) || device->pasid_bits) &&
+	       (!(abilities & DMA_CAN_PRI) || device->page_requests);
+}
+
 static bool engine_is_there(struct scn *scn, uint64_t abilities)
 {
 	struct dma_engine *engine = NULL;
 
 	while ((engine = scn_engine_next(scn->platform, engine, false)))
-		if ((engine->ops->abilities & abilities) == abilities)
+		if (abilities_count(engine, abilities))
 			break;
 	return engine;
 }
@@ -122,9 +132,9 @@ static const char *ability_name(uint64_t ability)
 	return ability == DMA_CAN_COPY    ? "copies"
 	       : ability == DMA_CAN_FETCH ? "reads memory"
 	       : ability == DMA_CAN_STORE ? "writes memory"
-	       : ability == DMA_CAN_PASID ? "sends PASIDs"
+	       : ability == DMA_CAN_PASID ? "can use PASIDs"
 	       : ability == DMA_CAN_ATS   ? "translates by ATS"
-	       : ability == DMA_CAN_PRI   ? "asks for pages"
+	       : ability == DMA_CAN_PRI   ? "can ask for pages"
 	                                  : "is fast";
 }
 

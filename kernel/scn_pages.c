@@ -19,8 +19,10 @@ SCN_HANDLER(fault_queue)
 	if (result->error)
 		return;
 	struct scn_object *queue = scn_object_add(scn, result, line->args[0].text, SCN_FAULT_QUEUE);
-	if (!queue)
+	if (!queue) { /* the object goes with /dev/iommu, the descriptor does not */
+		(void)!ufd_close(scn->platform->ufd, (int)call.out_fault_fd);
 		return;
+	}
 	queue->id = call.out_fault_id;
 	queue->fd = (int)call.out_fault_fd;
 	scn_note(result, "fault queue with id %u, descriptor %d", queue->id, queue->fd);

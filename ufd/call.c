@@ -71,8 +71,7 @@ static const struct command commands[] = {
                 ufd_call_ioas_change_process),
 };
 
-/** Are the @p bytes at @p user all zero? 0, -E2BIG, -EFAULT. */
-static int check_zero(const struct ufd *ufd, uint64_t user, uint64_t bytes)
+int ufd_check_zero(const struct ufd *ufd, uint64_t user, uint64_t bytes)
 {
 	uint8_t piece[128];
 
@@ -119,7 +118,8 @@ int ufd_context_ioctl(struct ufd_context *context, uint32_t number, uint64_t use
 	memset(&arguments, 0, sizeof(arguments));
 	error = ufd_copy_in(ufd, &arguments, user, known);
 	if (!error && size > known)
-		error = user + size < user ? -EFAULT : check_zero(ufd, user + known, size - known);
+		error = user + size < user ? -EFAULT
+		                           : ufd_check_zero(ufd, user + known, size - known);
 	if (error)
 		return error;
 	memcpy(&arguments, &size, sizeof(size));

@@ -45,6 +45,8 @@ static uint64_t capabilities(struct iommu_device *device)
 		out |= IOMMU_HW_CAP_PCI_PASID_EXEC;
 	if (device->pasid_bits && device->desc.pasid_priv)
 		out |= IOMMU_HW_CAP_PCI_PASID_PRIV;
+	if (!device->desc.ats_queue_depth)
+		out |= IOMMU_HW_CAP_PCI_ATS_NOT_SUPPORTED;
 	return out;
 }
 

@@ -113,6 +113,9 @@ int must_check ufd_copy_out(const struct ufd *ufd, uint64_t user, const void *fr
 /** Store @p bytes zeros at @p user. 0 or -EFAULT. */
 int must_check ufd_zero_out(const struct ufd *ufd, uint64_t user, uint64_t bytes);
 
+/** Are the @p bytes at @p user all zero? 0, -E2BIG, -EFAULT. */
+int must_check ufd_check_zero(const struct ufd *ufd, uint64_t user, uint64_t bytes);
+
 /** A running call on /dev/iommu: the structure, zero-extended, and where it is. */
 struct ufd_call {
 	struct ufd *ufd;

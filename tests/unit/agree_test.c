@@ -298,7 +298,7 @@ static void wrong_units(void)
 		KTAP_CHECK(strstr(b->text, "DIFFERENT") && strstr(b->text, "not ok 1 - legacy"));
 		KTAP_CHECK(wrongs[i] != FORGETS_NOTHING || b->drops);
 		if (ktap_failed)
-			printf("# wrong unit %u\n", wrongs[i]);
+			printf("# wrong unit %u\n", (unsigned)wrongs[i]);
 		bench_end(b);
 	}
 }

@@ -393,6 +393,46 @@ static void test_fault_queue(void)
 	bench_finish();
 }
 
+/* Each allocation fails once: nothing is left, and the next run is as good as the first. */
+static void test_fail_nth(void)
+{
+	static const char text[] =
+		TABLE "stage1-map g 0x1000 to 0x200000 64K\nfault-queue q\n"
+		      "hwpt h on s for d pasid\nattach d h\nattach d h pasid 3\n"
+		      "replace d h pasid 3\ndma d store 0x200000 64\ndetach d pasid 3\n"
+		      "attach d h pasid 4\nattach d h pasid 5\ndetach d pasid 4\n";
+	struct scn_program *program;
+	unsigned failed = 0;
+
+	KTAP_CHECK(bench_start());
+	if (ktap_failed)
+		return;
+	KTAP_EQUAL(scn_parse(&bench.test.os, "t", text, strlen(text), &bench.print, &program), 0);
+	bench.test.allocations = 0;
+	KTAP_EQUAL(scn_run(&bench.scn, &program, 1), SCN_PASSED);
+	if (ktap_failed)
+		printf("# %s\n", bench.output);
+	long total = bench.test.allocations;
+	long pages = bench.test.pages, objects = bench.test.objects, runs = bench.runs;
+	for (long n = 1; n <= total && !ktap_failed; n++) {
+		bench.length = 0;
+		bench.test.allocations = 0;
+		bench.test.fail_at = n;
+		failed += scn_run(&bench.scn, &program, 1) == SCN_FAILED;
+		bench.test.fail_at = 0;
+		KTAP_CHECK(!said("LEAK"));
+		KTAP_EQUAL(bench.runs, runs);
+		KTAP_EQUAL(bench.test.pages, pages);
+		KTAP_EQUAL(bench.test.objects, objects);
+		if (ktap_failed)
+			printf("# allocation %ld of %ld failed:\n%s\n", n, total, bench.output);
+	}
+	KTAP_CHECK(failed > 20);
+	KTAP_EQUAL(scn_run(&bench.scn, &program, 1), SCN_PASSED);
+	scn_program_free(program);
+	bench_finish();
+}
+
 static const struct ktap_case cases[] = {
 	{"a guest's table, entry by entry", test_entries},
 	{"where a guest's table leads", test_leads},
@@ -400,6 +440,7 @@ static const struct ktap_case cases[] = {
 	{"steps and the formula", test_steps},
 	{"what must be refused", test_refusals},
 	{"fault queues", test_fault_queue},
+	{"no memory, at any point", test_fail_nth},
 };
 
 KTAP_MAIN(cases)

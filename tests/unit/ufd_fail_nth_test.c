@@ -21,7 +21,7 @@ struct snapshot {
 /** A world that is ready for the call, and ids in it. */
 struct scene {
 	struct world world;
-	uint32_t ioas, other, hwpt, parent, nested, for_pasid[2];
+	uint32_t ioas, other, hwpt, parent, nested, tracked, for_pasid[2];
 };
 
 static struct snapshot snapshot_of(struct scene *scene)
@@ -72,6 +72,12 @@ static void scene_init(struct scene *scene)
 		KTAP_EQUAL(world_hwpt(world, world->id[0], scene->ioas, IOMMU_HWPT_ALLOC_PASID,
 		                      &scene->for_pasid[i]),
 		           0);
+	struct iommu_hwpt_set_dirty_tracking track = {.flags = 1};
+	KTAP_EQUAL(world_hwpt(world, world->id[0], scene->ioas, IOMMU_HWPT_ALLOC_DIRTY_TRACKING,
+	                      &scene->tracked),
+	           0);
+	track.hwpt_id = scene->tracked;
+	KTAP_EQUAL(call(world, IOMMU_HWPT_SET_DIRTY_TRACKING, &track), 0);
 	KTAP_EQUAL(world_attach(world, 0, scene->for_pasid[0], NULL), 0);
 	KTAP_EQUAL(world_attach_pasid(world, 0, 5, scene->for_pasid[0], NULL), 0);
 }
@@ -215,6 +221,32 @@ static int run_detach_pasid(struct scene *scene)
 	return world_detach_pasid(&scene->world, 0, 5);
 }
 
+static int run_map_file(struct scene *scene)
+{
+	struct iommu_ioas_map_file map = {
+		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | RW,
+		.ioas_id = scene->ioas,
+		.fd = FILE_FD,
+		.length = 5 * PAGE,
+		.iova = 64 * BASE,
+	};
+
+	return call(&scene->world, IOMMU_IOAS_MAP_FILE, &map);
+}
+
+static int run_dirty(struct scene *scene)
+{
+	struct iommu_hwpt_get_dirty_bitmap get = {
+		.hwpt_id = scene->tracked,
+		.iova = BASE,
+		.length = 8 * PAGE,
+		.page_size = PAGE,
+		.data = USER_PLAIN,
+	};
+
+	return call(&scene->world, IOMMU_HWPT_GET_DIRTY_BITMAP, &get);
+}
+
 static int run_hw_info(struct scene *scene)
 {
 	struct iommu_hw_info info = {
@@ -287,6 +319,8 @@ static const struct step {
 	{"HWPT_ALLOC, the first", run_first_hwpt, NO_MEMORY | NO_PIN | NO_COPY},
 	{"HWPT_ALLOC, nested", run_nested, NO_MEMORY | NO_COPY},
 	{"HWPT_INVALIDATE", run_invalidate, NO_COPY},
+	{"HWPT_GET_DIRTY_BITMAP", run_dirty, NO_MEMORY | NO_COPY},
+	{"IOAS_MAP_FILE", run_map_file, NO_MEMORY | NO_PIN | NO_COPY},
 	{"FAULT_QUEUE_ALLOC", run_fault_queue, NO_MEMORY | NO_COPY},
 	{"attach to a PASID", run_attach_pasid, NO_MEMORY | NO_COPY},
 	{"replace of a PASID", run_replace_pasid, NO_MEMORY | NO_COPY},

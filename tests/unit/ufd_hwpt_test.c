@@ -103,6 +103,29 @@ static void nesting(void)
 	KTAP_EQUAL(nested(&world, parent, 0, type, UINT32_MAX, USER_PLAIN, &child), -E2BIG);
 	memset(test_user_at(&world.user, USER_PLAIN), 1, 64);
 	KTAP_EQUAL(nested(&world, parent, 0, type, 8, USER_PLAIN, &child), -E2BIG);
+	memset(test_user_at(&world.user, USER_PLAIN), 0, 3 * PAGE);
+	/* longer data than anybody knows: as long as it is zero, and within reason */
+	static const struct {
+		uint32_t bytes, set; /* the byte that is not zero */
+		int result;
+	} longer[] = {
+		{5, 4, -E2BIG},       {5, 5, 0},       {256, 255, -E2BIG},
+		{257, 256, -E2BIG},   {257, 257, 0},   {300, 299, -E2BIG},
+		{4096, 4095, -E2BIG}, {4096, 4096, 0}, {4097, 5000, -E2BIG},
+	};
+	for (unsigned i = 0; i < ARRAY_SIZE(longer); i++) {
+		uint8_t *byte = test_user_at(&world.user, USER_PLAIN + longer[i].set);
+		*byte = 1;
+		KTAP_EQUAL(nested(&world, parent, 0, type, longer[i].bytes, USER_PLAIN, &child),
+		           longer[i].result);
+		if (!longer[i].result)
+			KTAP_EQUAL(world_destroy(&world, child), 0);
+		*byte = 0;
+	}
+	KTAP_EQUAL(nested(&world, parent, 0, type, 300, USER_PLAIN + USER_BYTES - 299, &child),
+	           -EFAULT);
+	KTAP_EQUAL(nested(&world, parent, 0, type, 300, USER_PLAIN + USER_BYTES - 200, &child),
+	           -EFAULT);
 	/* data for an IOAS: the mock has no use for it */
 	KTAP_EQUAL(nested(&world, ioas, 0, type, 4, USER_PLAIN, &child), -EOPNOTSUPP);
 	KTAP_EQUAL(world_info(&world, parent).users, 0);
@@ -241,6 +264,10 @@ static void hardware_info(void)
 		KTAP_EQUAL(info.out_capabilities, 1 + (has & 4 ? 2 * (has & 3) : 0));
 		KTAP_EQUAL(info.out_max_pasid_log2, has & 4 ? 20 : 0);
 	}
+	world.device[0]->desc.ats_queue_depth = 0;
+	info = (struct iommu_hw_info){.dev_id = world.id[0]};
+	KTAP_EQUAL(call(&world, IOMMU_GET_HW_INFO, &info), 0);
+	KTAP_EQUAL(info.out_capabilities, 7 + IOMMU_HW_CAP_PCI_ATS_NOT_SUPPORTED);
 	for (uint32_t room = 0; room <= 300; room++) {
 		memset(data, 0xaa, 400);
 		info = (struct iommu_hw_info){
