@@ -22,7 +22,8 @@ static unsigned lines_with(const char *start)
 /* Of what the mock has not: physical addresses, and VT-d's first stage and PASIDs. */
 static bool needs_vtd(const char *path)
 {
-	static const char *const names[] = {"/passthrough.", "/nested.", "/pasid.", "/page-request."};
+	static const char *const names[] = {"/passthrough.", "/nested.", "/pasid.",
+	                                    "/page-request."};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		if (strstr(path, names[i]))
