@@ -4,8 +4,9 @@
  * iommu/iommu.h.
  *
  * A device's translation changes in one place, device_switch(), which also counts
- * attachments; those of its PASIDs, which are no matter of the group's, in pasid.c. A group's devices have the group's domain, all of them; only while
- * iommu_attach() is under way, with iommu->lock held, they differ.
+ * attachments; those of its PASIDs, which are no matter of the group's, change in pasid.c.
+ * A group's devices have the group's domain, all of them; only while iommu_attach() is
+ * under way, with iommu->lock held, they differ.
  */
 #include "iommu/private.h"
 

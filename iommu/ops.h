@@ -207,8 +207,8 @@ struct iommu_device {
 	struct iommu_device_desc desc;
 	struct iommu_unit *unit; /* NULL: no unit translates for it */
 	struct iommu_group *group;
-	struct iommu_domain *domain;     /* NULL: blocked (or firmware's regions only) */
-	struct iommu_pasid *pasids;      /* PASIDs that have one; kept by the core */
+	struct iommu_domain *domain; /* NULL: blocked (or firmware's regions only) */
+	struct iommu_pasid *pasids;  /* PASIDs that have one; kept by the core */
 	uint8_t pasid_bits; /* usable PASIDs are below 2^this, 0: none; set by device_add */
 	bool page_requests; /* its page requests can be answered; set by device_add */
 	struct iommu_reserved *reserved; /* driver and core append in device_add */

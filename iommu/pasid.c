@@ -96,9 +96,8 @@ static void pasid_block(struct iommu_device *device, struct iommu_pasid *entry)
 	int error = device->unit->ops->attach(device, entry->pasid, NULL, entry->domain);
 
 	if (error)
-		iommu_log(device->iommu->os, IOMMU_LOG_ERROR,
-		          "%s: %s: PASID %#x not blocked: %s", device->unit->name,
-		          device->desc.name, entry->pasid,
+		iommu_log(device->iommu->os, IOMMU_LOG_ERROR, "%s: %s: PASID %#x not blocked: %s",
+		          device->unit->name, device->desc.name, entry->pasid,
 		          iommu_errno_name(error) ? iommu_errno_name(error) : "unknown error");
 	entry->domain->attachments--;
 	pasid_drop(device, entry);

@@ -68,6 +68,10 @@ static bool scenarios_run(const char *list)
 		verdict = scn_run(&machine.platform, reader.programs, reader.count);
 	for (unsigned i = 0; i < reader.count; i++)
 		scn_program_free(reader.programs[i]);
+	if (machine.has_model && model_platform_unjudged(&machine.model)) {
+		klog(IOMMU_LOG_ERROR, "the model has reports that no line of a scenario promised");
+		verdict = SCN_FAILED;
+	}
 	return verdict == SCN_PASSED;
 }
 

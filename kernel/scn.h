@@ -59,9 +59,9 @@ struct scn_model {
 	const char *(*kind_name)(void *ctx, unsigned kind);
 	/** Look for mistakes that need no request to show. Returns how many reports that made. */
 	unsigned (*check)(void *ctx);
-	/** A line's verdict has taken all reports so far into account; those that nobody
+	/** A line's verdict has taken @p count more reports into account; those that nobody
 	 *  judges fail the run as a whole. */
-	void (*judged)(void *ctx);
+	void (*judged)(void *ctx, uint64_t count);
 	/** Software is in the middle of a change (true): use of an old entry is no mistake
 	 *  until it ends (false). Calls nest. */
 	void (*hold)(void *ctx, bool hold);

@@ -83,9 +83,9 @@ static uint64_t scn_reports(void *ctx, uint32_t kinds)
 	return count;
 }
 
-static void scn_judged(void *ctx)
+static void scn_judged(void *ctx, uint64_t count)
 {
-	platform_of(ctx)->judged = scn_reports(ctx, UINT32_MAX);
+	platform_of(ctx)->judged += count;
 }
 
 uint64_t model_platform_unjudged(struct model_platform *platform)

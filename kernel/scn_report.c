@@ -32,7 +32,7 @@ void scn_reports_end(struct scn *scn, const struct scn_report_mark *mark, struct
 	result->reports = model->reports(model->ctx, UINT32_MAX) - mark->all;
 	result->reports_wanted = model->reports(model->ctx, mark->kinds) - mark->wanted;
 	if (model->judged)
-		model->judged(model->ctx);
+		model->judged(model->ctx, result->reports);
 	if (result->reports == result->reports_wanted)
 		return;
 	result->broken = false; /* this is the cause of whatever else there is */

@@ -80,8 +80,8 @@ static const struct iommu_extent *pages_runs(const struct ufd_pages *pages,
 	return one;
 }
 
-int ufd_pages_new(struct ufd_context *context, uint64_t user, uint64_t bytes, bool writable,
-                  struct ufd_pages **out)
+static int pages_alloc(struct ufd_context *context, uint64_t user, uint64_t bytes, bool writable,
+                       struct ufd_pages **out)
 {
 	struct ufd_pages *pages = ufd_alloc(context->file.ufd, sizeof(*pages));
 
@@ -95,6 +95,29 @@ int ufd_pages_new(struct ufd_context *context, uint64_t user, uint64_t bytes, bo
 	return 0;
 }
 
+int ufd_pages_new(struct ufd_context *context, uint64_t user, uint64_t bytes, bool writable,
+                  struct ufd_pages **out)
+{
+	const struct ufd *ufd = context->file.ufd;
+	struct ufd_pages *pages = NULL;
+	uint64_t kept = 0;
+
+	int error = pages_alloc(context, user, bytes, writable, &pages);
+	if (error || !ufd->memory->user_keep) {
+		*out = pages;
+		return error;
+	}
+	error = ufd->memory->user_keep(ufd->memory_ctx, pages_user(pages), pages_bytes(pages),
+	                               &kept);
+	if (error) {
+		ufd_free(ufd, pages, sizeof(*pages));
+		return error;
+	}
+	pages->user = kept | (writable ? USER_WRITABLE : 0);
+	*out = pages;
+	return 0;
+}
+
 int ufd_pages_new_file(struct ufd_context *context, int fd, uint64_t start, uint64_t bytes,
                        bool writable, struct ufd_pages **out)
 {
@@ -104,7 +127,7 @@ int ufd_pages_new_file(struct ufd_context *context, int fd, uint64_t start, uint
 
 	if (!ufd->memory->file_map)
 		return ufd_refuse(ufd, -EOPNOTSUPP, "there are no files here");
-	int error = ufd_pages_new(context, start, bytes, writable, &pages);
+	int error = pages_alloc(context, start, bytes, writable, &pages);
 	if (error)
 		return error;
 	error = ufd->memory->file_map(ufd->memory_ctx, fd, first, pages_bytes(pages), writable,
@@ -149,6 +172,8 @@ void ufd_pages_put(struct ufd_context *context, struct ufd_pages *pages)
 	/* what is still pinned, because a device may reach it, keeps its address */
 	if (pages->user & USER_FILE && !(pages->bytes & BYTES_PINNED))
 		ufd->memory->file_unmap(ufd->memory_ctx, pages_user(pages), pages_bytes(pages));
+	else if (!(pages->user & USER_FILE) && ufd->memory->user_drop)
+		ufd->memory->user_drop(ufd->memory_ctx, pages_user(pages));
 	ufd_free(ufd, pages, sizeof(*pages));
 }
 

@@ -43,6 +43,11 @@ struct ufd_memory_ops {
 	int (*file_map)(void *ctx, int fd, uint64_t start, uint64_t bytes, bool writable,
 	                uint64_t *user);
 	void (*file_unmap)(void *ctx, uint64_t user, uint64_t bytes);
+	/** NULL: an address means the same whoever calls. Else give [user, user+bytes) of the
+	 *  calling process an address *kept of the same page offset, which names that memory
+	 *  whoever calls later, until user_drop. There need not be memory: pin looks. 0, -ENOMEM. */
+	int (*user_keep)(void *ctx, uint64_t user, uint64_t bytes, uint64_t *kept);
+	void (*user_drop)(void *ctx, uint64_t kept);
 	/** NULL, or: what is pinned counts as the calling process's from now on. 0, -ENOMEM
 	 *  if that would be over its limit. */
 	int (*change_process)(void *ctx);

@@ -74,8 +74,7 @@ static int program_legacy(struct vtd_unit *unit, struct vtd_device *device,
 	for (unsigned n = 0; n < forget_count; n++)
 		vtd_batch_add(&batch, vtd_desc_iotlb(VTD_IOTLB_DOMAIN, forget[n]));
 	if (published && unit->caps.cm && domain)
-		vtd_batch_add(&batch,
-		              vtd_desc_iotlb(VTD_IOTLB_DOMAIN, vtd_tag_did(domain, unit)));
+		vtd_batch_add(&batch, vtd_desc_iotlb(VTD_IOTLB_DOMAIN, vtd_tag_did(domain, unit)));
 
 	int err = published ? vtd_flush_write_buffer(unit) : 0;
 	int flush_err = vtd_batch_end(&batch);
@@ -100,8 +99,8 @@ static void scalable_entry(const struct vtd_unit *unit, const struct vtd_domain 
 		levels = domain->parent->pt.levels;
 		out[0] |= domain->parent->pt.root.value;
 		out[2] = domain->nested.table | domain->nested.flags |
-		         field_put(VTD_PASID_FSPM,
-		                   domain->nested.levels == 5 ? VTD_FSPM_5_LEVEL : VTD_FSPM_4_LEVEL);
+		         field_put(VTD_PASID_FSPM, domain->nested.levels == 5 ? VTD_FSPM_5_LEVEL
+		                                                              : VTD_FSPM_4_LEVEL);
 	} else if (domain->format && domain->base.stage == IOMMU_STAGE_SECOND) {
 		pgtt = VTD_PGTT_SECOND;
 		levels = domain->pt.levels;

@@ -170,8 +170,8 @@ int vtd_context_update(struct vtd_unit *unit, struct vtd_device *device, uint64_
 	vtd_batch_begin(&batch, unit);
 	for (unsigned i = 0; i < device->rid_count; i++) {
 		uint64_t *entry = vtd_context_entry(unit, device->rids[i]);
-		if (!(entry[0] & VTD_SM_CONTEXT_P) || (entry[0] & VTD_SM_CONTEXT_PASIDDIRPTR) !=
-		                                              device->pasid_directory.value)
+		if (!(entry[0] & VTD_SM_CONTEXT_P) ||
+		    (entry[0] & VTD_SM_CONTEXT_PASIDDIRPTR) != device->pasid_directory.value)
 			continue;
 		point_context(unit, entry, device);
 		vtd_batch_add(&batch, vtd_desc_context(VTD_CONTEXT_DEVICE, 0, device->rids[i]));

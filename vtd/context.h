@@ -28,7 +28,6 @@ uint64_t *vtd_context_entry(const struct vtd_unit *unit, iommu_rid_t rid);
 /** Set DTE and PRE of the device's scalable-mode context entries to @p flags, others to 0,
  *  and make the unit forget what was cached by way of these entries. In legacy mode only
  *  remembered. 0, -EIO, -ETIMEDOUT: the entries are written even then. */
-int must_check vtd_context_update(struct vtd_unit *unit, struct vtd_device *device,
-                                  uint64_t flags);
+int must_check vtd_context_update(struct vtd_unit *unit, struct vtd_device *device, uint64_t flags);
 
 #endif

@@ -111,8 +111,7 @@ uint16_t vtd_tag_did(const struct vtd_domain *domain, const struct vtd_unit *uni
 /** Flushes from now on, and no longer, think of (device, pasid). The tag has a user. */
 void vtd_tag_list(struct vtd_domain *domain, struct vtd_unit *unit, struct vtd_attachment *entry,
                   struct vtd_device *device, uint32_t pasid);
-void vtd_tag_unlist(struct vtd_domain *domain, struct vtd_unit *unit,
-                    struct vtd_attachment *entry);
+void vtd_tag_unlist(struct vtd_domain *domain, struct vtd_unit *unit, struct vtd_attachment *entry);
 
 /** The domain that a binding has is @p domain (NULL: none) from now on: listed there instead
  *  of with the one before. */

@@ -29,8 +29,8 @@ const char *vtd_nested_misfit(const struct vtd_nested *nested, const struct vtd_
 /* ---- making ------------------------------------------------------------------------ */
 
 #define refuse(device, code, format, ...)                                                          \
-	(iommu_log(iommu_os((device)->iommu), IOMMU_LOG_ERROR,                                     \
-	           "%s: no nested domain: " format, (device)->desc.name, ##__VA_ARGS__),           \
+	(iommu_log(iommu_os((device)->iommu), IOMMU_LOG_ERROR, "%s: no nested domain: " format,    \
+	           (device)->desc.name, ##__VA_ARGS__),                                            \
 	 (code))
 
 /** Read and check what the user says of its table. */
@@ -83,7 +83,7 @@ int vtd_nested_create(struct iommu_device *device, uint32_t flags, struct iommu_
 	if (!vtd_can_nest(unit))
 		return refuse(device, -EOPNOTSUPP, "%s %s", unit->base.name,
 		              unit->scalable ? "has no nested translation (ECAP.NEST, FSTS, SSTS)"
-					     : "is in legacy mode");
+		                             : "is in legacy mode");
 	if (flags & ~(uint32_t)(IOMMU_ALLOC_PASID | IOMMU_ALLOC_FAULT_ID_VALID))
 		return refuse(device, -EOPNOTSUPP, "flags %#x are not for nested domains", flags);
 	if (flags & IOMMU_ALLOC_PASID && !unit->caps.pasid)
@@ -193,10 +193,9 @@ static void add_request(struct vtd_batch *batch, const struct request *request, 
 		return;
 	}
 	for (unsigned i = 0; i < request->count; i++)
-		vtd_batch_add(batch,
-		              vtd_desc_p_iotlb_page(did, pasid, request->blocks[i].page << 12,
-		                                    request->blocks[i].order,
-		                                    request->leaves_only[i]));
+		vtd_batch_add(batch, vtd_desc_p_iotlb_page(
+					     did, pasid, request->blocks[i].page << 12,
+					     request->blocks[i].order, request->leaves_only[i]));
 }
 
 /** Carry a request out on every unit, with one wait for each. */

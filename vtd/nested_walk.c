@@ -88,9 +88,11 @@ static bool step_first(struct nested_way *way, const uint64_t *table, unsigned l
 	const struct vtd_unit *unit = way->tables->unit;
 	const uint64_t *slot = &table[pt_index(way->at.value, level)];
 	uint64_t entry = pt_load(slot), address = pt_format_address(entry);
-	uint64_t beyond = FIELD(51, 12) & (unit->host_bits < 52 ? ~UINT64_C(0) << unit->host_bits : 0);
-	struct iommu_walk_step *step = iommu_walk_step(
-		way->walk, names[level], pt_index(way->at.value, level), iommu_os_pa(unit->os, slot));
+	uint64_t beyond =
+		FIELD(51, 12) & (unit->host_bits < 52 ? ~UINT64_C(0) << unit->host_bits : 0);
+	struct iommu_walk_step *step =
+		iommu_walk_step(way->walk, names[level], pt_index(way->at.value, level),
+	                        iommu_os_pa(unit->os, slot));
 
 	step->entry[0] = entry;
 	if (!(entry & VTD_FS_P)) {
@@ -141,7 +143,8 @@ void vtd_nested_walk(const struct vtd_nested_tables *tables, iova_t at, uint32_t
 				.scalable = true,
 				.reserved_bits =
 					FIELD(51, 12) &
-					(unit->host_bits < 52 ? ~UINT64_C(0) << unit->host_bits : 0),
+					(unit->host_bits < 52 ? ~UINT64_C(0) << unit->host_bits
+	                                                      : 0),
 			},
 		.reach = 12 + 9 * tables->second_levels,
 		.at = at,
@@ -165,8 +168,9 @@ void vtd_nested_walk(const struct vtd_nested_tables *tables, iova_t at, uint32_t
 		return;
 	}
 	for (unsigned level = levels;; level--) {
-		const uint64_t *entries = find_table(
-			&way, table | pt_index(at.value, level) * sizeof(*entries), level == levels);
+		const uint64_t *entries =
+			find_table(&way, table | pt_index(at.value, level) * sizeof(*entries),
+		                   level == levels);
 		if (!entries)
 			return;
 		entries -= pt_index(at.value, level);

@@ -111,7 +111,8 @@ static void walk_both(struct way *way, uint64_t low, uint64_t first)
 		.first =
 			{
 				.table = first & VTD_PASID_FSPTPTR,
-				.levels = field_get(VTD_PASID_FSPM, first) == VTD_FSPM_5_LEVEL ? 5 : 4,
+				.levels = field_get(VTD_PASID_FSPM, first) == VTD_FSPM_5_LEVEL ? 5
+	                                                                                       : 4,
 				.flags = first & (VTD_PASID_SRE | VTD_PASID_WPE | VTD_PASID_EAFE),
 			},
 	};

@@ -204,7 +204,7 @@ static void stale_is_reported(void)
 	KTAP_EQUAL(bench.test.log_count[IOMMU_LOG_ERROR], 1);
 	KTAP_EQUAL(strcmp(bench.test.last_log, scn->last_report(scn->ctx, NULL)), 0);
 	KTAP_EQUAL(model_platform_unjudged(bench.model), 1);
-	scn->judged(scn->ctx);
+	scn->judged(scn->ctx, 1);
 	KTAP_EQUAL(model_platform_unjudged(bench.model), 0);
 	KTAP_CHECK(scn->check(scn->ctx) > 0);
 	*entry = before;

@@ -36,7 +36,8 @@ static void entries(void)
 	for (size_t i = 0; i < sizeof(bytes); i++)
 		bytes[i] = (uint8_t)(i + 1);
 	/* exactly as known */
-	struct iommu_user_array array = {.entry_bytes = 16, .count = 3, .copy = copy, .ctx = &memory};
+	struct iommu_user_array array = {
+		.entry_bytes = 16, .count = 3, .copy = copy, .ctx = &memory};
 	KTAP_EQUAL(iommu_user_array_get(&array, 2, &out, sizeof(out), 12), 0);
 	KTAP_CHECK(!memcmp(&out, bytes + 32, 16));
 	KTAP_EQUAL(memory.copies, 1);

@@ -41,7 +41,8 @@ static void make_domains(void)
 		b.domain[SECOND] = vm_domain(b.device, IOMMU_ALLOC_NEST_PARENT);
 		b.domain[SECOND_TOO] = vm_domain(b.device, IOMMU_ALLOC_NEST_PARENT);
 		for (unsigned k = 0; k < KINDS; k++) {
-			vm_map(b.domain[SECOND], 0x50000000 + 0x1000 * k, HOST + 0x1000 * k, 0x1000);
+			vm_map(b.domain[SECOND], 0x50000000 + 0x1000 * k, HOST + 0x1000 * k,
+			       0x1000);
 			vm_map(b.domain[SECOND_TOO], 0x50000000 + 0x1000 * k, HOST + 0x1000 * k,
 			       0x1000);
 		}
@@ -211,9 +212,9 @@ static void refused(uint32_t pasid, unsigned from, unsigned to)
 
 static void refused_invalidations(void)
 {
-	static const unsigned pairs[][2] = {{FIRST, NESTED},   {NESTED, FIRST},
-	                                    {NESTED, SECOND},  {SECOND, SECOND_TOO},
-	                                    {SECOND, NESTED},  {NESTED, NESTED_TOO},
+	static const unsigned pairs[][2] = {{FIRST, NESTED},    {NESTED, FIRST},
+	                                    {NESTED, SECOND},   {SECOND, SECOND_TOO},
+	                                    {SECOND, NESTED},   {NESTED, NESTED_TOO},
 	                                    {IDENTITY, NESTED}, {NESTED_APART, IDENTITY}};
 
 	for (unsigned i = 0; i < 2; i++) {

@@ -30,10 +30,10 @@ struct vm {
 	struct model_unit *unit;
 	uint8_t *arena, *cleaned;
 	bool used[VM_PAGES];
-	unsigned refuse_in;  /* the n-th descriptor from now gets a reserved bit; 0: none */
-	bool queue_dead;     /* the tail register is not heard */
-	uint64_t expected;   /* kinds of reports that are no failure now: 1 << kind */
-	unsigned reports;    /* of all kinds */
+	unsigned refuse_in;       /* the n-th descriptor from now gets a reserved bit; 0: none */
+	bool queue_dead;          /* the tail register is not heard */
+	uint64_t expected;        /* kinds of reports that are no failure now: 1 << kind */
+	unsigned reports;         /* of all kinds */
 	struct iommu_fault fault; /* the last */
 	unsigned faults;
 	uint64_t guest; /* next free guest page, for vm_guest_page() */

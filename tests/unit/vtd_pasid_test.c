@@ -61,8 +61,7 @@ static void usable_pasids(void)
 		KTAP_EQUAL(domain->attachments, 0);
 		KTAP_EQUAL(iommu_domain_free(domain), 0);
 		/* a domain for PASIDs exists where PASIDs do */
-		bool pasids = vm.iommu.units->mode == IOMMU_MODE_SCALABLE &&
-		              config.ecap >> 40 & 1;
+		bool pasids = vm.iommu.units->mode == IOMMU_MODE_SCALABLE && config.ecap >> 40 & 1;
 		int err = iommu_domain_alloc_user(device, IOMMU_ALLOC_PASID, NULL, NULL, &domain);
 		KTAP_EQUAL(err, pasids ? 0 : -EOPNOTSUPP);
 		if (!err)
@@ -75,9 +74,12 @@ static void usable_pasids(void)
 
 static void groups(void)
 {
-	struct iommu_device_desc desc = {
-		.name = "00:05.0", .rid = RID(0, 5, 0), .hop_count = 1, .hops = {{0, 0x28}},
-		.group = 3, .pasid_bits = 20};
+	struct iommu_device_desc desc = {.name = "00:05.0",
+	                                 .rid = RID(0, 5, 0),
+	                                 .hop_count = 1,
+	                                 .hops = {{0, 0x28}},
+	                                 .group = 3,
+	                                 .pasid_bits = 20};
 	struct iommu_device *device, *second;
 
 	vm_start(&vm, "nesting", IOMMU_MODE_SCALABLE);
@@ -137,7 +139,7 @@ static void capability(void)
 		KTAP_EQUAL(switches.pasid, !refuses);
 		struct iommu_domain *domain = to(device, 0, HOST);
 		KTAP_EQUAL(iommu_attach_pasid(device, 6, domain), refuses ? -EOPNOTSUPP : 0);
-		KTAP_EQUAL(vm_dma(&vm, device, 6, AT), refuses ? VM_FAILED - 0x45 : HOST);
+		KTAP_EQUAL(vm_dma(&vm, device, 6, AT), refuses ? VM_FAILED - 0x45 : (int64_t)HOST);
 		iommu_device_remove(device);
 		KTAP_CHECK(!switches.pasid && switches.calls);
 		/* not switched on by an addition that fails */
@@ -215,8 +217,9 @@ static void many(void)
 		domain[i] = to(device[0], i & 1 ? IOMMU_ALLOC_NEST_PARENT : 0, HOST + 0x1000 * i);
 	for (unsigned i = 0; i < COUNT; i++)
 		for (unsigned d = 0; d < 2; d++)
-			KTAP_EQUAL(iommu_attach_pasid(device[d], 1 + 25 * i, domain[(i + d) % COUNT]),
-			           0);
+			KTAP_EQUAL(
+				iommu_attach_pasid(device[d], 1 + 25 * i, domain[(i + d) % COUNT]),
+				0);
 	for (unsigned round = 0; round < 2; round++) {
 		for (unsigned i = 0; i < COUNT; i++)
 			for (unsigned d = 0; d < 2; d++) {
@@ -259,9 +262,9 @@ static void flushes(void)
 		for (unsigned d = 0; d < 2; d++) {
 			KTAP_EQUAL(iommu_attach(device[d]->group, domain), 0);
 			for (unsigned i = 1; i < 4; i++)
-				KTAP_EQUAL(iommu_attach_pasid(device[d], (uint32_t)pasids[i],
-				                              domain),
-				           0);
+				KTAP_EQUAL(
+					iommu_attach_pasid(device[d], (uint32_t)pasids[i], domain),
+					0);
 			for (unsigned i = 0; i < 4; i++)
 				KTAP_EQUAL(vm_dma(&vm, device[d], pasids[i], AT), HOST);
 		}
@@ -334,8 +337,8 @@ static void walks(void)
 		const struct iommu_device *device;
 		uint32_t pasid;
 		uint64_t at;
-	} rows[] = {{device, 130, AT},     {device, 130, 0}, {device, 131, AT},
-	            {device, 64000, AT},   {plain, 130, AT}, {device, IOMMU_NO_PASID, AT}};
+	} rows[] = {{device, 130, AT},   {device, 130, 0}, {device, 131, AT},
+	            {device, 64000, AT}, {plain, 130, AT}, {device, IOMMU_NO_PASID, AT}};
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		uint8_t fault;
 		walk = (struct iommu_walk){0};
@@ -364,14 +367,18 @@ static void context_flags(void)
 	KTAP_EQUAL(iommu_attach_pasid(device, 9, domain), 0);
 	for (unsigned i = 0; i < 3; i++) {
 		uint64_t flags = i == 1 ? was : VTD_SM_CONTEXT_DTE | VTD_SM_CONTEXT_PRE;
-		const struct model_request request = {
-			.kind = MODEL_TRANSLATION, .requester = device->desc.rid,
-			.has_pasid = true, .pasid = 9, .address = AT, .bytes = 8};
+		const struct model_request request = {.kind = MODEL_TRANSLATION,
+		                                      .requester = device->desc.rid,
+		                                      .has_pasid = true,
+		                                      .pasid = 9,
+		                                      .address = AT,
+		                                      .bytes = 8};
 		struct model_result result;
 		KTAP_EQUAL(vm_dma(&vm, device, 9, AT), HOST);
 		KTAP_EQUAL(vm_dma(&vm, device, VM_NO_PASID, AT), HOST);
 		KTAP_EQUAL(vtd_context_update(unit, device->driver_data, flags), 0);
-		KTAP_EQUAL(model_dma(vm.unit, &request, &result), (flags & VTD_SM_CONTEXT_DTE) != 0);
+		KTAP_EQUAL(model_dma(vm.unit, &request, &result),
+		           (flags & VTD_SM_CONTEXT_DTE) != 0);
 	}
 	KTAP_EQUAL(vm_dma(&vm, device, 9, AT), HOST);
 	KTAP_EQUAL(vtd_context_update(unit, device->driver_data, was), 0);
