@@ -117,14 +117,14 @@ static bool abilities_count(const struct dma_engine *engine, uint64_t abilities)
 	       (!(abilities & DMA_CAN_PRI) || device->page_requests);
 }
 
-static bool engine_is_there(struct scn *scn, uint64_t abilities)
+static bool engines_are_there(struct scn *scn, uint64_t abilities, unsigned wanted)
 {
 	struct dma_engine *engine = NULL;
 
-	while ((engine = scn_engine_next(scn->platform, engine, false)))
+	while (wanted && (engine = scn_engine_next(scn->platform, engine, false)))
 		if (abilities_count(engine, abilities))
-			break;
-	return engine;
+			wanted--;
+	return !wanted;
 }
 
 static const char *ability_name(uint64_t ability)
@@ -181,8 +181,13 @@ bool scn_condition_holds(struct scn *scn, const struct scn_condition *condition,
 		WHAT("a hardware unit");
 		break;
 	case SCN_IF_ENGINE:
-		holds = engine_is_there(scn, condition->number);
+		holds = engines_are_there(scn, condition->number, 1);
 		WHAT("a DMA engine behind an IOMMU that %s", ability_name(condition->number));
+		break;
+	case SCN_IF_ENGINES:
+		holds = engines_are_there(scn, condition->number, 2);
+		WHAT("a second DMA engine behind an IOMMU that %s",
+		     ability_name(condition->number));
 		break;
 	case SCN_IF_PAGE:
 		holds = page_size_works(device, condition->number);

@@ -82,7 +82,8 @@ enum scn_what {
 	SCN_IF_HAVE,   /* an object of this name exists now */
 	SCN_IF_PASSTHROUGH,
 	SCN_IF_MODEL,
-	SCN_IF_REACH, /* an address in number */
+	SCN_IF_REACH,   /* an address in number */
+	SCN_IF_ENGINES, /* abilities in number: two such engines */
 };
 
 struct scn_condition {
