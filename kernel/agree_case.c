@@ -222,6 +222,7 @@ static void build_pages(struct agree_case *c, bool noise, bool plain)
 
 	c->top = table;
 	for (unsigned level = c->levels; level >= c->leaf; level--) {
+		assume(level >= 1 && level <= 5);
 		unsigned shift = 12 + 9 * (level - 1);
 
 		c->entry_at[level] = table + (c->address >> shift & 511) * 8;
@@ -285,6 +286,7 @@ static void build_scalable(struct agree_case *c, bool noise)
 
 static void build_root(struct agree_case *c)
 {
+	assume(c->engine); /* a bench has one that stores, at least */
 	unsigned bus = c->engine->requester >> 8, devfn = c->engine->requester & 0xff;
 	uint64_t table;
 

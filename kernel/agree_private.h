@@ -8,6 +8,7 @@
 #define KERNEL_AGREE_PRIVATE_H
 
 #include "iommu/string.h"
+#include "iommu/types.h"
 #include "kernel/agree.h"
 #include "model/model.h"
 

@@ -202,12 +202,12 @@ void scn_match_conditions(struct scn_parser *parser, struct scn_line *line, unsi
 		while (what < ARRAY_SIZE(words) && !scn_same(words[what], parser->tokens[at].text))
 			what++;
 		if (what == ARRAY_SIZE(words)) {
-			scn_error_at(
-				parser, at,
-				"\"%s\" is no condition: legacy, scalable, first-stage, "
-				"second-stage, nests, passthrough, mock, model, hardware, "
-				"engine ABILITY, engines ABILITY, page SIZE, memory SIZE, reach ADDRESS, have NAME",
-				parser->tokens[at].text);
+			scn_error_at(parser, at,
+			             "\"%s\" is no condition: legacy, scalable, first-stage, "
+			             "second-stage, nests, passthrough, mock, model, hardware, "
+			             "engine ABILITY, engines ABILITY, page SIZE, memory SIZE, "
+			             "reach ADDRESS, have NAME",
+			             parser->tokens[at].text);
 			return;
 		}
 		condition->what = (enum scn_what)what;
@@ -220,20 +220,20 @@ void scn_match_conditions(struct scn_parser *parser, struct scn_line *line, unsi
 				return;
 			}
 			at++;
-		} else if (what == SCN_IF_ENGINE || what == SCN_IF_ENGINES ||
-		           what == SCN_IF_PAGE || what == SCN_IF_MEMORY || what == SCN_IF_REACH) {
+		} else if (what == SCN_IF_ENGINE || what == SCN_IF_ENGINES || what == SCN_IF_PAGE ||
+		           what == SCN_IF_MEMORY || what == SCN_IF_REACH) {
 			bool engine = what == SCN_IF_ENGINE || what == SCN_IF_ENGINES;
 			if (engine)
 				condition->number = ability_by_name(word);
 			else if (scn_number_parse(word, scn_length(word), &condition->number) != 0)
 				condition->number = 0;
 			if (condition->number == 0) {
-				scn_error_at(
-					parser, at < to ? at : at - 1, "%s",
-					engine                 ? "engine what? copy, fetch, store, "
-								 "fast, pasid, ats, pages"
-					: what == SCN_IF_REACH ? "an address is wanted, as 0x100000"
-							       : "a size is wanted, as 2M");
+				scn_error_at(parser, at < to ? at : at - 1, "%s",
+				             engine ? "engine what? copy, fetch, store, "
+				                      "fast, pasid, ats, pages"
+				             : what == SCN_IF_REACH
+				                     ? "an address is wanted, as 0x100000"
+				                     : "a size is wanted, as 2M");
 				return;
 			}
 			at++;

@@ -89,9 +89,9 @@ SCN_HANDLER(steps)
 	uint64_t n = scn_arg_number(scn, line, 4, 0, result);
 	struct scn_model_counts counts;
 
-	if (!result->broken && device->device->desc.segment != model->segment)
+	if (device && model && device->device->desc.segment != model->segment)
 		scn_broken(result, "%s is not behind the model", device->name);
-	if (result->broken)
+	if (!model || result->broken)
 		return;
 	model->counts(model->ctx, &counts);
 	result->has_value = true;

@@ -27,6 +27,7 @@ enum { STAGE1_ENTRIES = 512 };
 /** Bytes that one entry of @p level (1 to 5) spans. */
 static inline uint64_t stage1_span(unsigned level)
 {
+	assume(level >= 1 && level <= 5);
 	return PAGE_SIZE_4K << 9 * (level - 1);
 }
 

@@ -35,15 +35,18 @@ size_t model_cache_bytes(const struct model_config *config)
 	return bytes;
 }
 
-void model_cache_place(struct model_unit *unit, uint8_t *memory)
+void model_cache_place(struct model_unit *unit, void *memory)
 {
+	uint8_t *at = memory;
+	size_t bytes = 0;
+
 	for (unsigned i = 0; i < MODEL_CACHES; i++) {
 		unit->stores[i] = (struct model_store){
-			.entries = memory,
+			.entries = &at[bytes],
 			.size = entry_size[i],
 			.capacity = capacity(&unit->config, i),
 		};
-		memory += (size_t)unit->stores[i].capacity * entry_size[i];
+		bytes += (size_t)unit->stores[i].capacity * entry_size[i];
 	}
 }
 

@@ -370,7 +370,7 @@ unsigned model_sanitizer_check(struct model_unit *unit);
 /** What a kind is called ("stale", "not-cleaned", ...). */
 const char *model_report_name(enum model_report_kind kind);
 /** What a fault reason means, in a few words; "unknown" if the specification has none. */
-const char *model_fault_name(uint8_t reason);
+const char *model_fault_name(uint8_t code);
 
 /* ---- statistics -------------------------------------------------------------------- */
 

@@ -322,7 +322,7 @@ void model_invalidate_interrupt(struct model_unit *unit, bool global, uint16_t i
 /* ---- cache.c -------------------------------------------------------------------------- */
 
 size_t model_cache_bytes(const struct model_config *config);
-void model_cache_place(struct model_unit *unit, uint8_t *memory);
+void model_cache_place(struct model_unit *unit, void *memory);
 void model_cache_clear(struct model_unit *unit, enum model_cache which);
 /** A slot for a new entry, zeroed and valid, or NULL if the policy is to remember nothing. */
 void *model_cache_take(struct model_unit *unit, enum model_cache which);
@@ -341,9 +341,9 @@ void model_cache_disturb(struct model_unit *unit, enum model_cache which);
 /* ---- fault.c --------------------------------------------------------------------------- */
 
 /** Answer a request with a fault: response, and a record unless the tables say otherwise. */
-void model_fault_answer(struct model_walk *walk, uint8_t reason);
+void model_fault_answer(struct model_walk *walk, uint8_t code);
 /** Record an interrupt-remapping fault; `info` goes to FI. */
-void model_fault_interrupt(struct model_unit *unit, uint16_t requester, uint8_t reason,
+void model_fault_interrupt(struct model_unit *unit, uint16_t requester, uint8_t code,
                            uint64_t info, bool fpd);
 void model_fault_status(struct model_unit *unit, uint32_t bit);
 uint32_t model_fault_read_status(const struct model_unit *unit);

@@ -349,6 +349,7 @@ int ufd_pages_extents(const struct ufd_pages *pages, uint64_t start, uint64_t by
 	size_t runs;
 	const struct iommu_extent *run = pages_runs(pages, &one, &runs);
 
+	assume(out || (!capacity && !*count));
 	for (; start >= run->bytes; run++)
 		start -= run->bytes;
 	for (; bytes; run++, start = 0) {

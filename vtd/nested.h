@@ -15,10 +15,10 @@
 
 #include "vtd/domain.h"
 
-/** domain_alloc_user with a parent. -EOPNOTSUPP: the unit does not nest, flags or data of a
+/** domain_alloc_user with @p base as parent. -EOPNOTSUPP: the unit does not nest, flags or data of a
  *  kind that is not known; -EINVAL: values that cannot be. Each with one line. */
 int must_check vtd_nested_create(struct iommu_device *device, uint32_t flags,
-                                 struct iommu_domain *parent, const struct iommu_user_data *data,
+                                 struct iommu_domain *base, const struct iommu_user_data *data,
                                  struct iommu_domain **out);
 /** Leave the parent's list; part of freeing. */
 void vtd_nested_unlink(struct vtd_domain *domain);

@@ -222,7 +222,9 @@ static uint64_t fake_reports(void *ctx, uint32_t kinds)
 
 static const char *fake_last(void *ctx, unsigned *kind)
 {
-	(void)ctx, (void)kind;
+	(void)ctx;
+	if (kind)
+		*kind = MODEL_REPORT_STALE;
 	return "model: a mistake of the fake";
 }
 
