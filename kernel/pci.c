@@ -63,24 +63,7 @@ void pci_warn(struct iommu_print *log, const struct pci_device *device, const ch
 	iommu_printf(log, "\n");
 }
 
-/** Invalidations that the device takes at once; 0: no ATS, or none that may be used. */
-static uint8_t ats_queue_depth(const struct pci_device *device)
-{
-	const struct pci_access *access = device->pci->access;
-
-	if (!device->ats)
-		return 0;
-	/* Address translation requests do not cross a bridge to conventional PCI. */
-	for (const struct pci_device *above = device->bridge; above; above = above->bridge)
-		if (!above->is_express || above->express_type == PCI_EXPRESS_TO_PCI ||
-		    above->express_type == PCI_EXPRESS_FROM_PCI)
-			return 0;
-	uint32_t capability = access->read(access->ctx, device->segment, device->rid,
-	                                   (uint16_t)(device->ats + 4), 2);
-	return capability & 31 ? (uint8_t)(capability & 31) : 32;
-}
-
-void pci_describe(const struct pci_device *device, struct iommu_device_desc *out)
+void pci_describe(struct pci_device *device, struct iommu_device_desc *out)
 {
 	const struct pci_device *path[IOMMU_MAX_HOPS];
 	unsigned hops = 0;
@@ -103,5 +86,5 @@ void pci_describe(const struct pci_device *device, struct iommu_device_desc *out
 	out->group = device->group;
 	out->class_code = device->class_code;
 	out->is_bridge = device->is_bridge;
-	out->ats_queue_depth = ats_queue_depth(device);
+	pci_describe_services(device, out);
 }

@@ -99,8 +99,9 @@ int must_check pci_msi_enable(struct pci_device *device, const struct iommu_msi 
                               const struct mmio *window);
 /** The BAR (0..5) that holds the MSI-X table; -ENODEV without MSI-X. */
 int pci_msix_bar(struct pci_device *device);
-/** What the core wants to know of it. */
-void pci_describe(const struct pci_device *device, struct iommu_device_desc *out);
+/** What the core wants to know of it. @p out->capabilities_set switches its ATS, PASID and
+ *  page requests, and refers to @p device. */
+void pci_describe(struct pci_device *device, struct iommu_device_desc *out);
 /** For people: "ethernet controller", by class code. */
 const char *pci_class_name(uint32_t class_code);
 

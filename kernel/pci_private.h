@@ -68,6 +68,9 @@ bool pci_forwards_ari(struct pci_device *bridge);
 /** Does only device 0 exist below this bridge (a PCIe link)? */
 bool pci_is_link(const struct pci_device *bridge);
 
+/** Fill in ATS, PASID and page requests, and how they are switched. */
+void pci_describe_services(struct pci_device *device, struct iommu_device_desc *out);
+
 /** Switch ACS on where it separates devices. */
 void pci_enable_acs(struct pci_device *device);
 /** Fill in the aliases: needs the bridges above. */

@@ -21,7 +21,7 @@ const struct scn_command scn_commands[] = {
 	{"need", "CONDITION [and CONDITION] ...", STORY,
          "Skip the rest of the step if a condition is not met; in front of the first step,\n"
          "the whole scenario. Conditions, each with or without \"not\": legacy, scalable,\n"
-         "first-stage, second-stage, nests, passthrough, mock, model, hardware,\n"
+         "first-stage, second-stage, nests, dirty-tracking, passthrough, mock, model, hardware,\n"
          "engine copy|fetch|store|fast|pasid|ats|pages, page SIZE, memory SIZE, reach ADDRESS, "
          "have NAME.\n"
          "\"if CONDITION [and CONDITION] ...: command\" runs one command on a condition.",
@@ -83,6 +83,14 @@ const struct scn_command scn_commands[] = {
          0, NULL, scn_do_hwpt},
 	{"destroy", "OBJ", OBJECTS, "Destroy an object (IOMMU_DESTROY). EBUSY while it is used.",
          SCN_FORGETS, NULL, scn_do_destroy},
+	{"dirty", "HWPT on|off", OBJECTS,
+         "Begin, with all pages clean, or end to note which pages devices write\n"
+         "(IOMMU_HWPT_SET_DIRTY_TRACKING); the HWPT was made with dirty-tracking.",
+         0, NULL, scn_do_dirty},
+	{"dirty-pages", "HWPT IOVA LEN [no-clear]", OBJECTS,
+         "Show which pages were written, and make them clean (IOMMU_HWPT_GET_DIRTY_BITMAP);\n"
+         "promises how many of 4K.",
+         SCN_TAKES_VALUE, "NUM", scn_do_dirty_pages},
 	/* ---- nested translation ---- */
 	{"stage1", "NAME:stage1 in BUF [at GPA] [levels LEVELS]", STAGE1,
          "Make an empty first-stage table in a buffer, as a guest would. GPA is where the\n"

@@ -88,6 +88,13 @@ static bool reaches(struct iommu_device *device, uint64_t address)
 	return holds;
 }
 
+static bool tracks_dirty(struct iommu_device *device)
+{
+	const struct iommu_unit_ops *ops = device && device->unit ? device->unit->ops : NULL;
+
+	return ops && ops->can_track_dirty && ops->can_track_dirty(device);
+}
+
 static bool identity_works(struct iommu_device *device)
 {
 	struct iommu_domain *domain;
@@ -167,6 +174,10 @@ bool scn_condition_holds(struct scn *scn, const struct scn_condition *condition,
 	case SCN_IF_NESTS:
 		holds = traits.nests;
 		WHAT("a unit that can nest");
+		break;
+	case SCN_IF_DIRTY_TRACKING:
+		holds = tracks_dirty(device);
+		WHAT("a unit that tracks dirty pages");
 		break;
 	case SCN_IF_MOCK:
 		holds = traits.mock;

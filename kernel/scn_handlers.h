@@ -30,6 +30,9 @@ SCN_HANDLER(stage1_marks);
 SCN_HANDLER(stage1_show);
 /* scn_nested.c */
 SCN_HANDLER(invalidate);
+/* scn_dirty.c */
+SCN_HANDLER(dirty);
+SCN_HANDLER(dirty_pages);
 /* scn_pages.c */
 SCN_HANDLER(fault_queue);
 SCN_HANDLER(pages);

@@ -74,6 +74,7 @@ enum scn_what {
 	SCN_IF_FIRST_STAGE,
 	SCN_IF_SECOND_STAGE,
 	SCN_IF_NESTS,
+	SCN_IF_DIRTY_TRACKING,
 	SCN_IF_MOCK,
 	SCN_IF_HARDWARE,
 	SCN_IF_ENGINE, /* abilities in number */

@@ -170,6 +170,7 @@ void scn_match_conditions(struct scn_parser *parser, struct scn_line *line, unsi
 		[SCN_IF_FIRST_STAGE] = "first-stage",
 		[SCN_IF_SECOND_STAGE] = "second-stage",
 		[SCN_IF_NESTS] = "nests",
+		[SCN_IF_DIRTY_TRACKING] = "dirty-tracking",
 		[SCN_IF_MOCK] = "mock",
 		[SCN_IF_HARDWARE] = "hardware",
 		[SCN_IF_ENGINE] = "engine",

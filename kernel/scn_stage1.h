@@ -24,10 +24,10 @@
 
 enum { STAGE1_ENTRIES = 512 };
 
-/** Bytes that one entry of @p level (1 to 5) spans. */
+/** Bytes that one entry of @p level (1 to 5) spans; 6: a whole table of 5 levels. */
 static inline uint64_t stage1_span(unsigned level)
 {
-	assume(level >= 1 && level <= 5);
+	assume(level >= 1 && level <= 6);
 	return PAGE_SIZE_4K << 9 * (level - 1);
 }
 

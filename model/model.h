@@ -396,4 +396,8 @@ const struct model_statistics *model_unit_statistics(const struct model_unit *un
  *  is dropped, as hardware may at any time. */
 void model_policy_set(struct model_unit *unit, enum model_policy policy);
 
+/** What begins from now on takes as long as @p latency says. What is under way ends when it
+ *  would have ended. */
+void model_latency_set(struct model_unit *unit, const struct model_latency *latency);
+
 #endif

@@ -207,6 +207,11 @@ const struct model_statistics *model_unit_statistics(const struct model_unit *un
 	return &unit->statistics;
 }
 
+void model_latency_set(struct model_unit *unit, const struct model_latency *latency)
+{
+	unit->config.latency = *latency;
+}
+
 uint64_t model_now(const struct model_unit *unit)
 {
 	return unit->now;

@@ -343,8 +343,8 @@ void model_cache_disturb(struct model_unit *unit, enum model_cache which);
 /** Answer a request with a fault: response, and a record unless the tables say otherwise. */
 void model_fault_answer(struct model_walk *walk, uint8_t code);
 /** Record an interrupt-remapping fault; `info` goes to FI. */
-void model_fault_interrupt(struct model_unit *unit, uint16_t requester, uint8_t code,
-                           uint64_t info, bool fpd);
+void model_fault_interrupt(struct model_unit *unit, uint16_t requester, uint8_t code, uint64_t info,
+                           bool fpd);
 void model_fault_status(struct model_unit *unit, uint32_t bit);
 uint32_t model_fault_read_status(const struct model_unit *unit);
 void model_fault_write_status(struct model_unit *unit, uint32_t value);

@@ -71,7 +71,7 @@ static void unit_device_remove(struct iommu_unit *unit, struct iommu_device *dev
 	os->free(os->ctx, known, sizeof(*known));
 }
 
-struct mock_domain *mock_device_domain(const struct mock_device *device, uint32_t pasid)
+struct mock_domain *ufd_mock_device_domain(const struct mock_device *device, uint32_t pasid)
 {
 	if (pasid == IOMMU_NO_PASID)
 		return device->domain;
@@ -189,11 +189,11 @@ static void unit_walk(struct iommu_unit *unit, iommu_rid_t rid, uint32_t pasid, 
 	mock_lock(self);
 	for (const struct mock_device *known = self->devices; known; known = known->next)
 		if (known->device->desc.rid == rid)
-			domain = mock_device_domain(known, pasid);
+			domain = ufd_mock_device_domain(known, pasid);
 	(void)iommu_snprintf(step->note, sizeof(step->note), "%s",
 	                     domain ? domain->domain.format : "blocked: no domain is attached");
 	if (domain) {
-		mock_domain_walk(domain, at, access, walk);
+		ufd_mock_domain_walk(domain, at, access, walk);
 	} else {
 		walk->reason = MOCK_REASON_BLOCKED;
 		walk->mnemonic = "MOCK.6";
@@ -230,7 +230,7 @@ static const struct iommu_unit_ops mock_unit_ops = {
 	.claims = unit_claims,
 	.device_add = unit_device_add,
 	.device_remove = unit_device_remove,
-	.domain_alloc_user = mock_domain_alloc_user,
+	.domain_alloc_user = ufd_mock_domain_alloc_user,
 	.attach = unit_attach,
 	.page_respond = unit_page_respond,
 	.hw_info = unit_hw_info,

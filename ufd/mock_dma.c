@@ -21,8 +21,8 @@ int ufd_mock_translate_pasid(struct iommu_device *device, uint32_t pasid, iova_t
 	const struct mock_device *known = device->driver_data;
 
 	mock_lock(unit);
-	uint16_t reason =
-		mock_domain_translate(unit, mock_device_domain(known, pasid), at, access, out);
+	uint16_t reason = ufd_mock_domain_translate(unit, ufd_mock_device_domain(known, pasid), at,
+	                                            access, out);
 	mock_unlock(unit);
 	if (!reason)
 		return 0;

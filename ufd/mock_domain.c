@@ -91,8 +91,8 @@ static bool domain_visit(struct iommu_domain *domain, iova_t first, iova_t last,
 	return mock_pt_visit(domain_table(mock_domain(domain)), first, last, visit, arg);
 }
 
-void mock_domain_walk(struct mock_domain *domain, iova_t at, uint32_t access,
-                      struct iommu_walk *walk)
+void ufd_mock_domain_walk(struct mock_domain *domain, iova_t at, uint32_t access,
+                          struct iommu_walk *walk)
 {
 	mock_pt_walk(domain_table(domain), at, access, walk);
 }
@@ -100,7 +100,7 @@ void mock_domain_walk(struct mock_domain *domain, iova_t at, uint32_t access,
 static void domain_walk(struct iommu_domain *domain, iova_t at, uint32_t access,
                         struct iommu_walk *walk)
 {
-	mock_domain_walk(mock_domain(domain), at, access, walk);
+	ufd_mock_domain_walk(mock_domain(domain), at, access, walk);
 }
 
 static int domain_flush(struct iommu_domain *domain, struct iommu_gather *gather)
@@ -269,8 +269,9 @@ static int nest(struct mock_unit *unit, struct mock_domain *self, struct iommu_d
 	return 0;
 }
 
-int mock_domain_alloc_user(struct iommu_device *device, uint32_t flags, struct iommu_domain *parent,
-                           const struct iommu_user_data *data, struct iommu_domain **out)
+int ufd_mock_domain_alloc_user(struct iommu_device *device, uint32_t flags,
+                               struct iommu_domain *parent, const struct iommu_user_data *data,
+                               struct iommu_domain **out)
 {
 	struct mock_unit *unit = mock_unit(device->unit);
 	const struct iommu_os *os = device->iommu->os;
@@ -329,8 +330,8 @@ static struct mock_tlb_entry *tlb_find(const struct mock_domain *domain, iova_t 
 	return (struct mock_tlb_entry *)iova_space_find(&domain->tlb, at.value);
 }
 
-uint16_t mock_domain_translate(struct mock_unit *unit, struct mock_domain *domain, iova_t at,
-                               uint32_t access, pa_t *out)
+uint16_t ufd_mock_domain_translate(struct mock_unit *unit, struct mock_domain *domain, iova_t at,
+                                   uint32_t access, pa_t *out)
 {
 	struct iommu_leaf leaf;
 

@@ -89,17 +89,18 @@ static inline void mock_unlock(struct mock_unit *unit)
 
 /** What requests of a device with @p pasid (IOMMU_NO_PASID: without) go through; NULL:
  *  blocked. The unit's lock is held. */
-struct mock_domain *mock_device_domain(const struct mock_device *device, uint32_t pasid);
+struct mock_domain *ufd_mock_device_domain(const struct mock_device *device, uint32_t pasid);
 
 /* ---- ufd/mock_domain.c ---------------------------------------------------------------- */
 
 /** iommu_unit_ops.domain_alloc_user. */
-int mock_domain_alloc_user(struct iommu_device *device, uint32_t flags, struct iommu_domain *parent,
-                           const struct iommu_user_data *data, struct iommu_domain **out);
+int ufd_mock_domain_alloc_user(struct iommu_device *device, uint32_t flags,
+                               struct iommu_domain *parent, const struct iommu_user_data *data,
+                               struct iommu_domain **out);
 /** Translate, by TLB or table. 0, or the reason for a fault. The unit's lock is held. */
-uint16_t mock_domain_translate(struct mock_unit *unit, struct mock_domain *domain, iova_t at,
-                               uint32_t access, pa_t *out);
-void mock_domain_walk(struct mock_domain *domain, iova_t at, uint32_t access,
-                      struct iommu_walk *walk);
+uint16_t ufd_mock_domain_translate(struct mock_unit *unit, struct mock_domain *domain, iova_t at,
+                                   uint32_t access, pa_t *out);
+void ufd_mock_domain_walk(struct mock_domain *domain, iova_t at, uint32_t access,
+                          struct iommu_walk *walk);
 
 #endif

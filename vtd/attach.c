@@ -118,6 +118,8 @@ static void scalable_entry(const struct vtd_unit *unit, const struct vtd_domain 
 	if (caps->ssts || caps->major == 1)
 		out[0] |= field_put(VTD_PASID_AW, levels - 2u);
 	out[0] |= VTD_PASID_P | field_put(VTD_PASID_PGTT, pgtt);
+	if (pgtt == VTD_PGTT_NESTED ? domain->parent->tracking : domain->tracking)
+		out[0] |= VTD_PASID_SSADE;
 	out[1] = field_put(VTD_PASID_DID, vtd_tag_did(domain, unit)) |
 	         (caps->smpwcs ? VTD_PASID_PWSNP : 0) | (caps->sc ? VTD_PASID_PGSNP : 0);
 	if (caps->mts && (pgtt == VTD_PGTT_FIRST || pgtt == VTD_PGTT_NESTED))
@@ -169,7 +171,9 @@ static int program_scalable(struct vtd_unit *unit, struct vtd_device *device, ui
 	static const uint64_t nothing[3];
 	uint64_t *entry = vtd_pasid_entry(unit, device, pasid);
 	uint16_t did = domain ? vtd_tag_did(domain, unit) : 0;
-	uint64_t old[3] = {entry[0], entry[1], entry[2]}, wanted[3];
+	/* dirty.c may be switching SSADE in what is there */
+	uint64_t first = __atomic_load_n(&entry[0], __ATOMIC_RELAXED);
+	uint64_t old[3] = {first, entry[1], entry[2]}, wanted[3];
 	int err = 0, later;
 
 	scalable_entry(unit, domain, wanted);
@@ -202,9 +206,18 @@ static int program_scalable(struct vtd_unit *unit, struct vtd_device *device, ui
 int vtd_device_program(struct vtd_unit *unit, struct vtd_device *device, uint32_t pasid,
                        struct vtd_domain *domain)
 {
-	if (unit->scalable)
-		return program_scalable(unit, device, pasid, domain);
-	return program_legacy(unit, device, domain);
+	struct vtd_domain *tracker = domain ? vtd_domain_tracker(domain) : NULL;
+	int err;
+
+	if (!unit->scalable)
+		return program_legacy(unit, device, domain);
+	/* Between the decision about SSADE and the entry, it cannot change. */
+	if (tracker)
+		vtd_domain_lock(tracker);
+	err = program_scalable(unit, device, pasid, domain);
+	if (tracker)
+		vtd_domain_unlock(tracker);
+	return err;
 }
 
 /* ---- attach ------------------------------------------------------------------------- */

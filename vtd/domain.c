@@ -140,6 +140,7 @@ int vtd_domain_alloc_user(struct iommu_device *device, uint32_t flags, struct io
 {
 	struct vtd_unit *unit = vtd_unit_of(device->unit);
 	bool nest_parent = flags & IOMMU_ALLOC_NEST_PARENT;
+	bool tracks = flags & IOMMU_ALLOC_DIRTY_TRACKING;
 	bool can_nest = vtd_can_nest(unit);
 	struct vtd_domain *domain;
 	int err;
@@ -150,9 +151,6 @@ int vtd_domain_alloc_user(struct iommu_device *device, uint32_t flags, struct io
 	if (flags & ~(uint32_t)(IOMMU_ALLOC_NEST_PARENT | IOMMU_ALLOC_DIRTY_TRACKING |
 	                        IOMMU_ALLOC_PASID | IOMMU_ALLOC_FAULT_ID_VALID))
 		return -EOPNOTSUPP;
-	/* Dirty flags are offered with the calls that read them, by units with SSADS. */
-	if (flags & IOMMU_ALLOC_DIRTY_TRACKING)
-		return -EOPNOTSUPP;
 	if (flags & IOMMU_ALLOC_PASID && !(unit->scalable && unit->caps.pasid))
 		return -EOPNOTSUPP;
 	/* Data describes a stage-1 table, which needs a parent. */
@@ -160,8 +158,15 @@ int vtd_domain_alloc_user(struct iommu_device *device, uint32_t flags, struct io
 		return -EOPNOTSUPP;
 	if (nest_parent && !can_nest && !iommu_options(device->iommu)->nest_any)
 		return -EOPNOTSUPP;
+	const char *misfit = tracks ? vtd_dirty_misfit(unit) : NULL;
+	if (misfit) {
+		vtd_log(unit, IOMMU_LOG_ERROR, "no domain for %s: the unit cannot do %s",
+		        device->desc.name, misfit);
+		return -EOPNOTSUPP;
+	}
 
-	if (nest_parent)
+	/* Only the second stage has dirty flags that are kept on demand. */
+	if (nest_parent || tracks)
 		err = vtd_domain_create(unit, true, flags, &domain);
 	else
 		err = vtd_domain_create_preferred(unit, &domain);
@@ -310,6 +315,8 @@ int vtd_domain_fits(const struct vtd_domain *domain, struct vtd_unit *unit)
 		what = "snoop control";
 	else if (second && caps->cm && !pt->gather_on_map)
 		what = "maps that are not flushed (caching mode)";
+	else if (domain->base.flags & IOMMU_ALLOC_DIRTY_TRACKING)
+		what = vtd_dirty_misfit(unit);
 	if (!what)
 		return 0;
 	vtd_log(unit, IOMMU_LOG_ERROR, "cannot use a domain made for %s (%s): %s",

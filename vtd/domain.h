@@ -61,6 +61,7 @@ struct vtd_domain {
 	struct vtd_nested nested;              /* nested: the first stage */
 	bool write_buffer;                     /* some unit where it was attached has CAP.RWBF */
 	bool poisoned; /* a unit may still walk the tables: they are never freed */
+	bool tracking; /* second stage, under `lock`: units note what is written; see dirty.c */
 	char text[48]; /* base.format */
 };
 
@@ -131,6 +132,21 @@ int vtd_domain_flush(struct iommu_domain *base, struct iommu_gather *gather);
 void vtd_domain_free(struct iommu_domain *base);
 /** May the mapping be made? 0, -EINVAL. */
 int must_check vtd_domain_may_map(const struct vtd_domain *domain, uint32_t rights);
+
+/* ---- dirty.c -------------------------------------------------------------------- */
+
+/** NULL, or what the unit lacks for dirty tracking; a constant. */
+const char *vtd_dirty_misfit(const struct vtd_unit *unit);
+/** As iommu_unit_ops.can_track_dirty. */
+bool vtd_can_track_dirty(struct iommu_device *device);
+/** As iommu_domain_ops.dirty_tracking, of second-stage domains. */
+int vtd_domain_dirty_tracking(struct iommu_domain *base, bool on);
+/** The domain whose second stage the domain's entries lead to, itself or its parent: its
+ *  `tracking` counts, and its lock. */
+static inline struct vtd_domain *vtd_domain_tracker(struct vtd_domain *domain)
+{
+	return domain->parent ? domain->parent : domain;
+}
 
 /* ---- attach.c ------------------------------------------------------------------ */
 

@@ -3,6 +3,7 @@
  * The domain operations of one page-table format: a template. A C file defines
  * PT_NAME, VTD_FORMAT (the name of the table to define), includes the format, the
  * engine, and then this. The page table's functions are called directly.
+ * VTD_FORMAT_TRACKS 1: units can be told to keep the format's dirty flags, or not to.
  */
 #include "vtd/domain.h"
 
@@ -41,6 +42,15 @@ static void format_walk(struct iommu_domain *base, iova_t at, uint32_t access,
 	PT_FN(walk)(&vtd_domain_of(base)->pt, at, access, walk);
 }
 
+#if VTD_FORMAT_TRACKS
+static void format_read_dirty(struct iommu_domain *base, iova_t first, iova_t last, bool clear,
+                              bool (*visit)(void *arg, const struct iommu_leaf *leaf), void *arg,
+                              struct iommu_gather *gather)
+{
+	PT_FN(read_dirty)(&vtd_domain_of(base)->pt, first, last, clear, visit, arg, gather);
+}
+#endif
+
 const struct vtd_format VTD_FORMAT = {
 	.ops =
 		{
@@ -50,6 +60,10 @@ const struct vtd_format VTD_FORMAT = {
 			.visit = format_visit,
 			.walk = format_walk,
 			.flush = vtd_domain_flush,
+#if VTD_FORMAT_TRACKS
+			.dirty_tracking = vtd_domain_dirty_tracking,
+			.read_dirty = format_read_dirty,
+#endif
 			.free = vtd_domain_free,
 		},
 	.init = PT_FN(init),

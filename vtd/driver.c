@@ -225,6 +225,7 @@ static const struct iommu_unit_ops vtd_unit_ops = {
 	.domain_alloc_identity = vtd_domain_alloc_identity,
 	.attach = vtd_attach,
 	.hw_info = hw_info,
+	.can_track_dirty = vtd_can_track_dirty,
 	.poll = vtd_fault_poll,
 	.walk = vtd_walk,
 	.describe = vtd_describe,

@@ -20,7 +20,10 @@ void vtd_clean(struct vtd_unit *unit, const void *start, size_t bytes)
 			for (uintptr_t line = first; line < end; line += ARCH_CACHE_LINE)
 				arch_clean_line((const void *)line);
 		}
-		unit->stats.cleans += (end - first + ARCH_CACHE_LINE - 1) / ARCH_CACHE_LINE;
+		/* attach cleans under iommu->lock, dirty tracking under a domain's */
+		__atomic_fetch_add(&unit->stats.cleans,
+		                   (end - first + ARCH_CACHE_LINE - 1) / ARCH_CACHE_LINE,
+		                   __ATOMIC_RELAXED);
 	}
 	arch_barrier();
 }
@@ -272,7 +275,10 @@ void vtd_unit_free(struct vtd_unit *unit)
 		}
 		os->page_free(os->ctx, unit->root, 0);
 	}
-	if (unit->queue.value && !unit->queue_on)
+	if (unit->queue_on)
+		vtd_log(unit, IOMMU_LOG_WARNING,
+		        "its invalidation queue is still on: the queue's memory is not freed");
+	else if (unit->queue.value)
 		os->page_free(os->ctx, unit->queue, VTD_QUEUE_ORDER);
 	os->free(os->ctx, unit->domain_ids, unit->domain_id_count / 8);
 	os->free(os->ctx, unit->dmar_copy, unit->dmar_bytes);

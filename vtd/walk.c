@@ -216,6 +216,7 @@ static void walk_pasid_entry(struct way *way, const uint64_t *table)
 	bool nested = pgtt == VTD_PGTT_NESTED && caps->nest;
 	bool second = pgtt == VTD_PGTT_SECOND || pgtt == VTD_PGTT_NESTED;
 	bool width = levels >= 3 && levels <= 5 && caps->sagaw & 1u << (levels - 2);
+	const char *dirty = low & VTD_PASID_SSADE ? ", SSADE" : "";
 	bool depth = field_get(VTD_PASID_FSPM, first) <= 1 && (!fs5 || caps->fs_5_level);
 
 	if (!(low & VTD_PASID_P)) {
@@ -226,6 +227,7 @@ static void walk_pasid_entry(struct way *way, const uint64_t *table)
 	if (low & (BIT64(5) | FIELD(11, 10)) || mid & (FIELD(86, 80) | FIELD(95, 91)) ||
 	    mid & beyond_nd(unit, VTD_PASID_DID) || first & (BIT64(129) | FIELD(139, 136)) ||
 	    (second && low & VTD_PASID_SSPTPTR & beyond_host(unit)) ||
+	    (second && low & VTD_PASID_SSADE && !caps->ssads) ||
 	    (pgtt == VTD_PGTT_FIRST && first & VTD_PASID_FSPTPTR & beyond_host(unit))) {
 		note(at, "reserved bits are set");
 		stop(way, 0x5a);
@@ -235,14 +237,14 @@ static void walk_pasid_entry(struct way *way, const uint64_t *table)
 		note(at, "domain id %u, pass-through", did);
 		pass_through(way);
 	} else if (nested && width && depth) {
-		note(at, "domain id %u, nested: %u levels at %#llx on %u at %#llx", did,
+		note(at, "domain id %u, nested: %u levels at %#llx on %u at %#llx%s", did,
 		     fs5 ? 5 : 4, (unsigned long long)(first & VTD_PASID_FSPTPTR), levels,
-		     (unsigned long long)(low & VTD_PASID_SSPTPTR));
+		     (unsigned long long)(low & VTD_PASID_SSPTPTR), dirty);
 		walk_both(way, low, first);
 	} else if (pgtt == VTD_PGTT_SECOND && caps->ssts && width) {
 		uint64_t root = low & VTD_PASID_SSPTPTR;
-		note(at, "domain id %u, second stage, %u levels, table at %#llx", did, levels,
-		     (unsigned long long)root);
+		note(at, "domain id %u, second stage, %u levels, table at %#llx%s", did, levels,
+		     (unsigned long long)root, dirty);
 		walk_second(way, root, levels, at);
 	} else if (pgtt == VTD_PGTT_FIRST && caps->fsts && depth) {
 		uint64_t root = first & VTD_PASID_FSPTPTR;

@@ -19,8 +19,8 @@
 
 static unsigned bucket_of(const struct frame_key *key)
 {
-	uint64_t mixed = (key->device ^ key->inode * UINT64_C(0x9e3779b97f4a7c15) ^ key->index)
-	                 * UINT64_C(0xff51afd7ed558ccd);
+	uint64_t mixed = (key->device ^ key->inode * UINT64_C(0x9e3779b97f4a7c15) ^ key->index) *
+	                 UINT64_C(0xff51afd7ed558ccd);
 
 	return (unsigned)(mixed >> 40) % CHUNK_BUCKETS;
 }
@@ -43,7 +43,8 @@ static struct chunk *chunk_at(struct server *server, pa_t at)
 {
 	uint64_t place = (at.value - frame_base(server)) / CHUNK_BYTES;
 
-	return at.value >= frame_base(server) && place < CHUNKS ? server->frames.chunks[place] : NULL;
+	return at.value >= frame_base(server) && place < CHUNKS ? server->frames.chunks[place]
+	                                                        : NULL;
 }
 
 /* An address for a new chunk: its place in the table, or CHUNKS. */
@@ -392,8 +393,8 @@ int frame_store(struct server *server)
 	for (uint32_t i = 0; i < CHUNKS; i++) {
 		struct chunk *chunk = server->frames.chunks[i];
 		for (unsigned page = 0; chunk && page < CHUNK_PAGES; page++) {
-			uint8_t *ours = chunk ? chunk_memory(server, chunk) + page * PAGE_SIZE_4K
-			                      : NULL;
+			uint8_t *ours =
+				chunk ? chunk_memory(server, chunk) + page * PAGE_SIZE_4K : NULL;
 			if (!chunk->page_pins[page] ||
 			    chunk_copy(server, chunk, page * PAGE_SIZE_4K, now, PAGE_SIZE_4K,
 			               false) ||

@@ -28,9 +28,9 @@ static int copy_gone(struct server *server, uint64_t user, void *data, uint64_t 
 {
 	const struct kept *kept = server->kept;
 
-	while (kept && (!kept->vmas || user < kept->address ||
-	                user - kept->address >= kept->bytes ||
-	                bytes > kept->bytes - (user - kept->address)))
+	while (kept &&
+	       (!kept->vmas || user < kept->address || user - kept->address >= kept->bytes ||
+	        bytes > kept->bytes - (user - kept->address)))
 		kept = kept->next;
 	uint64_t at = user & (SERVER_ADDRESS_END - 1);
 	for (int i = 0; kept && i < kept->vma_count && bytes; i++) {
@@ -109,8 +109,8 @@ static int memory_pin(void *ctx, uint64_t user, uint64_t bytes, bool writable,
 	if (!process || bytes > SERVER_ADDRESS_END || at > SERVER_ADDRESS_END - bytes ||
 	    !process_alive(server, process))
 		return -EFAULT;
-	int error = frame_pin(server, process, at, bytes, writable, extents, capacity, count,
-	                      pinned);
+	int error =
+		frame_pin(server, process, at, bytes, writable, extents, capacity, count, pinned);
 	struct kept *kept = error ? NULL : kept_at(server, user);
 	if (kept) {
 		struct vma *vmas;

@@ -137,8 +137,9 @@ static bool vma_read(const char *line, struct vma *out)
 	int name = 0;
 
 	*out = (struct vma){0};
-	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64 " %x:%x %" SCNu64 " %n", &out->start,
-	           &out->end, rights, &out->offset, &major, &minor, &out->inode, &name) != 7)
+	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64 " %x:%x %" SCNu64 " %n",
+	           &out->start, &out->end, rights, &out->offset, &major, &minor, &out->inode,
+	           &name) != 7)
 		return false;
 	out->device = makedev(major, minor);
 	out->readable = rights[0] == 'r';

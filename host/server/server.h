@@ -24,10 +24,10 @@
 #define SERVER_ADDRESS_END  (UINT64_C(1) << SERVER_ADDRESS_BITS)
 
 enum {
-	SERVER_DEVICES = 4,       /* /dev/vfio/devices/vfio0 and on, on the mock */
-	SERVER_PROCESSES = 1024,  /* with memory in use */
-	SERVER_LINKS = 512,       /* descriptors and connections at a time */
-	SERVER_ANSWER_MS = 5000,  /* a program answers a question within this */
+	SERVER_DEVICES = 4,      /* /dev/vfio/devices/vfio0 and on, on the mock */
+	SERVER_PROCESSES = 1024, /* with memory in use */
+	SERVER_LINKS = 512,      /* descriptors and connections at a time */
+	SERVER_ANSWER_MS = 5000, /* a program answers a question within this */
 };
 
 struct server;
@@ -140,11 +140,11 @@ enum link_kind { LINK_FREE, LINK_CONNECTION, LINK_FILE, LINK_FAIL_NTH };
 struct link {
 	enum link_kind kind;
 	int sock;
-	uint64_t serial; /* in the program's end's address */
-	int core_fd;     /* FILE */
+	uint64_t serial;             /* in the program's end's address */
+	int core_fd;                 /* FILE */
 	struct iommu_device *device; /* FILE: of a device */
-	bool token;      /* FILE: a byte is on its way that says "readable" */
-	int32_t thread;  /* FAIL_NTH */
+	bool token;                  /* FILE: a byte is on its way that says "readable" */
+	int32_t thread;              /* FAIL_NTH */
 	uint32_t nth;
 };
 
@@ -204,7 +204,7 @@ struct server {
 	struct ufd ufd;
 	struct iommu_device *devices[SERVER_DEVICES];
 	unsigned device_count;
-	long pages, objects, locks; /* outstanding */
+	long pages, objects, locks;                 /* outstanding */
 	struct process processes[SERVER_PROCESSES]; /* by number - 1; the first is the server */
 	struct frames frames;
 	struct kept *kept;
