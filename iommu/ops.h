@@ -113,11 +113,12 @@ struct iommu_domain_ops {
 	int (*invalidate_user)(struct iommu_domain *domain, struct iommu_user_array *array);
 	/** NULL: the domain cannot track. Begin or end to note which pages were written; it
 	 *  begins with all pages clean. Only for domains made with
-	 *  IOMMU_ALLOC_DIRTY_TRACKING. Called without iommu->lock. 0, -ETIMEDOUT, -EIO. */
+	 *  IOMMU_ALLOC_DIRTY_TRACKING. Called without iommu->lock, and under the lock that
+	 *  its maps and unmaps are under: it reads the tables. 0, -ETIMEDOUT, -EIO. */
 	int (*dirty_tracking)(struct iommu_domain *domain, bool on);
 	/** Call @p visit for each leaf that overlaps [first, last] and was written, until it
 	 *  returns false; @p clear: each is made clean first, and goes into @p gather, for
-	 *  the caller to flush. NULL with dirty_tracking. */
+	 *  the caller to flush. NULL with dirty_tracking. Locked as that is. */
 	void (*read_dirty)(struct iommu_domain *domain, iova_t first, iova_t last, bool clear,
 	                   bool (*visit)(void *arg, const struct iommu_leaf *leaf), void *arg,
 	                   struct iommu_gather *gather);

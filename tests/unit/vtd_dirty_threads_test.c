@@ -17,6 +17,8 @@ struct race {
 	struct iommu_domain *domain, *other;
 	pa_t pages[MODEL_DEVICES + 1];
 	bool good[3];
+	pthread_mutex_t
+		tables; /* whose maps are a domain's serialises its calls, as an IOAS does */
 };
 
 static struct iommu_device *device_of(struct race *race, unsigned number)
@@ -36,8 +38,11 @@ static void *switches(void *arg)
 	struct race *race = arg;
 	bool good = true;
 
-	for (unsigned i = 0; i < 2 * ROUNDS; i++)
+	for (unsigned i = 0; i < 2 * ROUNDS; i++) {
+		pthread_mutex_lock(&race->tables);
 		good &= race->domain->ops->dirty_tracking(race->domain, i % 2 == 0) == 0;
+		pthread_mutex_unlock(&race->tables);
+	}
 	race->good[0] = good;
 	return NULL;
 }
@@ -67,12 +72,14 @@ static void *maps(void *arg)
 	bool good = true;
 
 	for (unsigned i = 0; i < ROUNDS; i++) {
+		pthread_mutex_lock(&race->tables);
 		iommu_gather_init(&gather, race->domain);
 		good &= iommu_map(race->domain, at, &extent, 1, IOMMU_READ | IOMMU_WRITE,
 		                  &gather) == 0;
 		good &= iommu_flush(&gather) == 0;
 		good &= iommu_unmap(race->domain, at, PAGE_SIZE_4K, &gather) == PAGE_SIZE_4K;
 		good &= iommu_flush(&gather) == 0;
+		pthread_mutex_unlock(&race->tables);
 	}
 	race->good[2] = good;
 	return NULL;
@@ -115,7 +122,7 @@ static void agree(struct race *race, bool on)
 static void race_on(const char *preset)
 {
 	static void *(*const work[])(void *) = {switches, moves, maps};
-	struct race race = {0};
+	struct race race = {.tables = PTHREAD_MUTEX_INITIALIZER};
 	pthread_t threads[3];
 
 	bench_up(&race.bench, preset);
