@@ -78,6 +78,9 @@ struct iommu_leaf {
 	bool dirty;     /* if the format keeps it */
 };
 
+struct iommu_viommu;
+struct iommu_viommu_data;
+
 struct iommu_domain_ops {
 	/** Map [start, start+bytes) to physical memory at @p to, in the largest pages
 	 *  that alignment and hardware allow. All or nothing. Start, length and
@@ -140,6 +143,9 @@ struct iommu_domain {
 	iova_t first, last;          /* aperture */
 	uint32_t max_rights;         /* rights that the format can express */
 	struct iommu_domain *parent; /* nested: the second stage */
+	/** Nested: the vIOMMU that it was made in, or NULL; set by who made it. A driver may
+	 *  refuse to attach a device that the vIOMMU does not know: -ENOENT. */
+	struct iommu_viommu *viommu;
 	/** Where page requests go; NULL: they are answered "invalid". Set by who made the
 	 *  domain, before it is attached, and not changed while it is. */
 	struct iommu_page_sink *page_sink;
@@ -148,6 +154,10 @@ struct iommu_domain {
 	uint32_t attachments; /* (device, PASID) pairs */
 	/* NEST_PARENT was granted by iommu_options.nest_any: the hardware cannot nest */
 	bool not_nestable;
+	/** A unit did not confirm that it forgot the domain when it was detached: what it maps
+	 *  may be reached for good. Set by the driver, atomically, and never cleared; from then
+	 *  on flushes fail. */
+	bool unforgotten;
 };
 
 /* ---- devices ------------------------------------------------------------- */
@@ -211,6 +221,7 @@ struct iommu_device {
 	struct iommu_domain *domain; /* NULL: blocked (or firmware's regions only) */
 	struct iommu_pasid *pasids;  /* PASIDs that have one; kept by the core */
 	uint8_t pasid_bits; /* usable PASIDs are below 2^this, 0: none; set by device_add */
+	bool ats;           /* it may translate for itself; set by device_add */
 	bool page_requests; /* its page requests can be answered; set by device_add */
 	struct iommu_reserved *reserved; /* driver and core append in device_add */
 	uint64_t faults;                 /* recorded for any of its requester ids */
@@ -297,6 +308,17 @@ struct iommu_unit_ops {
 	/** The hardware-information structure of GET_HW_INFO: its type number, and up
 	 *  to @p capacity bytes. Returns the full length, or an error. */
 	int (*hw_info)(struct iommu_device *device, uint32_t *type, void *out, size_t capacity);
+
+	/** NULL: no vIOMMUs. Make one of data->type for @p device on @p parent, a NEST_PARENT
+	 *  domain of the unit: see iommu/viommu.h. 0, -EOPNOTSUPP (no such type), -EINVAL,
+	 *  -ENOMEM. Called without iommu->lock. */
+	int (*viommu_alloc)(struct iommu_device *device, struct iommu_domain *parent,
+	                    struct iommu_viommu_data *data, struct iommu_viommu **out);
+
+	/** A nested domain that a device has without PASID serves the device's PASIDs too: the
+	 *  user owns the PASID table. So page requests of PASIDs that have no domain of their
+	 *  own go where that domain's go. */
+	bool user_pasid_tables;
 
 	/** NULL: no. Can domains with IOMMU_ALLOC_DIRTY_TRACKING be made for @p device? */
 	bool (*can_track_dirty)(struct iommu_device *device);
@@ -389,6 +411,10 @@ void iommu_report_fault(struct iommu *iommu, struct iommu_fault *fault);
  *  is answered "invalid", if an answer is due. Takes iommu->lock: call with no lock held.
  *  @p request->device is found by rid through iommu_device_find(). */
 void iommu_report_page_request(struct iommu *iommu, const struct iommu_page_request *request);
+/** The same for who knows a requester id of @p unit's only: @p request->device is filled in
+ *  while the device cannot leave. False: no device has the id, and nothing was done. */
+bool must_check iommu_report_page_request_from(struct iommu_unit *unit, iommu_rid_t rid,
+                                               struct iommu_page_request *request);
 
 /** Copy a user's structure out of @p data into @p out of @p known bytes. Shorter
  *  than @p least: -EINVAL. Longer than known: zero beyond, or -E2BIG. Wrong

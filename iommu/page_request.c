@@ -28,14 +28,17 @@ int iommu_page_respond(const struct iommu_page_request *request, enum iommu_page
 	return error;
 }
 
-void iommu_report_page_request(struct iommu *iommu, const struct iommu_page_request *request)
+/** Hand it to its sink, or answer it; iommu->lock is held. */
+static void report(struct iommu *iommu, const struct iommu_page_request *request)
 {
 	struct iommu_device *device = request->device;
 	bool taken = false;
 
-	iommu_lock(iommu);
 	struct iommu_domain *domain =
 		iommu_pasid_domain(device, request->has_pasid ? request->pasid : IOMMU_NO_PASID);
+	if (!domain && device->domain && device->domain->stage == IOMMU_STAGE_NESTED &&
+	    device->unit->ops->user_pasid_tables)
+		domain = device->domain;
 	struct iommu_page_sink *sink = domain ? domain->page_sink : NULL;
 	if (sink)
 		taken = sink->request(sink, domain, request);
@@ -48,5 +51,25 @@ void iommu_report_page_request(struct iommu *iommu, const struct iommu_page_requ
 			          device->desc.name, request->group, name ? name : "unknown error");
 		}
 	}
+}
+
+void iommu_report_page_request(struct iommu *iommu, const struct iommu_page_request *request)
+{
+	iommu_lock(iommu);
+	report(iommu, request);
 	iommu_unlock(iommu);
+}
+
+bool iommu_report_page_request_from(struct iommu_unit *unit, iommu_rid_t rid,
+                                    struct iommu_page_request *request)
+{
+	struct iommu *iommu = unit->iommu;
+
+	iommu_lock(iommu);
+	request->device = iommu_device_find_locked(iommu, unit->segment, rid);
+	bool found = request->device && request->device->unit == unit;
+	if (found)
+		report(iommu, request);
+	iommu_unlock(iommu);
+	return found;
 }

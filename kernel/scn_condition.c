@@ -114,13 +114,15 @@ static bool memory_can_be_had(struct scn *scn, uint64_t bytes)
 	return user_buffer_destroy(memory, probe) == 0;
 }
 
-/* Is what the engine can do of use here? PASIDs and page requests need the unit as well. */
+/* Is what the engine can do of use here? PASIDs, ATS and page requests need the
+ * unit as well. */
 static bool abilities_count(const struct dma_engine *engine, uint64_t abilities)
 {
 	const struct iommu_device *device = engine->pci->iommu;
 
 	return (engine->ops->abilities & abilities) == abilities &&
 	       (!(abilities & DMA_CAN_PASID) || device->pasid_bits) &&
+	       (!(abilities & DMA_CAN_ATS) || device->ats) &&
 	       (!(abilities & DMA_CAN_PRI) || device->page_requests);
 }
 

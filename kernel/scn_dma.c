@@ -147,7 +147,7 @@ static void transfer_end(struct scn *scn, struct scn_result *result, const struc
 		result->has_value = result->value_bad = true;
 		result->word = error == -EAGAIN ? "waits" : "refused";
 		scn_note(result, error == -EAGAIN ? "for the answer to a page request"
-		                                  : "the page is not to be had");
+		                                  : "no translation is to be had");
 	} else if (error) {
 		scn_broken(result, "%s reports %s, and no fault was recorded in %d ms", ops->name,
 		           scn_errno_text(error, name), FAULT_WAIT_MS);
@@ -276,7 +276,7 @@ SCN_HANDLER(dma)
 
 	if (result->broken || !mode_take(scn, line, 4, device, result, &mode))
 		return;
-	promise.wait = mode.page_requests;
+	promise.wait = mode.page_requests || mode.ats;
 	if (mode.page_requests && bytes > device->engine->ops->max_bytes) {
 		scn_broken(result, "a transfer that asks for pages is one piece: %u bytes at most",
 		           device->engine->ops->max_bytes);

@@ -25,6 +25,7 @@ static struct model_engine *model_of(struct dma_engine *engine)
 enum step {
 	STEP_DONE,    /* carried out, or blocked: both are over */
 	STEP_MISSING, /* no permission, and a page request is due */
+	STEP_REFUSED, /* no permission, and the device asks for no pages: it gives up */
 };
 
 /* Present the request and carry it out in memory. The platform's lock is held. */
@@ -51,8 +52,8 @@ static enum step request_step(struct model_engine *self, uint64_t at, uint32_t b
 	platform->last_second += result.second_stage_reads;
 	platform->last_cached &= result.cached;
 	platform->has_nested |= result.first_stage_reads && result.second_stage_reads;
-	if (!passed && mode->page_requests && result.response == MODEL_SUCCESS)
-		return STEP_MISSING;
+	if (!passed && mode->ats && result.response == MODEL_SUCCESS)
+		return mode->page_requests ? STEP_MISSING : STEP_REFUSED;
 	uint8_t *memory = NULL;
 	if (passed && !result.interrupt) {
 		memory = model_memory_at(platform, result.address, bytes);
@@ -153,12 +154,13 @@ static int transfer_run(struct model_engine *self)
 		uint32_t left = self->transfer.bytes - self->transfer.done;
 		if (part > left)
 			part = left;
-		if (request_step(self, at, part, self->transfer.access,
-		                 self->buffer + self->transfer.done) == STEP_DONE) {
+		enum step step = request_step(self, at, part, self->transfer.access,
+		                              self->buffer + self->transfer.done);
+		if (step == STEP_DONE) {
 			self->transfer.done += part;
 			self->transfer.tries = 0;
 		} else {
-			error = page_ask(self);
+			error = step == STEP_MISSING ? page_ask(self) : -EIO;
 		}
 	}
 	if (error == -EIO)
@@ -256,7 +258,8 @@ static int engine_mode(struct dma_engine *engine, const struct dma_request_mode 
 }
 
 /* The driver switches the capabilities, as through configuration space. A device whose ATS
- * goes off forgets its translations (PCI Express 6.0, 10.5.1.3). */
+ * goes off forgets its translations (PCI Express 6.0, 10.5.1.3); one that may ask for pages no
+ * more waits for no answer (10.5.2). */
 static int capabilities_set(void *ctx, bool ats, bool pasid, bool page_requests)
 {
 	struct model_engine *self = ctx;
@@ -267,6 +270,10 @@ static int capabilities_set(void *ctx, bool ats, bool pasid, bool page_requests)
 	self->allowed_page_requests = page_requests;
 	if (!ats)
 		tlb_forget(self);
+	if (!page_requests && self->transfer.active && !self->transfer.answered) {
+		self->transfer.answered = true;
+		self->transfer.response = 1; /* invalid */
+	}
 	if ((self->mode.ats && !ats) || (self->mode.has_pasid && !pasid) ||
 	    (self->mode.page_requests && !page_requests))
 		self->mode = (struct dma_request_mode){0};

@@ -14,6 +14,7 @@
  * present, and is cleared only after the entry was forgotten.
  */
 #include "vtd/context.h"
+#include "vtd/device_tlb.h"
 #include "vtd/pasid.h"
 
 /* The power-up value of IA32_PAT: WB, WT, UC-, UC, twice. Without it the first stage's
@@ -22,15 +23,17 @@
 
 /* ---- legacy mode ------------------------------------------------------------------ */
 
-static void legacy_entry(const struct vtd_unit *unit, const struct vtd_domain *domain,
-                         uint64_t out[2])
+static void legacy_entry(const struct vtd_unit *unit, const struct vtd_device *device,
+                         const struct vtd_domain *domain, uint64_t out[2])
 {
+	unsigned tt = vtd_device_has_tlb(device) ? VTD_TT_ALL : VTD_TT_UNTRANSLATED;
+
 	out[0] = out[1] = 0;
 	if (!domain)
 		return;
 	out[0] = VTD_CONTEXT_P;
 	if (domain->format) {
-		out[0] |= field_put(VTD_CONTEXT_TT, VTD_TT_UNTRANSLATED) | domain->pt.root.value;
+		out[0] |= field_put(VTD_CONTEXT_TT, tt) | domain->pt.root.value;
 		out[1] = field_put(VTD_CONTEXT_AW, domain->pt.levels - 2u);
 	} else {
 		/* Pass-through wants the largest width that the unit has. */
@@ -45,20 +48,26 @@ static int program_legacy(struct vtd_unit *unit, struct vtd_device *device,
 {
 	uint16_t forget[VTD_MAX_RIDS];
 	unsigned forget_count = 0;
-	bool published = false;
-	uint64_t wanted[2];
+	bool published = false, replaced = false;
 	struct vtd_batch batch;
 
-	legacy_entry(unit, domain, wanted);
 	vtd_batch_begin(&batch, unit);
 	for (unsigned i = 0; i < device->rid_count; i++) {
 		uint64_t *entry = vtd_context_entry(unit, device->rids[i]);
+		uint64_t wanted[2];
+		/* Between the decision about TT and the entry, the device cannot be cut off. */
+		unit->os->lock(unit->os->ctx, &unit->lock);
+		legacy_entry(unit, device, domain, wanted);
 		uint64_t old[2] = {entry[0], entry[1]};
 		bool was_present = old[0] & VTD_CONTEXT_P;
-		if (old[0] == wanted[0] && old[1] == wanted[1])
+		bool changes = old[0] != wanted[0] || old[1] != wanted[1];
+		if (changes)
+			vtd_store128(unit, entry, wanted[0], wanted[1]);
+		unit->os->unlock(unit->os->ctx, &unit->lock);
+		if (!changes)
 			continue;
-		vtd_store128(unit, entry, wanted[0], wanted[1]);
 		published |= !was_present;
+		replaced |= was_present;
 		if (!was_present && !unit->caps.cm)
 			continue;
 		/* Caching mode tags what was not present with domain id 0. */
@@ -75,6 +84,8 @@ static int program_legacy(struct vtd_unit *unit, struct vtd_device *device,
 		vtd_batch_add(&batch, vtd_desc_iotlb(VTD_IOTLB_DOMAIN, forget[n]));
 	if (published && unit->caps.cm && domain)
 		vtd_batch_add(&batch, vtd_desc_iotlb(VTD_IOTLB_DOMAIN, vtd_tag_did(domain, unit)));
+	if (replaced)
+		vtd_batch_add_device_all(&batch, device, IOMMU_NO_PASID);
 
 	int err = published ? vtd_flush_write_buffer(unit) : 0;
 	int flush_err = vtd_batch_end(&batch);
@@ -152,6 +163,8 @@ static void owe_scalable(struct vtd_batch *batch, const struct vtd_device *devic
 		vtd_batch_add(batch, vtd_desc_iotlb(VTD_IOTLB_DOMAIN, old_did));
 	if (!was_present && did)
 		vtd_batch_add(batch, vtd_desc_iotlb(VTD_IOTLB_DOMAIN, did));
+	if (was_present)
+		vtd_batch_add_device_all(batch, device, pasid);
 }
 
 /** Forget what the entry said before, and wait. */
@@ -273,6 +286,11 @@ static int binding_switch(struct vtd_unit *unit, struct vtd_device *device,
 
 	if (err) /* firmware's regions keep an id: this fails for users only */
 		return err;
+	err = vtd_device_services_get(unit, device, to);
+	if (err) { /* nor do firmware's regions use ATS */
+		vtd_tag_put(to, unit, true);
+		return err;
+	}
 	/* Flushes of either domain reach the device as long as it may use either. */
 	if (to)
 		vtd_tag_list(to, unit, &binding->attachments[!binding->current], device,
@@ -281,6 +299,7 @@ static int binding_switch(struct vtd_unit *unit, struct vtd_device *device,
 	if (err && !must) {
 		bool forgotten = vtd_device_program(unit, device, binding->pasid, from) == 0;
 		vtd_tag_unlist(to, unit, &binding->attachments[!binding->current]);
+		vtd_device_services_put(unit, device, to);
 		vtd_tag_put(to, unit, forgotten);
 		vtd_log(unit, IOMMU_LOG_ERROR,
 		        "%s keeps its old translation: the unit did not confirm the new one", name);
@@ -293,6 +312,7 @@ static int binding_switch(struct vtd_unit *unit, struct vtd_device *device,
 		        name);
 	if (from) {
 		vtd_tag_unlist(from, unit, &binding->attachments[binding->current]);
+		vtd_device_services_put(unit, device, from);
 		vtd_tag_put(from, unit, err == 0);
 	}
 	binding->current = !binding->current;

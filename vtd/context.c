@@ -160,22 +160,52 @@ void vtd_context_release(struct vtd_unit *unit, struct vtd_device *device)
 
 /* ---- flags of the entries -------------------------------------------------------- */
 
+/** The context entry of the device's requester id @p i, if it leads to its own PASID table;
+ *  else NULL. */
+static uint64_t *own_entry(const struct vtd_unit *unit, const struct vtd_device *device, unsigned i)
+{
+	uint64_t *entry = vtd_context_entry(unit, device->rids[i]);
+
+	if (!entry || !(entry[0] & VTD_SM_CONTEXT_P) ||
+	    (entry[0] & VTD_SM_CONTEXT_PASIDDIRPTR) != device->pasid_directory.value)
+		return NULL;
+	return entry;
+}
+
+void vtd_context_cut_off(struct vtd_unit *unit, struct vtd_device *device)
+{
+	device->context_flags = 0;
+	for (unsigned i = 0; i < device->rid_count; i++) {
+		uint64_t *entry = unit->scalable ? own_entry(unit, device, i)
+		                                 : vtd_context_entry(unit, device->rids[i]);
+		if (!entry)
+			continue;
+		if (unit->scalable)
+			point_context(unit, entry, device);
+		else if (field_get(VTD_CONTEXT_TT, entry[0]) == VTD_TT_ALL)
+			vtd_store128(unit, entry, entry[0] & ~VTD_CONTEXT_TT, entry[1]);
+	}
+}
+
 int vtd_context_update(struct vtd_unit *unit, struct vtd_device *device, uint64_t flags)
 {
 	struct vtd_batch batch;
 
-	device->context_flags = flags;
+	vtd_batch_begin(&batch, unit);
+	unit->os->lock(unit->os->ctx, &unit->lock);
+	device->context_flags = __atomic_load_n(&device->silent, __ATOMIC_RELAXED) ? 0 : flags;
+	for (unsigned i = 0; unit->scalable && i < device->rid_count; i++) {
+		uint64_t *entry = own_entry(unit, device, i);
+		if (entry)
+			point_context(unit, entry, device);
+	}
+	unit->os->unlock(unit->os->ctx, &unit->lock);
 	if (!unit->scalable)
 		return 0;
-	vtd_batch_begin(&batch, unit);
-	for (unsigned i = 0; i < device->rid_count; i++) {
-		uint64_t *entry = vtd_context_entry(unit, device->rids[i]);
-		if (!(entry[0] & VTD_SM_CONTEXT_P) ||
-		    (entry[0] & VTD_SM_CONTEXT_PASIDDIRPTR) != device->pasid_directory.value)
-			continue;
-		point_context(unit, entry, device);
-		vtd_batch_add(&batch, vtd_desc_context(VTD_CONTEXT_DEVICE, 0, device->rids[i]));
-	}
+	for (unsigned i = 0; i < device->rid_count; i++)
+		if (own_entry(unit, device, i))
+			vtd_batch_add(&batch,
+			              vtd_desc_context(VTD_CONTEXT_DEVICE, 0, device->rids[i]));
 	/* Table 28: what was cached by way of the entry, under whatever domain ids. */
 	vtd_batch_add_bindings(&batch, device);
 	return vtd_batch_end(&batch);

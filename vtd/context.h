@@ -29,5 +29,8 @@ uint64_t *vtd_context_entry(const struct vtd_unit *unit, iommu_rid_t rid);
  *  and make the unit forget what was cached by way of these entries. In legacy mode only
  *  remembered. 0, -EIO, -ETIMEDOUT: the entries are written even then. */
 int must_check vtd_context_update(struct vtd_unit *unit, struct vtd_device *device, uint64_t flags);
+/** Let nothing of the device's pass but untranslated requests, whatever was wanted before and
+ *  will be. In memory; the unit has yet to forget its context caches. unit->lock is held. */
+void vtd_context_cut_off(struct vtd_unit *unit, struct vtd_device *device);
 
 #endif

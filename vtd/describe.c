@@ -77,6 +77,13 @@ void vtd_describe(struct iommu_unit *base, struct iommu_print *to)
 	else
 		iommu_printf(to, "  Queue off%s\n",
 		             unit->live ? ": invalidation by registers" : "");
+	if (unit->pages_on)
+		iommu_printf(to, "  Pages %u requests at %#llx, head %#llx, tail %#llx\n",
+		             (unsigned)(PAGE_SIZE_4K << VTD_PAGES_ORDER) /
+		                     (unsigned)sizeof(struct vtd_page_request),
+		             (unsigned long long)unit->pages.value,
+		             (unsigned long long)vtd_read(&unit->window, VTD_REG_PQH),
+		             (unsigned long long)vtd_read(&unit->window, VTD_REG_PQT));
 }
 
 void vtd_describe_stats(struct iommu_unit *base, struct iommu_print *to)
@@ -116,6 +123,13 @@ void vtd_describe_stats(struct iommu_unit *base, struct iommu_print *to)
 	iommu_printf(to, "  domains %llu, domain ids in use %u of %u\n",
 	             (unsigned long long)stats->domains, unit->domain_ids_used,
 	             vtd_domain_id_limit(&unit->caps) - 1);
+	if (unit->pages.value)
+		iommu_printf(to, "  page requests %llu, overflows of their queue %llu\n",
+		             (unsigned long long)stats->pages,
+		             (unsigned long long)stats->pages_lost);
+	if (unit->caps.dt)
+		iommu_printf(to, "  devices that did not answer an invalidation %llu\n",
+		             (unsigned long long)stats->silent);
 	iommu_printf(to, "  faults %llu, overflows of the log %llu\n",
 	             (unsigned long long)stats->faults, (unsigned long long)stats->faults_lost);
 }

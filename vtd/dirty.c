@@ -17,6 +17,7 @@
  * vtd_device_program() from writing entries that lead to this domain's table; entries that it
  * turns away at the same time are recognised by their pointer, and left alone.
  */
+#include "vtd/device_tlb.h"
 #include "vtd/domain.h"
 #include "vtd/pasid.h"
 
@@ -83,6 +84,7 @@ static int tag_forget(const struct vtd_tag *tag, bool on)
 	}
 	if (on && before)
 		vtd_batch_add(&batch, vtd_desc_iotlb(VTD_IOTLB_DOMAIN, tag->did));
+	vtd_batch_add_tag_all(&batch, tag);
 	return vtd_batch_end(&batch);
 }
 

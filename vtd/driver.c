@@ -4,7 +4,9 @@
  * leaving, and the table of operations. VT-d specification 5.10, chapter 8.
  */
 #include "vtd/context.h"
+#include "vtd/device_tlb.h"
 #include "vtd/fault.h"
+#include "vtd/page_request.h"
 #include "vtd/pasid.h"
 #include "vtd/vtd.h"
 #include "vtd/walk.h"
@@ -112,25 +114,12 @@ static void device_unlink(struct vtd_unit *unit, struct vtd_device *device)
 {
 	struct vtd_device **at = &unit->devices;
 
+	unit->os->lock(unit->os->ctx, &unit->lock);
 	while (*at && *at != device)
 		at = &(*at)->next;
 	if (*at)
 		*at = device->next;
-}
-
-/** Have the device's PASID capability switched; a device that refuses has no PASIDs. */
-static void pasid_capability(struct vtd_unit *unit, struct vtd_device *device, bool on)
-{
-	const struct iommu_device_desc *desc = &device->device->desc;
-
-	if (!device->pasid_bits || !desc->capabilities_set)
-		return;
-	if (desc->capabilities_set(desc->capabilities_ctx, false, on, false) == 0 || !on)
-		return;
-	vtd_log(unit, IOMMU_LOG_WARNING,
-	        "%s: its PASID capability cannot be switched on: it is used without PASIDs",
-	        desc->name);
-	device->pasid_bits = 0;
+	unit->os->unlock(unit->os->ctx, &unit->lock);
 }
 
 /** Everything that device_add may have made, in any state of completion. */
@@ -142,7 +131,7 @@ static void device_free(struct vtd_unit *unit, struct vtd_device *device)
 		forgotten = vtd_device_program(unit, device, IOMMU_NO_PASID, NULL) == 0;
 		vtd_binding_set(unit, device, &device->rid, NULL);
 	}
-	pasid_capability(unit, device, false);
+	vtd_device_services_end(device);
 	vtd_context_release(unit, device);
 	if (device->firmware) {
 		vtd_tag_put(device->firmware, unit, forgotten);
@@ -163,15 +152,17 @@ static int device_add(struct iommu_unit *base, struct iommu_device *core)
 	device->device = core;
 	collect_rids(device, &core->desc);
 	device->pasid_bits = vtd_pasid_bits(unit, &core->desc);
-	pasid_capability(unit, device, true);
+	vtd_device_services_init(unit, device);
 	err = vtd_context_reserve(unit, device);
 	if (err) {
-		pasid_capability(unit, device, false);
+		vtd_device_services_end(device);
 		unit->os->free(unit->os->ctx, device, sizeof(*device));
 		return err;
 	}
+	unit->os->lock(unit->os->ctx, &unit->lock);
 	device->next = unit->devices;
 	unit->devices = device;
+	unit->os->unlock(unit->os->ctx, &unit->lock);
 
 	err = add_regions(unit, device); /* the core reserves the interrupt window */
 	if (!err && device->firmware) {
@@ -184,6 +175,8 @@ static int device_add(struct iommu_unit *base, struct iommu_device *core)
 	}
 	core->driver_data = device;
 	core->pasid_bits = (uint8_t)device->pasid_bits;
+	core->ats = device->can_ats;
+	core->page_requests = device->can_page;
 	return 0;
 }
 
@@ -209,6 +202,14 @@ static int hw_info(struct iommu_device *device, uint32_t *type, void *out, size_
 
 /* ---- units ------------------------------------------------------------------------------ */
 
+static unsigned poll(struct iommu_unit *unit)
+{
+	unsigned faults = vtd_fault_poll(unit);
+
+	vtd_page_requests_poll(vtd_unit_of(unit));
+	return faults;
+}
+
 static void unit_remove(struct iommu_unit *unit)
 {
 	vtd_unit_free(vtd_unit_of(unit));
@@ -224,9 +225,10 @@ static const struct iommu_unit_ops vtd_unit_ops = {
 	.domain_alloc_user = vtd_domain_alloc_user,
 	.domain_alloc_identity = vtd_domain_alloc_identity,
 	.attach = vtd_attach,
+	.page_respond = vtd_page_respond,
 	.hw_info = hw_info,
 	.can_track_dirty = vtd_can_track_dirty,
-	.poll = vtd_fault_poll,
+	.poll = poll,
 	.walk = vtd_walk,
 	.describe = vtd_describe,
 	.describe_stats = vtd_describe_stats,

@@ -14,10 +14,10 @@
  * protected memory regions cover all of memory meanwhile, and a unit without them is
  * refused: it can be used in the mode in which it was found.
  */
+#include "vtd/device_tlb.h"
 #include "vtd/fault.h"
-#include "vtd/invalidate.h"
+#include "vtd/page_request.h"
 #include "vtd/queue.h"
-#include "vtd/domain.h"
 
 /** How a unit was found, and what was changed so far: enough to put it back. */
 struct found_state {
@@ -273,14 +273,17 @@ int vtd_unit_enable(struct iommu_unit *base)
 	if (!err) {
 		vtd_fault_discard(unit);
 		vtd_fault_event_start(unit);
+		vtd_page_requests_start(unit);
 		os->lock(os->ctx, &unit->lock);
 		if (!(vtd_read(&unit->window, VTD_REG_GSTS) & VTD_GSTS_TES))
 			err = vtd_command_toggle(unit, VTD_GCMD_TE, true);
 		if (!err)
 			err = protect_off(unit);
 		os->unlock(os->ctx, &unit->lock);
-		if (err)
+		if (err) {
+			vtd_page_requests_stop(unit);
 			vtd_fault_event_stop(unit);
+		}
 	}
 	if (err) {
 		put_back(unit, &found);
@@ -288,6 +291,7 @@ int vtd_unit_enable(struct iommu_unit *base)
 	}
 	if (found.shielded) /* off by now: give the ranges back */
 		shield_off(unit, &found);
+	vtd_device_services_resume(unit);
 	vtd_log(unit, IOMMU_LOG_DEBUG, "enabled in %s mode, root table at %#llx",
 	        unit->scalable ? "scalable" : "legacy", (unsigned long long)unit->root.value);
 	return 0;
@@ -304,6 +308,8 @@ void vtd_unit_disable(struct iommu_unit *base)
 	if (!unit->live)
 		return;
 	vtd_fault_poll(base);
+	vtd_device_services_suspend(unit);
+	vtd_page_requests_stop(unit);
 	os->lock(os->ctx, &unit->lock);
 	if (vtd_read(&unit->window, VTD_REG_GSTS) & VTD_GSTS_TES)
 		stopped = vtd_command_toggle(unit, VTD_GCMD_TE, false) == 0;

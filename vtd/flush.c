@@ -10,8 +10,11 @@
  *   parent of nested   IOTLB by domain, for the id of every child: it holds translations
  *                      by the child's addresses, which nobody can tell from the parent's
  *
- * A flush makes one batch for each unit, and waits once for each batch.
+ * and after that, for devices that translate for themselves, the same range of their caches;
+ * of a nested domain's devices, everything. A flush makes one batch for each unit, and waits
+ * once for each batch.
  */
+#include "vtd/device_tlb.h"
 #include "vtd/domain.h"
 
 void vtd_domain_lock(struct vtd_domain *domain)
@@ -72,9 +75,10 @@ int vtd_tag_get(struct vtd_domain *domain, struct vtd_unit *unit)
 /** A unit may go on using what the domain's entries led to. */
 static void poison(struct vtd_domain *domain)
 {
-	domain->poisoned = true;
-	if (domain->parent)
-		domain->parent->poisoned = true;
+	for (struct vtd_domain *at = domain; at; at = at->parent) {
+		at->poisoned = true;
+		__atomic_store_n(&at->base.unforgotten, true, __ATOMIC_RELEASE);
+	}
 }
 
 void vtd_tag_put(struct vtd_domain *domain, struct vtd_unit *unit, bool forgotten)
@@ -162,16 +166,16 @@ static void add_own(struct vtd_batch *batch, const struct vtd_domain *domain,
 {
 	const struct vtd_attachment *before = NULL;
 
-	if (domain->base.stage != IOMMU_STAGE_FIRST) {
+	if (domain->base.stage != IOMMU_STAGE_FIRST)
 		vtd_batch_add_range(batch, tag->did, first, last, leaves_only);
-		return;
-	}
-	for (const struct vtd_attachment *at = tag->attachments; at; at = at->next) {
+	for (const struct vtd_attachment *at = tag->attachments;
+	     at && domain->base.stage == IOMMU_STAGE_FIRST; at = at->next) {
 		if (!before || before->pasid != at->pasid)
 			vtd_batch_add_pasid_range(batch, tag->did, at->pasid, first, last,
 			                          leaves_only);
 		before = at;
 	}
+	vtd_batch_add_tag_range(batch, tag, first, last);
 }
 
 /** The unit with the lowest address above @p above where the domain or a child has a tag;
@@ -211,8 +215,10 @@ static int flush_unit(struct vtd_domain *domain, struct vtd_unit *unit,
 		for (struct vtd_domain *child = domain->children; child; child = child->sibling) {
 			vtd_domain_lock(child);
 			tag = tag_find(child, unit);
-			if (tag)
+			if (tag) {
 				vtd_batch_add(&batch, vtd_desc_iotlb(VTD_IOTLB_DOMAIN, tag->did));
+				vtd_batch_add_tag_all(&batch, tag);
+			}
 			vtd_domain_unlock(child);
 		}
 	}
@@ -237,6 +243,9 @@ int vtd_domain_flush(struct iommu_domain *base, struct iommu_gather *gather)
 		}
 		vtd_domain_unlock(domain);
 	}
+	/* A unit where the domain is attached no more may hold what is asked for. */
+	if (!result && __atomic_load_n(&base->unforgotten, __ATOMIC_ACQUIRE))
+		result = -EIO;
 	if (!result)
 		iommu_gather_release(gather);
 	return result;

@@ -2,6 +2,7 @@
 /* Nested domains: see nested.h. */
 #include "vtd/nested.h"
 
+#include "vtd/device_tlb.h"
 #include "vtd/vtd_s1.h"
 
 /* ---- fitting ----------------------------------------------------------------------- */
@@ -198,6 +199,21 @@ static void add_request(struct vtd_batch *batch, const struct request *request, 
 					     request->blocks[i].order, request->leaves_only[i]));
 }
 
+/** The same for a device that translates for itself. */
+static void add_request_to_device(struct vtd_batch *batch, const struct request *request,
+                                  const struct vtd_attachment *at)
+{
+	if (request->everything || request->count > VTD_MAX_DEVICE_BLOCKS) {
+		vtd_batch_add_device_all(batch, at->device, at->pasid);
+		return;
+	}
+	for (unsigned i = 0; i < request->count; i++) {
+		uint64_t first = request->blocks[i].page << 12;
+		uint64_t last = first + (PAGE_SIZE_4K << request->blocks[i].order) - 1;
+		vtd_batch_add_device_range(batch, at->device, at->pasid, iova(first), iova(last));
+	}
+}
+
 /** Carry a request out on every unit, with one wait for each. */
 static int execute(struct vtd_domain *domain, const struct request *request)
 {
@@ -214,6 +230,8 @@ static int execute(struct vtd_domain *domain, const struct request *request)
 				add_request(&batch, request, tag->did, at->pasid);
 			before = at;
 		}
+		for (const struct vtd_attachment *at = tag->attachments; at; at = at->next)
+			add_request_to_device(&batch, request, at);
 		int err = vtd_batch_end(&batch);
 		result = result ? result : err;
 	}

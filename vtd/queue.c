@@ -2,12 +2,27 @@
 /* The invalidation queue: see queue.h. */
 #include "vtd/queue.h"
 
+#include "vtd/device_tlb.h"
+
 enum {
 	/** FSTS is read in every n-th turn of a wait: it costs a register access, and a
 	 *  healthy queue completes before the first. */
 	FSTS_EVERY = 8,
-	/** Slots that errors may need on top of a batch: waits for dropped waits. */
-	SPARE_SLOTS = 8,
+	/** Errors of one batch before the queue counts as dead: a batch of the driver's has at
+	 *  most 24 descriptors, and devices seldom fall silent by the dozen. */
+	MAX_CHANCES = 12,
+	/** Slots that errors may need on top of a batch: a wait for a dropped one, and three
+	 *  descriptors that make the unit forget a device that was cut off. */
+	SPARE_SLOTS = 4 * MAX_CHANCES + 2,
+};
+
+/** A batch that is being waited for. */
+struct submission {
+	const struct vtd_descriptor *descriptors;
+	unsigned count;
+	unsigned chances;
+	int result;        /* the first error */
+	uint64_t deadline; /* 0: not read from the clock yet */
 };
 
 static uint32_t *status_word(const struct vtd_unit *unit, unsigned offset)
@@ -95,6 +110,33 @@ static bool recover_bad_descriptor(struct vtd_unit *unit)
 	return !is_last;
 }
 
+/** A device did not answer: cut it off, and go on without it. */
+static void recover_silent_device(struct vtd_unit *unit, struct submission *batch)
+{
+	uint64_t record = vtd_read(&unit->window, VTD_REG_IQERCD);
+	uint16_t sid = (uint16_t)field_get(VTD_IQERCD_ITESID, record);
+
+	if (vtd_device_cut_off(unit, batch->descriptors, batch->count, sid)) {
+		const struct vtd_descriptor context = vtd_desc_context(VTD_CONTEXT_GLOBAL, 0, 0);
+		const struct vtd_descriptor pasid = vtd_desc_pasid(VTD_PASID_CACHE_GLOBAL, 0, 0);
+		const struct vtd_descriptor iotlb = vtd_desc_iotlb(VTD_IOTLB_GLOBAL, 0);
+		append(unit, &context);
+		if (unit->scalable)
+			append(unit, &pasid);
+		append(unit, &iotlb);
+	} else {
+		vtd_log(unit, IOMMU_LOG_ERROR,
+		        "FSTS.ITE: device %#x did not answer an invalidation, but none was asked "
+		        "to",
+		        sid);
+		batch->result = batch->result ? batch->result : -ETIMEDOUT;
+	}
+	append_wait(unit); /* hardware dropped those that were pending */
+	vtd_clear(&unit->window, VTD_REG_FSTS, VTD_FSTS_ITE);
+	ring(unit);
+	batch->deadline = 0; /* the next device has its own time */
+}
+
 static void die(struct vtd_unit *unit, const char *why)
 {
 	unit->broken = true;
@@ -106,8 +148,8 @@ static void die(struct vtd_unit *unit, const char *why)
 	        vtd_read(&unit->window, VTD_REG_FSTS));
 }
 
-/** Look at FSTS and recover. @p result gets the first error. False: the queue is dead. */
-static bool handle_errors(struct vtd_unit *unit, unsigned *chances, int *result)
+/** Look at FSTS and recover. False: the queue is dead. */
+static bool handle_errors(struct vtd_unit *unit, struct submission *batch)
 {
 	uint32_t status = vtd_read(&unit->window, VTD_REG_FSTS);
 
@@ -118,7 +160,7 @@ static bool handle_errors(struct vtd_unit *unit, unsigned *chances, int *result)
 	if (!(status & (VTD_FSTS_IQE | VTD_FSTS_ITE | VTD_FSTS_ICE)))
 		return true;
 	unit->stats.queue_errors++;
-	if ((*chances)-- == 0) {
+	if (batch->chances-- == 0) {
 		die(unit, "it fails again and again");
 		return false;
 	}
@@ -128,35 +170,41 @@ static bool handle_errors(struct vtd_unit *unit, unsigned *chances, int *result)
 		        "FSTS.ICE: device %#llx answered an invalidation wrongly",
 		        (unsigned long long)field_get(VTD_IQERCD_ICESID, record));
 		vtd_clear(&unit->window, VTD_REG_FSTS, VTD_FSTS_ICE);
-		*result = *result ? *result : -EIO;
+		batch->result = batch->result ? batch->result : -EIO;
 	}
 	if (status & VTD_FSTS_IQE) {
-		*result = *result ? *result : -EIO;
+		batch->result = batch->result ? batch->result : -EIO;
 		if (!recover_bad_descriptor(unit)) {
 			die(unit, "it refuses even a wait");
 			return false;
 		}
 	}
-	if (status & VTD_FSTS_ITE) {
-		uint64_t record = vtd_read(&unit->window, VTD_REG_IQERCD);
-		vtd_log(unit, IOMMU_LOG_ERROR,
-		        "FSTS.ITE: device %#llx did not answer an invalidation",
-		        (unsigned long long)field_get(VTD_IQERCD_ITESID, record));
-		vtd_clear(&unit->window, VTD_REG_FSTS, VTD_FSTS_ITE);
-		*result = *result ? *result : -ETIMEDOUT;
-		append_wait(unit); /* hardware dropped those that were pending */
-		ring(unit);
-	}
+	if (status & VTD_FSTS_ITE)
+		recover_silent_device(unit, batch);
 	return true;
+}
+
+/** How long a batch may take. A device's answer is the device's matter. */
+static uint64_t patience(const struct submission *batch)
+{
+	for (unsigned i = 0; i < batch->count; i++) {
+		unsigned type = vtd_descriptor_type(&batch->descriptors[i]);
+		if (type == VTD_DESC_DEV_TLB || type == VTD_DESC_P_DEV_TLB)
+			return VTD_DEVICE_DEADLINE_NS;
+	}
+	return VTD_DEADLINE_NS;
 }
 
 /** One batch, which fits into the ring. */
 static int submit_batch(struct vtd_unit *unit, const struct vtd_descriptor *descriptors,
                         unsigned count)
 {
+	struct submission batch = {
+		.descriptors = descriptors,
+		.count = count,
+		.chances = count < MAX_CHANCES ? count + 1 : MAX_CHANCES,
+	};
 	uint32_t *word = status_word(unit, VTD_STATUS_WAIT);
-	unsigned chances = count < SPARE_SLOTS - 2 ? count + 1 : SPARE_SLOTS - 2;
-	int result = 0;
 
 	for (unsigned i = 0; i < count; i++)
 		append(unit, &descriptors[i]);
@@ -164,19 +212,21 @@ static int submit_batch(struct vtd_unit *unit, const struct vtd_descriptor *desc
 	append_wait(unit);
 	ring(unit);
 
-	uint64_t deadline = 0;
 	for (unsigned turn = 0;; turn++) {
 		if (__atomic_load_n(word, __ATOMIC_ACQUIRE) == unit->sequence)
-			return result;
-		if (turn % FSTS_EVERY == 0 && !handle_errors(unit, &chances, &result))
+			return batch.result;
+		if (turn % FSTS_EVERY == 0 && !handle_errors(unit, &batch))
 			return -EIO;
-		if (!deadline)
-			deadline = vtd_deadline(unit);
-		if (!vtd_wait_over(unit, deadline))
+		if (!batch.deadline)
+			batch.deadline = unit->os->now_ns(unit->os->ctx) + patience(&batch);
+		if (!vtd_wait_over(unit, batch.deadline))
 			continue;
 		if (__atomic_load_n(word, __ATOMIC_ACQUIRE) == unit->sequence)
-			return result;
-		die(unit, "a wait descriptor did not complete within 1000 ms");
+			return batch.result;
+		die(unit, patience(&batch) == VTD_DEADLINE_NS
+		                  ? "a wait descriptor did not complete within 1000 ms"
+		                  : "devices did not answer within 90 s, and it did not give them "
+		                    "up (FSTS.ITE)");
 		return -ETIMEDOUT;
 	}
 }

@@ -11,8 +11,9 @@
  *   IQE  the descriptor at the head is reported and replaced by a wait that nobody
  *        waits for, FSTS.IQE is cleared and the tail written again (QEMU goes on only
  *        then); the submission returns -EIO, as one invalidation was not made;
- *   ITE  a device did not answer: cleared, a new wait is queued in place of the one
- *        that hardware dropped; -ETIMEDOUT;
+ *   ITE  a device did not answer: it is cut off (device_tlb.h), so that what it still holds
+ *        is of no use to it, and the unit is made to forget what let it pass; ITE is cleared
+ *        and a new wait queued in place of the one that hardware dropped. No error;
  *   ICE  a device answered wrongly: cleared, the queue goes on; -EIO.
  *
  * A queue that gives no answer within the deadline, or fails more often than there

@@ -283,6 +283,13 @@ enum vtd_ttm { VTD_TTM_LEGACY = 0, VTD_TTM_SCALABLE = 1, VTD_TTM_RESERVED = 2, V
 #define VTD_IQT_QT        FIELD(18, 4)
 #define VTD_ICS_IWC       (UINT32_C(1) << 0)
 
+#define VTD_PQA_PQA       FIELD(63, 12)
+#define VTD_PQA_PQS       FIELD(2, 0)
+#define VTD_PQH_PQH       FIELD(18, 5)
+#define VTD_PQT_PQT       FIELD(18, 5)
+#define VTD_PRS_PRO       (UINT32_C(1) << 1)
+#define VTD_PRS_PPR       (UINT32_C(1) << 0)
+
 #define VTD_IQERCD_ICESID FIELD(63, 48)
 #define VTD_IQERCD_ITESID FIELD(47, 32)
 #define VTD_IQERCD_IQEI   FIELD(3, 0)

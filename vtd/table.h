@@ -214,6 +214,107 @@ static inline struct vtd_descriptor vtd_desc_pasid(unsigned g, uint16_t did, uin
 	                                field_put(VTD_DESC_PASID_PASID, pasid)}};
 }
 
+#define VTD_DESC_DEV_TLB_MIP     FIELD(20, 16)
+#define VTD_DESC_DEV_TLB_SID     FIELD(47, 32)
+#define VTD_DESC_DEV_TLB_S       BIT64(0) /* word 1 */
+#define VTD_DESC_P_DEV_TLB_MIP   FIELD(8, 4)
+#define VTD_DESC_P_DEV_TLB_SID   FIELD(31, 16)
+#define VTD_DESC_P_DEV_TLB_PASID FIELD(51, 32)
+#define VTD_DESC_P_DEV_TLB_S     BIT64(11)     /* word 1 */
+#define VTD_DESC_PFSID_LOW       FIELD(15, 12) /* bits 3:0 of it; of both kinds */
+#define VTD_DESC_PFSID_HIGH      FIELD(63, 52) /* bits 15:4 */
+#define VTD_DESC_DEV_TLB_ADDR    FIELD(63, 12) /* word 1 */
+
+/** Who a device-TLB invalidation goes to. */
+struct vtd_device_tlb_target {
+	uint16_t sid;
+	uint16_t pfsid;   /* with ECAP.DIT the physical function's id, else 0 */
+	uint8_t capacity; /* invalidations that it takes at once: 1 to 31; 32 is written as 0 */
+};
+
+/** Word 1 but for S: the place of the lowest zero bit from bit 12 on gives the size. */
+static inline uint64_t vtd_desc_dev_tlb_address(uint64_t address, unsigned order)
+{
+	uint64_t ones = ((UINT64_C(1) << order) - 1) >> 1;
+
+	return (address & VTD_DESC_DEV_TLB_ADDR & ~(((UINT64_C(1) << order) - 1) << 12)) |
+	       ones << 12;
+}
+
+/** Device TLB, requests without PASID: 2^@p order pages at @p address, aligned; order 52 and
+ *  address 0: everything. */
+static inline struct vtd_descriptor vtd_desc_dev_tlb(struct vtd_device_tlb_target to,
+                                                     uint64_t address, unsigned order)
+{
+	return (struct vtd_descriptor){
+		{VTD_DESC_DEV_TLB | field_put(VTD_DESC_DEV_TLB_MIP, to.capacity) |
+	                 field_put(VTD_DESC_DEV_TLB_SID, to.sid) |
+	                 field_put(VTD_DESC_PFSID_LOW, to.pfsid & 15u) |
+	                 field_put(VTD_DESC_PFSID_HIGH, to.pfsid >> 4),
+	         vtd_desc_dev_tlb_address(address, order) | (order ? VTD_DESC_DEV_TLB_S : 0)}};
+}
+
+/** The same for requests with @p pasid. */
+static inline struct vtd_descriptor vtd_desc_p_dev_tlb(struct vtd_device_tlb_target to,
+                                                       uint32_t pasid, uint64_t address,
+                                                       unsigned order)
+{
+	return (struct vtd_descriptor){
+		{VTD_DESC_P_DEV_TLB | field_put(VTD_DESC_P_DEV_TLB_MIP, to.capacity) |
+	                 field_put(VTD_DESC_P_DEV_TLB_SID, to.sid) |
+	                 field_put(VTD_DESC_P_DEV_TLB_PASID, pasid) |
+	                 field_put(VTD_DESC_PFSID_LOW, to.pfsid & 15u) |
+	                 field_put(VTD_DESC_PFSID_HIGH, to.pfsid >> 4),
+	         vtd_desc_dev_tlb_address(address, order) | (order ? VTD_DESC_P_DEV_TLB_S : 0)}};
+}
+
+#define VTD_DESC_RESPONSE_PP    BIT64(4)
+#define VTD_DESC_RESPONSE_RC    FIELD(15, 12)
+#define VTD_DESC_RESPONSE_RID   FIELD(31, 16)
+#define VTD_DESC_RESPONSE_PASID FIELD(51, 32)
+#define VTD_DESC_RESPONSE_PRGI  FIELD(11, 3) /* word 1 */
+enum vtd_response { VTD_RESPONSE_SUCCESS = 0, VTD_RESPONSE_INVALID = 1 };
+
+/** Answer the page request group @p prgi of @p rid; @p has_pasid: asked with @p pasid. */
+static inline struct vtd_descriptor vtd_desc_page_response(uint16_t rid, bool has_pasid,
+                                                           uint32_t pasid, uint16_t prgi,
+                                                           enum vtd_response code)
+{
+	return (struct vtd_descriptor){
+		{VTD_DESC_PAGE_RESPONSE | (has_pasid ? VTD_DESC_RESPONSE_PP : 0) |
+	                 field_put(VTD_DESC_RESPONSE_RC, code) |
+	                 field_put(VTD_DESC_RESPONSE_RID, rid) |
+	                 field_put(VTD_DESC_RESPONSE_PASID, has_pasid ? pasid : 0),
+	         field_put(VTD_DESC_RESPONSE_PRGI, prgi)}};
+}
+
+/** Wait, with no sign to anybody, until all page requests that were sent before lie in the
+ *  queue (ECAP.PDS) and everything before has completed. */
+static inline struct vtd_descriptor vtd_desc_wait_page_requests(void)
+{
+	return (struct vtd_descriptor){{VTD_DESC_WAIT | VTD_DESC_WAIT_FN | VTD_DESC_WAIT_PD}};
+}
+
+/* ---- page requests (7.4.1) ------------------------------------------------------- */
+
+/** What a unit writes into the page request queue. */
+struct vtd_page_request {
+	uint64_t word[4];
+};
+_Static_assert(sizeof(struct vtd_page_request) == 32, "7.4.1");
+enum { VTD_PAGE_REQUEST_TYPE = 1 };
+#define VTD_PAGE_TYPE  FIELD(7, 0)
+#define VTD_PAGE_PP    BIT64(8)
+#define VTD_PAGE_RID   FIELD(31, 16)
+#define VTD_PAGE_PASID FIELD(51, 32)
+#define VTD_PAGE_EXR   BIT64(52)
+#define VTD_PAGE_PMR   BIT64(53)
+#define VTD_PAGE_RD    BIT64(0)      /* word 1 */
+#define VTD_PAGE_WR    BIT64(1)      /* word 1 */
+#define VTD_PAGE_LPIG  BIT64(2)      /* word 1 */
+#define VTD_PAGE_PRGI  FIELD(11, 3)  /* word 1 */
+#define VTD_PAGE_ADDR  FIELD(63, 12) /* word 1 */
+
 /** Write @p data to @p address once everything before has completed. */
 static inline struct vtd_descriptor vtd_desc_wait(uint32_t data, uint64_t address)
 {

@@ -6,6 +6,8 @@
  */
 #include "vtd/unit.h"
 
+#include "vtd/page_request.h"
+
 /* ---- tables in memory -------------------------------------------------------- */
 
 void vtd_clean(struct vtd_unit *unit, const void *start, size_t bytes)
@@ -280,9 +282,12 @@ void vtd_unit_free(struct vtd_unit *unit)
 		        "its invalidation queue is still on: the queue's memory is not freed");
 	else if (unit->queue.value)
 		os->page_free(os->ctx, unit->queue, VTD_QUEUE_ORDER);
+	if (!unit->live)
+		vtd_page_requests_free(unit);
 	os->free(os->ctx, unit->domain_ids, unit->domain_id_count / 8);
 	os->free(os->ctx, unit->dmar_copy, unit->dmar_bytes);
 	unmap_window(unit);
+	os->lock_destroy(os->ctx, &unit->page_lock);
 	os->lock_destroy(os->ctx, &unit->fault_lock);
 	os->lock_destroy(os->ctx, &unit->lock);
 	os->free(os->ctx, unit, sizeof(*unit));
@@ -307,6 +312,27 @@ static int copy_dmar(struct vtd_unit *unit, const struct vtd_dmar *dmar,
 	return -EINVAL;
 }
 
+static int locks_init(struct vtd_unit *unit)
+{
+	const struct {
+		struct iommu_lock *lock;
+		const char *name;
+	} locks[] = {{&unit->lock, "vtd queue"},
+	             {&unit->fault_lock, "vtd faults"},
+	             {&unit->page_lock, "vtd page requests"}};
+	const struct iommu_os *os = unit->os;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(locks); i++) {
+		int err = os->lock_init(os->ctx, locks[i].lock, locks[i].name);
+		if (!err)
+			continue;
+		while (i)
+			os->lock_destroy(os->ctx, locks[--i].lock);
+		return err;
+	}
+	return 0;
+}
+
 int vtd_unit_create(struct iommu *iommu, const struct vtd_dmar *dmar,
                     const struct vtd_dmar_entry *drhd, unsigned number, struct vtd_unit **out)
 {
@@ -322,14 +348,8 @@ int vtd_unit_create(struct iommu *iommu, const struct vtd_dmar *dmar,
 	unit->host_bits = dmar->host_address_width < 52 ? dmar->host_address_width : 52;
 	iommu_snprintf(unit->base.name, sizeof(unit->base.name), "vtd%u", number);
 
-	err = os->lock_init(os->ctx, &unit->lock, "vtd queue");
+	err = locks_init(unit);
 	if (err) {
-		os->free(os->ctx, unit, sizeof(*unit));
-		return err;
-	}
-	err = os->lock_init(os->ctx, &unit->fault_lock, "vtd faults");
-	if (err) {
-		os->lock_destroy(os->ctx, &unit->lock);
 		os->free(os->ctx, unit, sizeof(*unit));
 		return err;
 	}
@@ -359,6 +379,8 @@ int vtd_unit_create(struct iommu *iommu, const struct vtd_dmar *dmar,
 	err = os->page_alloc(os->ctx, 0, &unit->root);
 	if (!err)
 		err = os->page_alloc(os->ctx, VTD_QUEUE_ORDER, &unit->queue);
+	if (!err)
+		err = vtd_page_requests_create(unit);
 	if (err)
 		goto fail;
 	vtd_clean(unit, vtd_va(unit, unit->root), PAGE_SIZE_4K);

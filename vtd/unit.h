@@ -5,7 +5,10 @@
  *
  * Locking. iommu->lock (held by the core around every unit op but poll, describe and
  * walk) guards devices, root/context/PASID tables and domain ids. `lock` serialises
- * the invalidation queue and the command registers; it is the innermost lock.
+ * the invalidation queue and the command registers; it is the innermost lock. Changes of
+ * the list of devices and of context entries are made with both held: a device that does
+ * not answer is found, and cut off, by who waits for the queue. `page_lock` guards the
+ * page request queue, and is held only while requests are taken out of it.
  * `fault_lock` serialises the fault log and is taken from interrupts.
  */
 #ifndef VTD_UNIT_H
@@ -21,9 +24,12 @@
 struct vtd_domain;
 struct vtd_unit;
 
+/** The same where devices have to answer an invalidation: PCI Express gives them a minute and a
+ *  half (PCI Express 6.0, 10.3.1); units give them up long before. */
+#define VTD_DEVICE_DEADLINE_NS UINT64_C(90000000000)
+
 enum {
-	/** How long a command or an invalidation may take. Real units need microseconds;
-	 *  the worst legal case, a PCI device that answers late, stays below a second. */
+	/** How long a command or an invalidation may take. Real units need microseconds. */
 	VTD_DEADLINE_NS = 1000000000,
 	/** A device's own requester id and its aliases. */
 	VTD_MAX_RIDS = 1 + IOMMU_MAX_ALIASES,
@@ -61,6 +67,13 @@ struct vtd_device {
 	/** Scalable mode: DTE and PRE of its context entries, as device TLBs and page requests
 	 *  want them; see vtd_context_update(). */
 	uint64_t context_flags;
+
+	/* ATS and page requests: see device_tlb.h */
+	bool can_ats, can_page;         /* the unit, firmware and the device can */
+	unsigned ats_users, page_users; /* bindings whose domains use it */
+	bool told_ats, told_page;       /* what the device was told to do */
+	bool ats;                       /* it may hold translations (atomic) */
+	bool silent;                    /* it did not answer: no ATS any more (atomic) */
 };
 
 struct vtd_stats {
@@ -71,6 +84,8 @@ struct vtd_stats {
 	uint64_t cleans;                      /* cache lines of tables, page tables excluded */
 	uint64_t faults, faults_lost;         /* drained; overflows of the log */
 	uint64_t domains;                     /* alive that were made for the unit */
+	uint64_t pages, pages_lost;           /* page requests; overflows of their queue */
+	uint64_t silent;                      /* devices that did not answer an invalidation */
 };
 
 struct vtd_unit {
@@ -110,11 +125,20 @@ struct vtd_unit {
 	struct iommu_msi msi;
 	bool has_msi;
 
+	struct iommu_lock page_lock; /* the page request queue; taken inside iommu->lock */
+	pa_t pages;                  /* its memory; 0: the unit or its mode has none */
+	uint32_t page_head;          /* bytes: the next request to take */
+	bool pages_on;
+	bool pages_polled; /* somebody takes requests now; in order, so one at a time */
+	struct iommu_msi page_msi;
+	bool has_page_msi;
+
 	struct vtd_stats stats;
 };
 
 enum {
 	VTD_QUEUE_ORDER = 1,
+	VTD_PAGES_ORDER = 2, /* 512 page requests */
 	/* offsets in the page of completion words */
 	VTD_STATUS_WAIT = 0,    /* sequence number of the last completed wait */
 	VTD_STATUS_SCRATCH = 8, /* where a descriptor that replaces a bad one writes */

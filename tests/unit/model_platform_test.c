@@ -388,7 +388,7 @@ static void translation_cache(void)
 	KTAP_EQUAL(now.device_misses, 1);
 	KTAP_EQUAL(now.device_hits, 1);
 	/* not mapped: the device learns it, and nothing is recorded */
-	KTAP_EQUAL(fetch(&bench, 0, BASE + PAGE_SIZE_4K, 64), 0);
+	KTAP_EQUAL(fetch(&bench, 0, BASE + PAGE_SIZE_4K, 64), -EIO);
 	KTAP_CHECK(all_are(self->buffer, 64, 0xff));
 	KTAP_EQUAL(bench.core.fault_count, 0);
 	/* switched off, it forgets, and asks no more */

@@ -19,11 +19,11 @@ static unsigned lines_with(const char *start)
 	return count;
 }
 
-/* Of what the mock has not: physical addresses, and VT-d's first stage and PASIDs. */
+/* Of what the mock has not: physical addresses, ATS, and VT-d's first stage and PASIDs. */
 static bool needs_vtd(const char *path)
 {
 	static const char *const names[] = {"/passthrough.", "/nested.", "/pasid.",
-	                                    "/page-request."};
+	                                    "/page-request.", "/device-tlb."};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		if (strstr(path, names[i]))

@@ -228,12 +228,9 @@ static inline void vm_on_fault(void *ctx, const struct iommu_fault *fault)
 
 /* ---- beginning and end ------------------------------------------------------------ */
 
-static inline void vm_prepare(struct vm *vm, const struct model_config *config,
-                              enum iommu_mode mode)
+static inline void vm_prepare_hooks(struct vm *vm, const struct model_config *config,
+                                    enum iommu_mode mode, const struct model_hooks *hooks)
 {
-	const struct model_hooks hooks = {
-		.context = vm, .memory = {vm_read, vm_write, vm_swap}, .event = vm_event};
-
 	memset(vm, 0, sizeof(*vm));
 	vm->config = *config;
 	size_t bytes = model_unit_bytes(config);
@@ -243,7 +240,7 @@ static inline void vm_prepare(struct vm *vm, const struct model_config *config,
 		printf("Bail out! no memory for a test\n");
 		exit(EXIT_FAILURE);
 	}
-	vm->unit = model_unit_init(test_malloc(bytes), bytes, config, &hooks);
+	vm->unit = model_unit_init(test_malloc(bytes), bytes, config, hooks);
 	if (!vm->unit) {
 		printf("Bail out! no unit: %s\n", model_config_check(config));
 		exit(EXIT_FAILURE);
@@ -267,6 +264,15 @@ static inline void vm_prepare(struct vm *vm, const struct model_config *config,
 	const struct iommu_firmware firmware = {.table = blob.bytes, .bytes = blob.length};
 	KTAP_EQUAL(iommu_init(&vm->iommu, &vm->test.os, &vm->options), 0);
 	KTAP_EQUAL(iommu_probe(&vm->iommu, &vtd_driver, &firmware), 1);
+}
+
+static inline void vm_prepare(struct vm *vm, const struct model_config *config,
+                              enum iommu_mode mode)
+{
+	const struct model_hooks hooks = {
+		.context = vm, .memory = {vm_read, vm_write, vm_swap}, .event = vm_event};
+
+	vm_prepare_hooks(vm, config, mode, &hooks);
 }
 
 static inline void vm_start(struct vm *vm, const char *preset, enum iommu_mode mode)
