@@ -139,9 +139,17 @@ $(MODEL_LIBRARY): $(call objects,lib,$(MODEL_SOURCES)) $(MODEL_HEADERS)
 
 $(eval $(call variant,host,$(HOSTCC),$(HOST_FLAGS)))
 .PHONY: host
-host: build/host/nestor ## the hosted build: build/host/nestor runs scenarios in a process
+host: build/host/nestor build/host/nestor-run build/host/libnestor-dev.so ## scenarios in a process: build/host/nestor; /dev/iommu for programs: build/host/nestor-run
 build/host/nestor: $(call objects,host,$(PORTABLE_SOURCES) $(HOST_SOURCES))
 	$(call quiet,LD,$(HOSTCC) $(HOST_FLAGS) $^ -o $@)
+build/host/nestor-run: $(call objects,host,$(PORTABLE_SOURCES) $(SERVER_SOURCES))
+	$(call quiet,LD,$(HOSTCC) $(HOST_FLAGS) $^ -o $@)
+
+# The preloaded library is never sanitized: it lives in other people's programs.
+SHIM := -std=gnu11 -O2 -g -I. $(WARNINGS) -fPIC -shared -Wl,--version-script=host/shim/exports.map
+%/libnestor-dev.so: $(SHIM_SOURCES) $(wildcard host/shim/*.h) host/shim/exports.map build/host/.flags
+	@mkdir -p $(@D)
+	$(call quiet,LD,$(HOSTCC) $(SHIM) $(SHIM_SOURCES) -ldl -pthread -o $@)
 
 # Test programs: every tests/unit/*_test.c, under sanitizers, by both compilers.
 UNIT_TESTS := $(sort $(wildcard tests/unit/*_test.c))
@@ -150,6 +158,8 @@ define test_variant
 $(call variant,$(1),$(2),$(HOST_FLAGS) $(3))
 build/$(1)/nestor: $(call objects,$(1),$(HOST_SOURCES)) build/$(1)/libportable.a
 	$$(call quiet,LD,$(2) $(HOST_FLAGS) $(3) $$^ -o $$@)
+build/$(1)/nestor-run: $(call objects,$(1),$(SERVER_SOURCES)) build/$(1)/libportable.a build/$(1)/libnestor-dev.so
+	$$(call quiet,LD,$(2) $(HOST_FLAGS) $(3) $$(filter %.o %.a,$$^) -o $$@)
 build/$(1)/libportable.a: $(call objects,$(1),$(PORTABLE_SOURCES) $(TEST_SUPPORT))
 	@rm -f $$@
 	$$(call quiet,AR,$(AR) rcsD $$@ $$^)
@@ -189,7 +199,7 @@ check: ## every test, one summary by prove
 check-built: unit kernel lib host efi iso
 	@prove --exec '' --jobs 2 --timer $(CHECKS)
 .PHONY: unit
-unit: $(TESTS_asan-gcc) $(TESTS_asan-clang) $(TESTS_tsan) build/asan-gcc/nestor build/tsan/nestor
+unit: $(TESTS_asan-gcc) $(TESTS_asan-clang) $(TESTS_tsan) build/asan-gcc/nestor build/asan-gcc/nestor-run build/tsan/nestor
 .PHONY: check-unit
 check-unit: unit ## the hosted tests alone
 	@prove --exec '' --jobs 2 $(TESTS_asan-gcc) $(TESTS_asan-clang) $(TESTS_tsan)
@@ -203,15 +213,20 @@ coverage-built: $(TESTS_coverage)
 	@find build/coverage -name '*.gcda' -delete
 	@prove --exec '' --jobs 2 $(TESTS_coverage) > build/coverage/tests.log || \
 		{ cat build/coverage/tests.log; exit 1; }
+.PHONY: conformance
+conformance: host ## Linux's own iommufd self-tests, fetched and unmodified, through nestor-run
+	@tools/need.sh build check
+	@tools/conformance.sh
+include tests/fuzz/rules.mk
 .PHONY: lint
-lint: ## clang-format, clang-tidy, cppcheck, scan-build, folder rules
+lint: ## clang-format, clang-tidy, cppcheck, the static analyzer, folder rules
 	@tools/need.sh build check
 	@prove --exec '' --jobs 2 tests/lint-*.test
 
 # For the lint programs: files that build hosted, and those that need the machine.
 .PHONY: print-portable print-machine
 print-portable:
-	@printf '%s\n' $(PORTABLE_SOURCES) $(HOST_SOURCES) $(TEST_SUPPORT) $(UNIT_TESTS)
+	@printf '%s\n' $(PORTABLE_SOURCES) $(sort $(HOST_SOURCES) $(SERVER_SOURCES)) $(SHIM_SOURCES) $(TEST_SUPPORT) $(UNIT_TESTS)
 print-machine:
 	@printf '%s\n' $(filter-out $(PORTABLE_SOURCES),$(KERNEL_SOURCES))
 

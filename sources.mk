@@ -23,3 +23,6 @@ PORTABLE_SOURCES := $(LIB_SOURCES) $(MODEL_SOURCES) $(sort $(wildcard kernel/scn
 	$(wildcard kernel/page.c kernel/heap.c kernel/cmdline.c kernel/line_edit.c kernel/user_memory.c kernel/shell.c \
 	boot/multiboot2.c boot/pvh.c)
 HOST_SOURCES := $(sort $(wildcard host/*.c))
+# nestor-run: the server behind /dev/iommu, and the library that is preloaded into programs.
+SERVER_SOURCES := host/arena.c $(sort $(wildcard host/server/*.c))
+SHIM_SOURCES := $(sort $(wildcard host/shim/*.c))

@@ -110,7 +110,6 @@ look() {
 			program clang-format clang-format
 			program clang-tidy clang-tidy
 			program cppcheck cppcheck
-			program scan-build clang-tools
 			program git git # the lint programs ask it which files there are
 			a_file ovmf /usr/share/OVMF/OVMF_CODE_4M.fd /usr/share/OVMF/OVMF_CODE.fd \
 				/usr/share/edk2/x64/OVMF_CODE.4m.fd

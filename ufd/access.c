@@ -28,10 +28,35 @@ uint32_t ufd_access_id(const struct ufd_access *access)
 
 /* ---- life, attachment ------------------------------------------------------------- */
 
+int ufd_access_new_in(struct ufd_context *context, bool keep, const struct ufd_access_ops *ops,
+                      void *ctx, struct ufd_access **out)
+{
+	struct ufd *ufd = context->file.ufd;
+	struct ufd_access *access = NULL;
+
+	int error = ufd_object_new(context, UFD_ACCESS, sizeof(*access), &access);
+	if (error)
+		return error;
+	error = ufd->os->lock_init(ufd->os->ctx, &access->lock, "ufd access");
+	if (error) {
+		ufd_object_free(&access->object, sizeof(*access));
+		return error;
+	}
+	access->links[0].access = access->links[1].access = access;
+	access->ops = ops;
+	access->ctx = ctx;
+	access->object.users = 1;
+	access->keeps_context = keep;
+	if (keep)
+		ufd_file_hold(&context->file);
+	ufd_object_publish(&access->object);
+	*out = access;
+	return 0;
+}
+
 int ufd_access_new(struct ufd *ufd, int fd, const struct ufd_access_ops *ops, void *ctx,
                    struct ufd_access **out)
 {
-	struct ufd_access *access = NULL;
 	struct ufd_file *file = NULL;
 
 	int error = ufd_file_get(ufd, fd, &file);
@@ -40,24 +65,10 @@ int ufd_access_new(struct ufd *ufd, int fd, const struct ufd_access_ops *ops, vo
 	if (file->kind != UFD_FILE_CONTEXT)
 		error = -EBADF;
 	else
-		error = ufd_object_new(container_of(file, struct ufd_context, file), UFD_ACCESS,
-		                       sizeof(*access), &access);
-	if (!error) {
-		error = ufd->os->lock_init(ufd->os->ctx, &access->lock, "ufd access");
-		if (error)
-			ufd_object_free(&access->object, sizeof(*access));
-	}
-	if (error) {
-		ufd_file_put(file);
-		return error;
-	}
-	access->links[0].access = access->links[1].access = access;
-	access->ops = ops;
-	access->ctx = ctx;
-	access->object.users = 1;
-	ufd_object_publish(&access->object);
-	*out = access; /* the reference to the file is the access's */
-	return 0;
+		error = ufd_access_new_in(container_of(file, struct ufd_context, file), true, ops,
+		                          ctx, out);
+	ufd_file_put(file);
+	return error;
 }
 
 void ufd_access_end(struct ufd_access *access)
@@ -72,12 +83,14 @@ void ufd_access_free(struct ufd_access *access)
 {
 	struct ufd_context *context = access->object.context;
 	const uint32_t id = access->object.id;
+	const bool keeps = access->keeps_context;
 
 	ufd_access_detach(access);
 	if (ufd_object_unuse_hold(&access->object, 1) && ufd_object_destroy(&access->object))
 		iommu_log(context->file.ufd->os, IOMMU_LOG_ERROR,
 		          "ufd: access %u: its object stays until /dev/iommu is closed", id);
-	ufd_file_put(&context->file);
+	if (keeps)
+		ufd_file_put(&context->file);
 }
 
 /** Undo one pin, which is in no list any more. The lock of @p ioas is held. */
@@ -197,6 +210,14 @@ bool ufd_access_any_pin(const struct ufd_ioas *ioas, uint64_t first, uint64_t la
 	return false;
 }
 
+bool ufd_access_any_owned(const struct ufd_ioas *ioas, uint64_t first, uint64_t last)
+{
+	for (const struct ufd_access_link *link = ioas->accesses; link; link = link->next)
+		if (link->access->ops->owns && has_pin(link, first, last))
+			return true;
+	return false;
+}
+
 void ufd_access_notify(struct ufd_ioas *ioas, uint64_t first, uint64_t last)
 {
 	const struct ufd_access_link *link;
@@ -224,6 +245,8 @@ static int check_areas(const struct ufd_ioas *ioas, uint64_t first, uint64_t las
 		const struct iova_node *node = iova_space_find(&ioas->areas, first);
 		if (!node)
 			return -ENOENT;
+		if (ufd_pages_loan(ufd_area_pages((const struct ufd_area *)node)))
+			return -EINVAL; /* a device's memory is for devices */
 		if (rights & IOMMU_WRITE &&
 		    !ufd_pages_writable(ufd_area_pages((const struct ufd_area *)node)))
 			return -EPERM;
@@ -272,7 +295,7 @@ int ufd_access_pin(struct ufd_access *access, iova_t at, uint64_t bytes, uint32_
                    struct iommu_extent *extents, size_t capacity, size_t *count)
 {
 	const struct ufd *ufd = ufd_of(access);
-	int error = access->ops->unmap ? check_range(at, bytes) : -EINVAL;
+	int error = access->ops->unmap || access->ops->owns ? check_range(at, bytes) : -EINVAL;
 
 	*count = 0;
 	if (error)

@@ -8,6 +8,7 @@
  * the rest must be zero, or -E2BIG.
  */
 #include "ufd/private.h"
+#include "ufd/selftest.h"
 
 #include "iommu/string.h"
 
@@ -29,7 +30,13 @@ union arguments {
 	struct iommu_ioas_map_file map_file;
 	struct iommu_ioas_unmap unmap;
 	struct iommu_option option;
+	struct iommu_test_cmd selftest;
 	struct iommu_vfio_ioas vfio_ioas;
+	struct iommu_viommu_alloc viommu_alloc;
+	struct iommu_vdevice_alloc vdevice_alloc;
+	struct iommu_veventq_alloc veventq_alloc;
+	struct iommu_hw_queue_alloc hw_queue_alloc;
+	struct iommu_ioas_noiommu_get_pa noiommu_get_pa;
 };
 
 struct command {
@@ -69,6 +76,13 @@ static const struct command commands[] = {
 	COMMAND(IOAS_MAP_FILE, iommu_ioas_map_file, iova, ufd_call_ioas_map_file),
 	COMMAND(IOAS_CHANGE_PROCESS, iommu_ioas_change_process, __reserved,
                 ufd_call_ioas_change_process),
+	COMMAND(VIOMMU_ALLOC, iommu_viommu_alloc, out_viommu_id, ufd_call_viommu_alloc),
+	COMMAND(VDEVICE_ALLOC, iommu_vdevice_alloc, virt_id, ufd_call_vdevice_alloc),
+	COMMAND(VEVENTQ_ALLOC, iommu_veventq_alloc, __reserved, ufd_call_veventq_alloc),
+	COMMAND(HW_QUEUE_ALLOC, iommu_hw_queue_alloc, length, ufd_call_hw_queue_alloc),
+	COMMAND(IOAS_NOIOMMU_GET_PA, iommu_ioas_noiommu_get_pa, out_phys,
+                ufd_call_ioas_noiommu_get_pa),
+	COMMAND(SELFTEST, iommu_test_cmd, last, ufd_call_selftest),
 };
 
 int ufd_check_zero(const struct ufd *ufd, uint64_t user, uint64_t bytes)
@@ -103,6 +117,8 @@ int ufd_context_ioctl(struct ufd_context *context, uint32_t number, uint64_t use
 	uint32_t size = 0;
 
 	uint32_t index = number - UFD_COMMAND(IOMMUFD_TYPE, IOMMUFD_CMD_BASE);
+	if (number >> 8 == VFIO_TYPE && index >= ARRAY_SIZE(commands))
+		return ufd_vfio_ioctl(context, number, user);
 	if (index >= ARRAY_SIZE(commands) || !commands[index].run)
 		return ufd_refuse(ufd, -ENOTTY, "command %#x is none of /dev/iommu's", number);
 	const struct command *command = &commands[index];

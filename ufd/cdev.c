@@ -62,7 +62,7 @@ static int bind_context(struct ufd_cdev *cdev, struct ufd_context *context, uint
 	error = write_field(ufd, user, offsetof(struct vfio_device_bind_iommufd, out_devid),
 	                    bound->object.id);
 	if (error) {
-		ufd_device_unbind(bound);
+		(void)ufd_device_unbind(bound);
 		return error;
 	}
 	ufd_object_publish(&bound->object);
@@ -180,7 +180,7 @@ void ufd_cdev_free(struct ufd_cdev *cdev)
 
 	if (cdev->bound) {
 		struct ufd_context *context = cdev->bound->object.context;
-		ufd_device_unbind(cdev->bound);
+		(void)ufd_device_unbind(cdev->bound);
 		ufd_file_put(&context->file);
 	}
 	ufd->os->lock_destroy(ufd->os->ctx, &cdev->lock);

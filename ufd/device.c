@@ -263,13 +263,14 @@ void ufd_device_detach(struct ufd_device *device)
 	ufd_hwpt_end(idle);
 }
 
-void ufd_device_unbind(struct ufd_device *device)
+bool ufd_device_unbind(struct ufd_device *device)
 {
 	struct ufd_context *context = device->object.context;
 	struct iommu_group *group = device->group->group;
 
 	ufd_device_detach_all_pasids(device);
 	ufd_device_detach(device);
+	ufd_vdevice_bury(device);
 	lock_devices(context);
 	iommu_group_release(group, context);
 	group_put(context, device->group);
@@ -277,11 +278,14 @@ void ufd_device_unbind(struct ufd_device *device)
 
 	if (device->object.state == UFD_NEW) { /* never seen by anybody else */
 		ufd_object_free(&device->object, sizeof(*device));
-		return;
+		return true;
 	}
 	/* a call that names the device may still run; it has a deadline, as has this */
-	if (ufd_object_unuse_hold(&device->object, 1) && ufd_object_destroy(&device->object))
+	bool gone =
+		ufd_object_unuse_hold(&device->object, 1) && !ufd_object_destroy(&device->object);
+	if (!gone)
 		iommu_log(context->file.ufd->os, IOMMU_LOG_ERROR,
 		          "ufd: device %s: its object %u stays until /dev/iommu is closed",
 		          device->device->desc.name, device->object.id);
+	return gone;
 }

@@ -34,9 +34,10 @@ struct fault_part {
 struct ufd_fault_group {
 	struct ufd_fault_group *next;
 	struct ufd_hwpt *hwpt;
-	uint32_t dev_id; /* the device's object */
-	uint32_t cookie; /* once asked */
-	uint32_t count;  /* of requests */
+	uint32_t dev_id;  /* the device's object */
+	uint32_t through; /* PASID, or none, whose attachment it came through */
+	uint32_t cookie;  /* once asked */
+	uint32_t count;   /* of requests */
 	struct fault_part *parts, *last_part;
 	struct iommu_page_request last; /* while it has not come: a copy of the first */
 };
@@ -146,10 +147,14 @@ static bool take_request(struct iommu_page_sink *sink, struct iommu_domain *doma
 	struct fault_part *part = request->last ? NULL : ufd_alloc(ufd, sizeof(*part));
 	uint32_t id = device_id(hwpt->object.context, request->device);
 	bool room = fresh && (part || request->last) && id, taken;
+	uint32_t pasid = request_pasid(request);
 
-	(void)domain;
+	/* a nested domain may serve PASIDs that it is not attached to */
+	if (iommu_pasid_domain(request->device, pasid) != domain)
+		pasid = IOMMU_NO_PASID;
 	if (room)
-		*fresh = (struct ufd_fault_group){.hwpt = hwpt, .dev_id = id, .last = *request};
+		*fresh = (struct ufd_fault_group){
+			.hwpt = hwpt, .dev_id = id, .through = pasid, .last = *request};
 	ufd_lock(ufd, &queue->lock);
 	struct ufd_fault_group **link = find_parts(queue, hwpt, request);
 	taken = room && !queue->closed && queue->waiting < MAX_WAITING;
@@ -164,6 +169,8 @@ static bool take_request(struct iommu_page_sink *sink, struct iommu_domain *doma
 	}
 	ufd_unlock(ufd, &queue->lock);
 
+	if (taken && request->last)
+		ufd_file_wake(&queue->file);
 	if (lost)
 		group_free(ufd, lost);
 	ufd_free(ufd, part, sizeof(*part));
@@ -212,7 +219,7 @@ static void select_groups(struct ufd_fault_group **from, struct ufd_fault_group 
 		struct ufd_fault_group *group = *from;
 		if (which->hwpt &&
 		    (group->hwpt != which->hwpt || group->last.device != which->device ||
-		     request_pasid(&group->last) != which->pasid)) {
+		     group->through != which->pasid)) {
 			from = &group->next;
 			continue;
 		}

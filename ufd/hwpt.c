@@ -46,7 +46,8 @@ int ufd_hwpt_new(struct ufd_ioas *ioas, struct iommu_device *device, uint32_t fl
 	return 0;
 }
 
-static int hwpt_new_nested(struct ufd_hwpt *parent, struct iommu_device *device, uint32_t flags,
+static int hwpt_new_nested(struct ufd_hwpt *parent, struct ufd_viommu *viommu,
+                           struct iommu_device *device, uint32_t flags,
                            const struct iommu_user_data *data, struct ufd_hwpt **out)
 {
 	struct ufd_context *context = parent->object.context;
@@ -76,6 +77,11 @@ static int hwpt_new_nested(struct ufd_hwpt *parent, struct iommu_device *device,
 	}
 	hwpt->parent = parent;
 	hwpt->ioas = parent->ioas;
+	hwpt->viommu = viommu;
+	if (viommu) {
+		hwpt->domain->viommu = viommu->viommu;
+		ufd_object_use(&viommu->object, 1);
+	}
 	ufd_object_use(&parent->object, 1);
 	*out = hwpt;
 	return 0;
@@ -86,6 +92,8 @@ void ufd_hwpt_free(struct ufd_hwpt *hwpt)
 	struct ufd_object *used = hwpt->parent ? &hwpt->parent->object : &hwpt->ioas->object;
 	const struct ufd *ufd = hwpt->object.context->file.ufd;
 
+	struct ufd_viommu *viommu = hwpt->viommu;
+
 	if (hwpt->queue)
 		ufd_object_unuse(&hwpt->queue->object, 1);
 	if (!hwpt->parent)
@@ -95,6 +103,8 @@ void ufd_hwpt_free(struct ufd_hwpt *hwpt)
 		          hwpt->object.id);
 	ufd_object_free(&hwpt->object, sizeof(*hwpt));
 	ufd_object_unuse(used, 1);
+	if (viommu)
+		ufd_object_unuse(&viommu->object, 1);
 }
 
 /** Make the HWPT that @p arguments asks for on object @p target. */
@@ -115,8 +125,14 @@ static int hwpt_new_on(struct ufd_object *target, struct iommu_device *device,
 		return ufd_hwpt_new(container_of(target, struct ufd_ioas, object), device,
 		                    arguments->flags, data->bytes ? data : NULL, out);
 	case UFD_HWPT_PAGING:
-		return hwpt_new_nested(container_of(target, struct ufd_hwpt, object), device,
+		return hwpt_new_nested(container_of(target, struct ufd_hwpt, object), NULL, device,
 		                       arguments->flags, data, out);
+	case UFD_VIOMMU: {
+		struct ufd_viommu *viommu = container_of(target, struct ufd_viommu, object);
+		if (device->unit != viommu->viommu->unit)
+			return -EINVAL;
+		return hwpt_new_nested(viommu->parent, viommu, device, arguments->flags, data, out);
+	}
 	default:
 		return ufd_refuse(target->context->file.ufd, -EINVAL,
 		                  "object %u is neither an IOAS nor a HWPT that can be a parent",

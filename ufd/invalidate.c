@@ -8,6 +8,9 @@
  */
 #include "ufd/private.h"
 
+/* Linux's bounds. */
+enum { ENTRY_BYTES_MAX = 4096, ENTRIES_MAX = 1 << 19 };
+
 struct reader {
 	const struct ufd *ufd;
 	uint64_t user;
@@ -41,15 +44,22 @@ static int invalidate(struct ufd_call *call, const struct iommu_hwpt_invalidate 
 		return ufd_refuse(call->ufd, -EINVAL,
 		                  "HWPT_INVALIDATE: %u entries of %u bytes at %#llx", array.count,
 		                  array.entry_bytes, (unsigned long long)arguments->data_uptr);
+	if (array.entry_bytes > ENTRY_BYTES_MAX || array.count > ENTRIES_MAX)
+		return ufd_refuse(call->ufd, -EINVAL,
+		                  "HWPT_INVALIDATE: %u entries of %u bytes, at most %u of %u",
+		                  array.count, array.entry_bytes, ENTRIES_MAX, ENTRY_BYTES_MAX);
 	int error = ufd_object_hold(call->context, arguments->hwpt_id, UFD_NONE, &object);
 	if (error)
 		return error;
 	if (object->kind == UFD_HWPT_NESTED)
 		error = iommu_domain_invalidate_user(
 			container_of(object, struct ufd_hwpt, object)->domain, &array);
+	else if (object->kind == UFD_VIOMMU)
+		error = ufd_viommu_invalidate(container_of(object, struct ufd_viommu, object),
+		                              &array);
 	else
 		error = ufd_refuse(call->ufd, -EINVAL,
-		                   "HWPT_INVALIDATE: object %u is no nested HWPT",
+		                   "HWPT_INVALIDATE: object %u is no nested HWPT or vIOMMU",
 		                   arguments->hwpt_id);
 	*done = array.done;
 	ufd_object_release(object);

@@ -111,11 +111,19 @@ static int check_alignment(const struct ufd_ioas *ioas, uint64_t alignment)
 	return 0;
 }
 
-/** Unpin the areas before @p end (NULL: all). */
-static void unpin_areas(struct ufd_ioas *ioas, const struct ufd_area *end)
+/** Unpin the areas before @p end (NULL: all). @p safe: no device can reach them. */
+static void unpin_areas(struct ufd_ioas *ioas, const struct ufd_area *end, bool safe)
 {
 	for (struct ufd_area *area = first_area(ioas); area != end; area = next_area(ioas, area))
-		ufd_pages_unpin(ioas->object.context, ufd_area_pages(area), true);
+		ufd_pages_unpin(ioas->object.context, ufd_area_pages(area), safe);
+}
+
+/** The areas, which are pinned, stay pinned for good, whoever unmaps them. */
+static void keep_areas(struct ufd_ioas *ioas)
+{
+	for (struct ufd_area *area = first_area(ioas); area; area = next_area(ioas, area))
+		if (ufd_pages_pin(ioas->object.context, ufd_area_pages(area)) == 0) /* it counts */
+			ufd_pages_unpin(ioas->object.context, ufd_area_pages(area), false);
 }
 
 static int pin_areas(struct ufd_ioas *ioas)
@@ -123,7 +131,7 @@ static int pin_areas(struct ufd_ioas *ioas)
 	for (struct ufd_area *area = first_area(ioas); area; area = next_area(ioas, area)) {
 		int error = ufd_pages_pin(ioas->object.context, ufd_area_pages(area));
 		if (error) {
-			unpin_areas(ioas, area);
+			unpin_areas(ioas, area, true);
 			return error;
 		}
 	}
@@ -163,7 +171,7 @@ int ufd_ioas_add_hwpt(struct ufd_ioas *ioas, struct ufd_hwpt *hwpt)
 		if (!error) {
 			error = map_areas(ioas, domain);
 			if (error && first)
-				unpin_areas(ioas, NULL); /* no device ever saw the domain */
+				unpin_areas(ioas, NULL, true); /* no device ever saw the domain */
 		}
 		if (error)
 			iova_ranges_unreserve(&ioas->ranges, hwpt);
@@ -185,14 +193,18 @@ void ufd_ioas_remove_hwpt(struct ufd_ioas *ioas, struct ufd_hwpt *hwpt)
 	while (*link != hwpt)
 		link = &(*link)->next;
 	*link = hwpt->next;
-	/* attached nowhere: no device reaches the tables, so they go without a flush */
+	/* Attached nowhere: no device reaches the tables, so they go without a flush; unless a
+	 * unit has not confirmed that it forgot them. */
+	bool safe = !__atomic_load_n(&hwpt->domain->unforgotten, __ATOMIC_ACQUIRE);
 	if (iommu_domain_free(hwpt->domain))
 		iommu_log(ioas->object.context->file.ufd->os, IOMMU_LOG_ERROR,
 		          "ufd: HWPT %u: its domain is busy and is lost", hwpt->object.id);
 	iova_ranges_unreserve(&ioas->ranges, hwpt);
 	ioas->alignment = needed_alignment(ioas, NULL, ioas->small_pages);
 	if (!ioas->hwpts)
-		unpin_areas(ioas, NULL);
+		unpin_areas(ioas, NULL, safe);
+	else if (!safe)
+		keep_areas(ioas);
 	UNLOCK(ioas);
 }
 
@@ -396,6 +408,21 @@ static int option_rlimit_mode(const struct ufd_call *call, struct iommu_option *
 	return error;
 }
 
+int ufd_ioas_set_small_pages(struct ufd_ioas *ioas)
+{
+	uint64_t alignment = needed_alignment(ioas, NULL, true);
+	/* what is mapped already is mapped in large pages */
+	int error = ioas->hwpts && ioas->areas.count && !ioas->small_pages
+	                    ? -EINVAL
+	                    : check_alignment(ioas, alignment);
+
+	if (!error) {
+		ioas->small_pages = true;
+		ioas->alignment = alignment;
+	}
+	return error;
+}
+
 static int option_huge_pages(const struct ufd_call *call, struct iommu_option *arguments)
 {
 	struct ufd_ioas *ioas = NULL;
@@ -411,14 +438,7 @@ static int option_huge_pages(const struct ufd_call *call, struct iommu_option *a
 	} else if (arguments->val64 > 1) {
 		error = -EINVAL;
 	} else if (!arguments->val64 && !ioas->small_pages) {
-		uint64_t alignment = needed_alignment(ioas, NULL, true);
-		/* what is mapped already is mapped in large pages */
-		error = ioas->hwpts && ioas->areas.count ? -EINVAL
-		                                         : check_alignment(ioas, alignment);
-		if (!error) {
-			ioas->small_pages = true;
-			ioas->alignment = alignment;
-		}
+		error = ufd_ioas_set_small_pages(ioas);
 	} else if (arguments->val64) {
 		ioas->small_pages = false;
 		ioas->alignment = needed_alignment(ioas, NULL, false);

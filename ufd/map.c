@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * IOAS_MAP, IOAS_COPY and IOAS_UNMAP.
+ * IOAS_MAP, IOAS_MAP_FILE and IOAS_COPY. (IOAS_UNMAP: ufd/unmap.c)
  *
  * New areas are prepared outside the lock as a chain (one for MAP; for COPY one for
  * each area that the source range touches), then placed: given an IOVA, entered,
  * pinned, mapped in every HWPT and answered, under the lock of the IOAS. What
  * fails is undone there.
- *
- * UNMAP first asks accesses to unpin. It answers before it changes anything, for it cannot be undone. The order is
- * then: tables, one flush for each HWPT, and only then the pins.
  */
 #include "ufd/private.h"
 
@@ -18,7 +15,6 @@
 enum {
 	MAP_FLAGS = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_WRITEABLE | IOMMU_IOAS_MAP_READABLE,
 	MAP_RIGHTS = IOMMU_IOAS_MAP_WRITEABLE | IOMMU_IOAS_MAP_READABLE,
-	UNPIN_TRIES = 100, /* to get an access to unpin */
 };
 
 _Static_assert((IOMMU_READ | IOMMU_WRITE) == 3, "rights fit into bits 1:0 of a pointer");
@@ -74,9 +70,7 @@ static void chain_free(struct ufd_context *context, struct chain *chain)
 
 /* ---- the hardware's side ------------------------------------------------------------ */
 
-/** Unmap [first, last] in every HWPT, and flush each once. False if an IOMMU did not
- *  confirm that it forgot. */
-static bool unmap_everywhere(struct ufd_ioas *ioas, uint64_t first, uint64_t last)
+bool ufd_ioas_unmap_hwpts(struct ufd_ioas *ioas, uint64_t first, uint64_t last)
 {
 	bool safe = true;
 
@@ -148,7 +142,7 @@ static int map_everywhere(struct ufd_ioas *ioas, struct ufd_area *first, struct 
 	for (struct ufd_hwpt *hwpt = ioas->hwpts; hwpt && !error; hwpt = hwpt->next)
 		error = map_in_hwpt(ioas, hwpt, first, last, &safe);
 	if (error) {
-		safe &= unmap_everywhere(ioas, first->node.first, last->node.last);
+		safe &= ufd_ioas_unmap_hwpts(ioas, first->node.first, last->node.last);
 		unpin_until(ioas, first, end, safe);
 	}
 	return error;
@@ -264,8 +258,8 @@ static int place(struct ufd_call *call, struct ufd_ioas *ioas, struct chain *cha
 		if (!error) {
 			error = ufd_respond(call);
 			if (error && ioas->hwpts) {
-				bool safe = unmap_everywhere(ioas, chain->first->node.first,
-				                             chain->last->node.last);
+				bool safe = ufd_ioas_unmap_hwpts(ioas, chain->first->node.first,
+				                                 chain->last->node.last);
 				unpin_until(ioas, chain->first,
 				            (struct ufd_area *)iova_space_next(&ioas->areas,
 				                                               &chain->last->node),
@@ -321,11 +315,22 @@ static int map_pages(struct ufd_call *call, struct ufd_ioas *ioas, struct ufd_pa
 	return error;
 }
 
+int ufd_ioas_map_user(struct ufd_call *call, struct ufd_ioas *ioas, uint64_t user, uint64_t bytes,
+                      uint32_t flags, uint64_t *at)
+{
+	struct ufd_pages *pages = NULL;
+
+	int error = check_source(call->ufd, user, bytes);
+	if (!error)
+		error = ufd_pages_new(call->context, user, bytes, map_rights(flags) & IOMMU_WRITE,
+		                      &pages);
+	return error ? error : map_pages(call, ioas, pages, user, bytes, flags, at);
+}
+
 int ufd_call_ioas_map(struct ufd_call *call)
 {
 	struct iommu_ioas_map *arguments = call->arguments;
 	uint64_t user = arguments->user_va, bytes = arguments->length;
-	struct ufd_pages *pages = NULL;
 	struct ufd_ioas *ioas = NULL;
 
 	if (arguments->__reserved)
@@ -338,13 +343,7 @@ int ufd_call_ioas_map(struct ufd_call *call)
 	error = ufd_object_hold(call->context, arguments->ioas_id, UFD_IOAS, &ioas);
 	if (error)
 		return error;
-	error = check_source(call->ufd, user, bytes);
-	if (!error)
-		error = ufd_pages_new(call->context, user, bytes,
-		                      map_rights(arguments->flags) & IOMMU_WRITE, &pages);
-	if (!error)
-		error = map_pages(call, ioas, pages, user, bytes, arguments->flags,
-		                  &arguments->iova);
+	error = ufd_ioas_map_user(call, ioas, user, bytes, arguments->flags, &arguments->iova);
 	ufd_object_release(&ioas->object);
 	return error;
 }
@@ -442,109 +441,5 @@ int ufd_call_ioas_copy(struct ufd_call *call)
 	chain_free(call->context, &chain);
 	ufd_object_release(&to->object);
 	ufd_object_release(&from->object);
-	return error;
-}
-
-/** Remove the areas in [first, last]; @p pinned: undo a pin of each. */
-static void drop_areas(struct ufd_ioas *ioas, uint64_t first, uint64_t last, bool pinned, bool safe)
-{
-	struct ufd_context *context = ioas->object.context;
-	struct iova_node *node = iova_space_find_from(&ioas->areas, first);
-
-	while (node && node->first <= last) {
-		struct ufd_area *area = (struct ufd_area *)node;
-		node = iova_space_next(&ioas->areas, node);
-		iova_space_remove(&ioas->areas, &area->node);
-		ioas->mapped_bytes -= ufd_area_bytes(area);
-		if (pinned)
-			ufd_pages_unpin(context, ufd_area_pages(area), safe);
-		ufd_pages_put(context, ufd_area_pages(area));
-		ufd_free(context->file.ufd, area, sizeof(*area));
-	}
-}
-
-void ufd_ioas_drop_areas(struct ufd_ioas *ioas)
-{
-	drop_areas(ioas, 0, UINT64_MAX, false, true);
-}
-
-/** The areas in [first, last] as a hull; -ENOENT if one is only partly in it, or if
- *  there is none. *bytes is what they hold. */
-static int find_hull(const struct ufd_ioas *ioas, uint64_t *first, uint64_t *last, uint64_t *bytes)
-{
-	const struct iova_node *node = iova_space_find_from(&ioas->areas, *first);
-	uint64_t hull_first = node ? node->first : 0, hull_last = 0;
-	bool any = false;
-
-	for (; node && node->first <= *last; node = iova_space_next(&ioas->areas, node)) {
-		if (node->first < *first || node->last > *last)
-			return -ENOENT;
-		*bytes += node->last - node->first + 1;
-		hull_last = node->last;
-		any = true;
-	}
-	*first = hull_first;
-	*last = hull_last;
-	return any ? 0 : -ENOENT;
-}
-
-/** The same, after whoever pins something in there was asked to let go; the lock is held
- *  before and after, not meanwhile. -EDEADLK if it is pinned however often we ask. */
-static int find_unpinned_hull(struct ufd_ioas *ioas, uint64_t *first, uint64_t *last,
-                              uint64_t *bytes)
-{
-	const uint64_t asked_first = *first, asked_last = *last;
-
-	for (unsigned tries = 0; tries < UNPIN_TRIES; tries++) {
-		*first = asked_first;
-		*last = asked_last;
-		*bytes = 0;
-		int error = find_hull(ioas, first, last, bytes);
-		if (error || !ufd_access_any_pin(ioas, *first, *last))
-			return error;
-		UNLOCK(ioas);
-		ufd_access_notify(ioas, *first, *last);
-		LOCK(ioas);
-	}
-	return ufd_refuse(ioas->object.context->file.ufd, -EDEADLK,
-	                  "IOAS_UNMAP: an access keeps %#llx..%#llx pinned",
-	                  (unsigned long long)*first, (unsigned long long)*last);
-}
-
-int ufd_call_ioas_unmap(struct ufd_call *call)
-{
-	struct iommu_ioas_unmap *arguments = call->arguments;
-	bool all = arguments->iova == 0 && arguments->length == UINT64_MAX;
-	uint64_t first = arguments->iova, last = UINT64_MAX, bytes = 0;
-	struct ufd_ioas *ioas = NULL;
-
-	int error = ufd_object_hold(call->context, arguments->ioas_id, UFD_IOAS, &ioas);
-	if (error)
-		return error;
-	if (!all) {
-		last = first + (arguments->length - 1);
-		if (first == UINT64_MAX || arguments->length == UINT64_MAX)
-			error = -EOVERFLOW;
-		else if (!arguments->length)
-			error = -EINVAL;
-		else if (last < first)
-			error = -EOVERFLOW;
-	}
-	if (!error) {
-		bool nothing;
-		LOCK(ioas);
-		error = find_unpinned_hull(ioas, &first, &last, &bytes);
-		nothing = error == -ENOENT && all;
-		if (!error || nothing) {
-			arguments->length = bytes;
-			error = ufd_respond(call);
-		}
-		if (!error && !nothing) {
-			bool safe = unmap_everywhere(ioas, first, last);
-			drop_areas(ioas, first, last, ioas->hwpts, safe);
-		}
-		UNLOCK(ioas);
-	}
-	ufd_object_release(&ioas->object);
 	return error;
 }

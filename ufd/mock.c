@@ -45,6 +45,8 @@ static int unit_device_add(struct iommu_unit *unit, struct iommu_device *device)
 	if (!known)
 		return -ENOMEM;
 	known->device = device;
+	for (unsigned i = 0; i < UFD_MOCK_DEVICE_CACHE; i++)
+		known->cache[i] = IOMMU_TEST_DEV_CACHE_DEFAULT;
 	device->driver_data = known;
 	device->pasid_bits = device->desc.pasid_bits < UFD_MOCK_PASID_BITS ? device->desc.pasid_bits
 	                                                                   : UFD_MOCK_PASID_BITS;
@@ -100,6 +102,7 @@ static struct mock_pasid *attach_pasid(struct mock_device *known, uint32_t pasid
 		entry->domain = domain;
 		return fresh;
 	}
+	assume(fresh);
 	*fresh = (struct mock_pasid){.pasid = pasid, .domain = domain};
 	*link = fresh;
 	return NULL;
@@ -114,9 +117,18 @@ static int unit_attach(struct iommu_device *device, uint32_t pasid, struct iommu
 	struct mock_domain *new = domain ? mock_domain(domain) : NULL;
 	struct mock_pasid *entry = NULL;
 
-	(void)old;
 	if (domain && domain->unit != device->unit)
 		return -EINVAL;
+	if (domain && domain->flags & IOMMU_ALLOC_DIRTY_TRACKING &&
+	    known->shape & UFD_MOCK_NO_DIRTY)
+		return -EINVAL;
+	if (domain && old && pasid == IOMMU_TEST_PASID_RESERVED && known->shape & UFD_MOCK_SELFTEST)
+		return -ENOMEM; /* so that a test sees a replace fail */
+	mock_lock(unit);
+	bool known_to_viommu = !domain || ufd_mock_viommu_knows(domain->viommu, device);
+	mock_unlock(unit);
+	if (!known_to_viommu)
+		return -ENOENT;
 	if (pasid == IOMMU_NO_PASID) {
 		mock_lock(unit);
 		known->domain = new;
@@ -159,8 +171,9 @@ static int unit_page_respond(struct iommu_device *device, const struct iommu_pag
 
 static bool unit_can_track_dirty(struct iommu_device *device)
 {
-	(void)device;
-	return true;
+	const struct mock_device *known = device->driver_data;
+
+	return !(known->shape & UFD_MOCK_NO_DIRTY);
 }
 
 static int unit_hw_info(struct iommu_device *device, uint32_t *type, void *out, size_t capacity)
@@ -235,6 +248,8 @@ static const struct iommu_unit_ops mock_unit_ops = {
 	.page_respond = unit_page_respond,
 	.hw_info = unit_hw_info,
 	.can_track_dirty = unit_can_track_dirty,
+	.user_pasid_tables = true,
+	.viommu_alloc = ufd_mock_viommu_alloc,
 	.poll = unit_poll,
 	.walk = unit_walk,
 	.describe = unit_describe,
@@ -266,7 +281,27 @@ static int mock_probe(struct iommu *iommu, const struct iommu_firmware *firmware
 
 const struct iommu_driver ufd_mock_driver = {.name = "mock", .probe = mock_probe};
 
+struct iommu_unit *ufd_mock_unit(struct iommu *iommu)
+{
+	struct iommu_unit *unit = iommu->units;
+
+	while (unit && unit->ops != &mock_unit_ops)
+		unit = unit->next;
+	return unit;
+}
+
+bool ufd_mock_is_device(const struct iommu_device *device)
+{
+	return device->unit && device->unit->ops == &mock_unit_ops;
+}
+
 int ufd_mock_device_add(struct iommu *iommu, iommu_rid_t rid, struct iommu_device **out)
+{
+	return ufd_mock_device_add_shape(iommu, rid, 0, out);
+}
+
+int ufd_mock_device_add_shape(struct iommu *iommu, iommu_rid_t rid, uint32_t shape,
+                              struct iommu_device **out)
 {
 	struct iommu_device_desc desc = {
 		.segment = UFD_MOCK_SEGMENT,
@@ -275,11 +310,14 @@ int ufd_mock_device_add(struct iommu *iommu, iommu_rid_t rid, struct iommu_devic
 		.hops = {{(uint8_t)RID_BUS(rid), (uint8_t)rid}},
 		.group = (uint32_t)UFD_MOCK_SEGMENT << 16 | rid,
 		.ats_queue_depth = 32, /* page requests stand on ATS */
-		.pasid_bits = UFD_MOCK_PASID_BITS,
+		.pasid_bits = shape & UFD_MOCK_NO_PASID ? 0 : UFD_MOCK_PASID_BITS,
 		.page_requests = true,
 	};
 
 	(void)iommu_snprintf(desc.name, sizeof(desc.name), "mock:%02x:%02x.%x", RID_BUS(rid),
 	                     RID_DEVICE(rid), RID_FUNCTION(rid));
-	return iommu_device_add(iommu, &desc, out);
+	int error = iommu_device_add(iommu, &desc, out);
+	if (!error && ufd_mock_is_device(*out))
+		((struct mock_device *)(*out)->driver_data)->shape = shape;
+	return error;
 }

@@ -63,6 +63,32 @@ void ufd_mock_answer(struct iommu_device *device, struct ufd_mock_answer *out)
 	mock_unlock(mock_unit(device->unit));
 }
 
+uint32_t ufd_mock_device_cache(struct iommu_device *device, unsigned id)
+{
+	const struct mock_device *known = device->driver_data;
+
+	mock_lock(mock_unit(device->unit));
+	uint32_t word = known->cache[id];
+	mock_unlock(mock_unit(device->unit));
+	return word;
+}
+
+bool ufd_mock_set_dirty(struct iommu_domain *domain, iova_t at)
+{
+	mock_lock(mock_unit(domain->unit));
+	bool mapped = ufd_mock_domain_set_dirty(mock_domain(domain), at);
+	mock_unlock(mock_unit(domain->unit));
+	return mapped;
+}
+
+bool ufd_mock_is_tracking(struct iommu_domain *domain)
+{
+	mock_lock(mock_unit(domain->unit));
+	bool tracking = mock_domain(domain)->tracking;
+	mock_unlock(mock_unit(domain->unit));
+	return tracking;
+}
+
 uint32_t ufd_mock_iotlb(struct iommu_domain *domain, unsigned id)
 {
 	mock_lock(mock_unit(domain->unit));

@@ -9,6 +9,7 @@
 #include "iommu/iommu.h"
 #include "iommu/iova.h"
 #include "iommu/pt.h"
+#include "iommu/viommu.h"
 #include "ufd/mock.h"
 #include "ufd/ufd.h"
 
@@ -37,6 +38,9 @@ struct mock_domain {
 	struct iova_space tlb;
 	uint32_t iotlb[UFD_MOCK_IOTLB]; /* of a nested domain: what its caches hold */
 	bool tracking;                  /* writes set the dirty flag */
+	/** Self-test: half pages. The table has all addresses times 2^this, so that its
+	 *  4 KiB page is 2 KiB here. A nested domain has its parent's. */
+	uint8_t scale;
 };
 
 /** What one PASID of a device has. */
@@ -53,6 +57,8 @@ struct mock_device {
 	struct mock_domain *domain; /* NULL: blocked */
 	struct mock_pasid *pasids;  /* those that are not blocked */
 	struct ufd_mock_answer answer;
+	uint32_t shape; /* UFD_MOCK_...; set before the device is used */
+	uint32_t cache[UFD_MOCK_DEVICE_CACHE];
 };
 
 struct mock_unit {
@@ -91,12 +97,22 @@ static inline void mock_unlock(struct mock_unit *unit)
  *  blocked. The unit's lock is held. */
 struct mock_domain *ufd_mock_device_domain(const struct mock_device *device, uint32_t pasid);
 
+/* ---- ufd/mock_viommu.c ------------------------------------------------------------------- */
+
+/** iommu_unit_ops.viommu_alloc. */
+int ufd_mock_viommu_alloc(struct iommu_device *device, struct iommu_domain *parent,
+                          struct iommu_viommu_data *data, struct iommu_viommu **out);
+/** Does @p viommu, which is NULL or the mock's, know @p device? The unit's lock is held. */
+bool ufd_mock_viommu_knows(struct iommu_viommu *viommu, const struct iommu_device *device);
+
 /* ---- ufd/mock_domain.c ---------------------------------------------------------------- */
 
 /** iommu_unit_ops.domain_alloc_user. */
 int ufd_mock_domain_alloc_user(struct iommu_device *device, uint32_t flags,
                                struct iommu_domain *parent, const struct iommu_user_data *data,
                                struct iommu_domain **out);
+/** Note that a page is written, whoever says so. The unit's lock is held. */
+bool ufd_mock_domain_set_dirty(struct mock_domain *domain, iova_t at);
 /** Translate, by TLB or table. 0, or the reason for a fault. The unit's lock is held. */
 uint16_t ufd_mock_domain_translate(struct mock_unit *unit, struct mock_domain *domain, iova_t at,
                                    uint32_t access, pa_t *out);

@@ -198,6 +198,21 @@ static void object_end(struct ufd_object *object)
 	case UFD_ACCESS:
 		ufd_access_end(container_of(object, struct ufd_access, object));
 		break;
+	case UFD_SELFTEST_DEVICE:
+		ufd_selftest_device_free(object);
+		break;
+	case UFD_VIOMMU:
+		ufd_viommu_free(object);
+		break;
+	case UFD_VDEVICE:
+		ufd_vdevice_free(object);
+		break;
+	case UFD_EVENT_QUEUE:
+		ufd_event_queue_free(object);
+		break;
+	case UFD_HW_QUEUE:
+		ufd_hw_queue_free(object);
+		break;
 	case UFD_NONE:
 		break;
 	}
@@ -288,8 +303,10 @@ int ufd_context_new(struct ufd *ufd, struct ufd_context **out)
  *  before what is used: nested HWPTs, their parents, then fault queues and IOASes. */
 void ufd_context_free(struct ufd_context *context)
 {
-	static const enum ufd_kind order[] = {UFD_HWPT_NESTED, UFD_HWPT_PAGING, UFD_FAULT_QUEUE,
-	                                      UFD_IOAS, UFD_DEVICE};
+	static const enum ufd_kind order[] = {UFD_SELFTEST_DEVICE, UFD_VDEVICE,     UFD_HW_QUEUE,
+	                                      UFD_EVENT_QUEUE,     UFD_HWPT_NESTED, UFD_VIOMMU,
+	                                      UFD_HWPT_PAGING,     UFD_FAULT_QUEUE, UFD_IOAS,
+	                                      UFD_DEVICE};
 	struct ufd *ufd = context->file.ufd;
 
 	for (size_t pass = 0; pass < ARRAY_SIZE(order); pass++) {
@@ -325,6 +342,16 @@ const char *ufd_kind_name(enum ufd_kind kind)
 		return "access";
 	case UFD_FAULT_QUEUE:
 		return "fault queue";
+	case UFD_SELFTEST_DEVICE:
+		return "self-test device";
+	case UFD_VIOMMU:
+		return "viommu";
+	case UFD_VDEVICE:
+		return "vdevice";
+	case UFD_EVENT_QUEUE:
+		return "event queue";
+	case UFD_HW_QUEUE:
+		return "hardware queue";
 	case UFD_NONE:
 		break;
 	}

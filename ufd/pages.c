@@ -28,6 +28,7 @@ struct ufd_runs {
 enum {
 	USER_WRITABLE = 1 << 0, /* in `user`; never changes, as nothing there does */
 	USER_FILE = 1 << 1,     /* a file's memory: the address is ours to give back */
+	USER_LENT = 1 << 2,     /* a device's: `loan` is used, and the address is an offset */
 	BYTES_PINNED = 1 << 0,  /* in `bytes`: the runs are valid */
 	BYTES_MANY = 1 << 1,    /* `runs` is used, not `start` */
 };
@@ -45,6 +46,7 @@ struct ufd_pages {
 	union {
 		uint64_t start; /* physical, of the only run */
 		struct ufd_runs *runs;
+		struct ufd_loan *loan;
 	};
 };
 
@@ -75,7 +77,10 @@ static const struct iommu_extent *pages_runs(const struct ufd_pages *pages,
 		*count = pages->runs->count;
 		return pages->runs->run;
 	}
-	*one = (struct iommu_extent){pa(pages->start), pages_bytes(pages)};
+	pa_t start = pages->user & USER_LENT
+	                     ? pa_add(ufd_loan_memory(pages->loan), pages_user(pages))
+	                     : pa(pages->start);
+	*one = (struct iommu_extent){start, pages_bytes(pages)};
 	*count = 1;
 	return one;
 }
@@ -125,11 +130,24 @@ int ufd_pages_new_file(struct ufd_context *context, int fd, uint64_t start, uint
 	uint64_t first = start & ~(PAGE_SIZE_4K - 1), user = 0;
 	struct ufd_pages *pages = NULL;
 
-	if (!ufd->memory->file_map)
-		return ufd_refuse(ufd, -EOPNOTSUPP, "there are no files here");
-	int error = pages_alloc(context, start, bytes, writable, &pages);
-	if (error)
+	struct ufd_loan *loan = NULL;
+
+	int error = ufd_loan_get(context, fd, start, bytes, &loan);
+	if (error && error != -EBADF)
 		return error;
+	if (!loan && !ufd->memory->file_map)
+		return ufd_refuse(ufd, -EOPNOTSUPP, "there are no files here");
+	error = pages_alloc(context, start, bytes, writable, &pages);
+	if (error) {
+		ufd_loan_put(ufd, loan);
+		return error;
+	}
+	if (loan) {
+		pages->user |= USER_LENT;
+		pages->loan = loan;
+		*out = pages;
+		return 0;
+	}
 	error = ufd->memory->file_map(ufd->memory_ctx, fd, first, pages_bytes(pages), writable,
 	                              &user);
 	if (error) {
@@ -141,9 +159,21 @@ int ufd_pages_new_file(struct ufd_context *context, int fd, uint64_t start, uint
 	return 0;
 }
 
+bool ufd_pages_pinned(const struct ufd_pages *pages)
+{
+	const struct ufd_loan *loan = ufd_pages_loan(pages);
+
+	return loan ? !ufd_loan_ended(loan) : pages->bytes & BYTES_PINNED;
+}
+
 bool ufd_pages_is_file(const struct ufd_pages *pages)
 {
-	return pages->user & USER_FILE;
+	return pages->user & (USER_FILE | USER_LENT);
+}
+
+struct ufd_loan *ufd_pages_loan(const struct ufd_pages *pages)
+{
+	return pages->user & USER_LENT ? pages->loan : NULL;
 }
 
 void ufd_pages_get(struct ufd_pages *pages)
@@ -172,7 +202,9 @@ void ufd_pages_put(struct ufd_context *context, struct ufd_pages *pages)
 	/* what is still pinned, because a device may reach it, keeps its address */
 	if (pages->user & USER_FILE && !(pages->bytes & BYTES_PINNED))
 		ufd->memory->file_unmap(ufd->memory_ctx, pages_user(pages), pages_bytes(pages));
-	else if (!(pages->user & USER_FILE) && ufd->memory->user_drop)
+	else if (pages->user & USER_LENT && !(pages->bytes & BYTES_PINNED))
+		ufd_loan_put(ufd, pages->loan);
+	else if (!(pages->user & (USER_FILE | USER_LENT)) && ufd->memory->user_drop)
 		ufd->memory->user_drop(ufd->memory_ctx, pages_user(pages));
 	ufd_free(ufd, pages, sizeof(*pages));
 }
@@ -241,6 +273,10 @@ static int pages_pin_all(const struct ufd *ufd, struct ufd_pages *pages)
 	struct gathering found = {.run = found.first, .capacity = FIRST_RUNS};
 	int error = 0;
 
+	if (pages->user & USER_LENT) { /* it does not move */
+		pages->bytes |= BYTES_PINNED;
+		return 0;
+	}
 	if (!left) /* 2^64 bytes */
 		return -EFAULT;
 	while (left && !error) {
@@ -249,10 +285,13 @@ static int pages_pin_all(const struct ufd *ufd, struct ufd_pages *pages)
 
 		if (found.count == found.capacity)
 			error = gathering_grow(ufd, &found);
+		size_t room = found.capacity - found.count;
+		uint32_t limit = __atomic_load_n(&ufd->pin_runs, __ATOMIC_RELAXED);
+		if (limit && room > limit)
+			room = limit;
 		if (!error)
 			error = ufd->memory->pin(ufd->memory_ctx, user, left, writable,
-			                         found.run + found.count,
-			                         found.capacity - found.count, &count, &pinned);
+			                         found.run + found.count, room, &count, &pinned);
 		if (!error)
 			error = gathering_add(&found, count, pinned, left);
 		if (!error) {
@@ -296,7 +335,8 @@ static void pages_unpin_all(const struct ufd *ufd, struct ufd_pages *pages)
 		          (unsigned long long)pages_bytes(pages));
 		return; /* still pinned, and still known to be */
 	}
-	ufd->memory->unpin(ufd->memory_ctx, runs, count, ufd_pages_writable(pages));
+	if (!(pages->user & USER_LENT))
+		ufd->memory->unpin(ufd->memory_ctx, runs, count, ufd_pages_writable(pages));
 	if (pages->bytes & BYTES_MANY)
 		ufd_free(ufd, pages->runs, runs_bytes(count));
 	pages->bytes &= ~(uint64_t)(BYTES_MANY | BYTES_PINNED);
@@ -396,6 +436,8 @@ int ufd_pages_map(const struct ufd_pages *pages, uint64_t start, uint64_t bytes,
 	uint64_t done = 0;
 	int error = 0;
 
+	if (pages->user & USER_LENT && ufd_loan_ended(pages->loan))
+		return 0; /* nothing to map any more */
 	if (!small && !start && bytes == pages_bytes(pages))
 		return iommu_map(domain, at, run, count, rights, gather);
 

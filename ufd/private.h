@@ -25,13 +25,21 @@
 #define UFD_PRIVATE_H
 
 #include "iommu/iova.h"
+#include "iommu/viommu.h"
 #include "ufd/iommufd.h"
 #include "ufd/ufd.h"
 #include "ufd/vfio.h"
 
 /* ---- descriptors ------------------------------------------------------------- */
 
-enum ufd_file_kind { UFD_FILE_CONTEXT, UFD_FILE_DEVICE, UFD_FILE_FAULT };
+enum ufd_file_kind {
+	UFD_FILE_CONTEXT,
+	UFD_FILE_DEVICE,
+	UFD_FILE_FAULT,
+	UFD_FILE_ACCESS,
+	UFD_FILE_EVENTS,
+	UFD_FILE_LENDER
+};
 
 struct ufd_file {
 	struct ufd *ufd;
@@ -75,6 +83,8 @@ void ufd_file_uninstall(struct ufd *ufd, int fd, struct ufd_file *file);
 void ufd_context_free(struct ufd_context *context);
 int must_check ufd_context_new(struct ufd *ufd, struct ufd_context **out);
 void ufd_cdev_free(struct ufd_cdev *cdev);
+/** The file has become readable: tell who asked to know. Any lock but ufd->lock may be held. */
+void ufd_file_wake(struct ufd_file *file);
 /** One more reference to a file that has one. */
 void ufd_file_hold(struct ufd_file *file);
 
@@ -173,6 +183,8 @@ int must_check ufd_object_destroy(struct ufd_object *object);
 
 int must_check ufd_call_destroy(struct ufd_call *call);
 
+struct ufd_loan;
+
 /* ---- memory: ufd/pages.c ---------------------------------------------------------------- */
 
 struct ufd_pages;
@@ -209,6 +221,10 @@ int must_check ufd_pages_new(struct ufd_context *context, uint64_t user, uint64_
  *  ufd_memory_ops.file_map; -EOPNOTSUPP if there are no files here. */
 int must_check ufd_pages_new_file(struct ufd_context *context, int fd, uint64_t start,
                                   uint64_t bytes, bool writable, struct ufd_pages **out);
+/** The loan that the pages are of, or NULL. */
+struct ufd_loan *ufd_pages_loan(const struct ufd_pages *pages);
+/** Is the memory pinned? The lock of an IOAS in which an area refers to it is held. */
+bool ufd_pages_pinned(const struct ufd_pages *pages);
 bool ufd_pages_is_file(const struct ufd_pages *pages);
 void ufd_pages_get(struct ufd_pages *pages);
 /** Drop a reference; the last one frees. Its pins are dropped already. */
@@ -269,6 +285,24 @@ void ufd_ioas_info(struct ufd_ioas *ioas, struct ufd_object_info *out);
 /** Drop every area; nothing is mapped in hardware. */
 void ufd_ioas_drop_areas(struct ufd_ioas *ioas);
 
+/** Unmap [first, last] in every HWPT, and flush each once. False if an IOMMU did not
+ *  confirm that it forgot. The lock is held. */
+bool ufd_ioas_unmap_hwpts(struct ufd_ioas *ioas, uint64_t first, uint64_t last);
+/** IOAS_MAP without the checks of flags; answers @p call. */
+int must_check ufd_ioas_map_user(struct ufd_call *call, struct ufd_ioas *ioas, uint64_t user,
+                                 uint64_t bytes, uint32_t flags, uint64_t *at);
+/** Unmap what is mapped in [first, last], and tell @p answer before how much that is; it may
+ *  refuse. @p cut: mappings that reach beyond are cut (-EINVAL if they cannot be); else they
+ *  are -ENOENT, as is a range with nothing. No lock is held. */
+int must_check ufd_ioas_unmap(struct ufd_ioas *ioas, uint64_t first, uint64_t last, bool cut,
+                              int (*answer)(void *arg, uint64_t bytes), void *arg);
+/** Is nothing mapped in [first, last]? No lock is held. */
+bool ufd_ioas_is_free(struct ufd_ioas *ioas, uint64_t first, uint64_t last);
+/** Map in 4 KiB pages only from now on. 0, -EINVAL if something is mapped in HWPTs,
+ *  -EADDRINUSE if a mapping is not aligned so. The lock is held. */
+int must_check ufd_ioas_set_small_pages(struct ufd_ioas *ioas);
+/** ufd/vfio_type1.c: a call of VFIO's containers; -ENOTTY if it is none. */
+int must_check ufd_vfio_ioctl(struct ufd_context *context, uint32_t number, uint64_t user);
 int must_check ufd_call_ioas_alloc(struct ufd_call *call);
 int must_check ufd_call_ioas_iova_ranges(struct ufd_call *call);
 int must_check ufd_call_ioas_allow_iovas(struct ufd_call *call);
@@ -279,6 +313,10 @@ int must_check ufd_call_ioas_copy(struct ufd_call *call);
 int must_check ufd_call_ioas_change_process(struct ufd_call *call);
 int must_check ufd_call_vfio_ioas(struct ufd_call *call);
 int must_check ufd_call_ioas_unmap(struct ufd_call *call);
+/** The IOAS with the lowest id from @p id on, held; NULL if there is none. */
+struct ufd_ioas *ufd_ioas_next(struct ufd_context *context, uint32_t id);
+/** ufd/noiommu.c */
+int must_check ufd_call_ioas_noiommu_get_pa(struct ufd_call *call);
 
 /* ---- access: ufd/access.c --------------------------------------------------------------- */
 
@@ -298,6 +336,7 @@ struct ufd_access_link {
 
 struct ufd_access {
 	struct ufd_object object; /* first; users: 1, its owner's */
+	bool keeps_context;       /* by a reference to its file */
 	const struct ufd_access_ops *ops;
 	void *ctx;
 	struct iommu_lock lock;
@@ -305,10 +344,17 @@ struct ufd_access {
 	struct ufd_access_link *in; /* one of them, or NULL: under lock. A user of its IOAS */
 };
 
+/** ufd_access_new() in a context. @p keep: the access keeps it alive; an object of the
+ *  context, which goes with it, must not. */
+int must_check ufd_access_new_in(struct ufd_context *context, bool keep,
+                                 const struct ufd_access_ops *ops, void *ctx,
+                                 struct ufd_access **out);
 /** Free an access that is attached nowhere, and its reference to the context. */
 void ufd_access_end(struct ufd_access *access);
 /** Is anything in [first, last] pinned by an access? The lock of @p ioas is held. */
 bool ufd_access_any_pin(const struct ufd_ioas *ioas, uint64_t first, uint64_t last);
+/** The same for accesses that nobody can ask to unpin. */
+bool ufd_access_any_owned(const struct ufd_ioas *ioas, uint64_t first, uint64_t last);
 /** Ask who has pinned something in [first, last] to unpin. No lock is held. */
 void ufd_access_notify(struct ufd_ioas *ioas, uint64_t first, uint64_t last);
 
@@ -320,6 +366,7 @@ struct ufd_hwpt {
 	struct iommu_domain *domain;
 	struct ufd_ioas *ioas;         /* paging: its IOAS; nested: its parent's */
 	struct ufd_hwpt *parent;       /* nested */
+	struct ufd_viommu *viommu;     /* nested: in which it was made, or NULL. A user of it */
 	struct ufd_hwpt *next;         /* in ioas->hwpts */
 	struct ufd_fault_queue *queue; /* of page requests; NULL: none. A user of it */
 	struct iommu_page_sink sink;   /* domain->page_sink, if there is a queue */
@@ -394,16 +441,18 @@ struct ufd_device {
 	struct ufd_object object; /* first; users: 1, its descriptor's */
 	struct iommu_device *device;
 	struct ufd_group *group;
-	struct ufd_pasid *pasids; /* under device_lock */
-	bool attached;            /* its requests without PASID, with its group's */
+	struct ufd_pasid *pasids;    /* under device_lock */
+	struct ufd_vdevice *vdevice; /* what it is to a vIOMMU, or NULL; under device_lock */
+	bool attached;               /* its requests without PASID, with its group's */
 };
 
 /** Claim the device for @p context. UFD_NEW. 0, -ENODEV without a unit, -EBUSY,
  *  -EINVAL if it is bound to the context already, -ENOMEM. */
 int must_check ufd_device_bind(struct ufd_context *context, struct iommu_device *device,
                                struct ufd_device **out);
-/** Detach, give the group back. No lock is held. */
-void ufd_device_unbind(struct ufd_device *device);
+/** Detach, give the group back. No lock is held. False: a call uses the object still, after
+ *  the deadline; it stays until the context ends. */
+bool ufd_device_unbind(struct ufd_device *device);
 /** Attach to IOAS or HWPT @p pt_id, or replace what is attached; the HWPT's id goes to
  *  @p user, and may do so before a failure. */
 int must_check ufd_device_attach(struct ufd_device *device, uint32_t pt_id, uint64_t user);
@@ -423,5 +472,69 @@ struct ufd_hwpt *ufd_hwpt_drop(struct ufd_hwpt *hwpt, uint32_t users);
 /** NULL is allowed. */
 void ufd_hwpt_end(struct ufd_hwpt *hwpt);
 int must_check ufd_call_get_hw_info(struct ufd_call *call);
+
+/* ---- vIOMMUs: ufd/viommu.c, ufd/event_queue.c, ufd/hw_queue.c ------------------------------------ */
+
+struct ufd_event_queue;
+
+struct ufd_viommu {
+	struct ufd_object object; /* first; users: nested HWPTs, vdevices, queues, mappings */
+	struct iommu_viommu *viommu;
+	struct ufd_hwpt *parent; /* a user of it */
+	struct iommu_event_sink sink;
+	struct ufd_vdevice *vdevices;   /* under device_lock */
+	struct ufd_hw_queue *hw_queues; /* under device_lock */
+	struct ufd_event_queue *queues; /* under iommu->lock */
+};
+
+/** A device as a vIOMMU knows it. */
+struct ufd_vdevice {
+	struct ufd_object object;  /* first */
+	struct ufd_viommu *viommu; /* a user of it. NULL: only the id is kept */
+	struct ufd_device *device;
+	struct ufd_vdevice *next;
+	uint64_t id;
+};
+
+int must_check ufd_call_viommu_alloc(struct ufd_call *call);
+int must_check ufd_call_vdevice_alloc(struct ufd_call *call);
+int must_check ufd_call_veventq_alloc(struct ufd_call *call);
+int must_check ufd_call_hw_queue_alloc(struct ufd_call *call);
+int must_check ufd_viommu_invalidate(struct ufd_viommu *viommu, struct iommu_user_array *array);
+void ufd_viommu_free(struct ufd_object *object);
+void ufd_vdevice_free(struct ufd_object *object);
+void ufd_event_queue_free(struct ufd_object *object);
+void ufd_hw_queue_free(struct ufd_object *object);
+/** The device goes: its vdevice ends, but its id stays taken as long as the context lives,
+ *  so that a later object is not destroyed in its place. No lock is held. */
+void ufd_vdevice_bury(struct ufd_device *device);
+/** The descriptor of an event queue has gone. */
+void ufd_event_queue_end(struct ufd_file *file);
+int64_t ufd_event_queue_read(struct ufd_file *file, uint64_t user, uint64_t bytes);
+int ufd_event_queue_poll(struct ufd_file *file);
+/** The event sink of every vIOMMU: ufd/event_queue.c. */
+void ufd_viommu_event(struct iommu_event_sink *sink, uint32_t type, const void *data, size_t bytes);
+int must_check ufd_viommu_mmap(struct ufd_context *context, uint64_t offset, uint64_t bytes,
+                               pa_t *out, struct ufd_mapping **mapping);
+
+/* ---- the self-test's command: ufd/selftest*.c ------------------------------------------------ */
+
+int must_check ufd_call_selftest(struct ufd_call *call);
+/** Detach and remove a self-test device. No lock is held. */
+void ufd_selftest_device_free(struct ufd_object *object);
+/* Memory that a device lends: ufd/selftest_dmabuf.c. */
+/** The loan behind descriptor @p fd, for [start, start + bytes) of it, with a reference.
+ *  -EBADF: the descriptor is another's; -EINVAL; -ENODEV: it is taken back. */
+int must_check ufd_loan_get(struct ufd_context *context, int fd, uint64_t start, uint64_t bytes,
+                            struct ufd_loan **out);
+void ufd_loan_put(const struct ufd *ufd, struct ufd_loan *loan);
+bool ufd_loan_ended(const struct ufd_loan *loan);
+pa_t ufd_loan_memory(const struct ufd_loan *loan);
+/** The descriptor has gone. */
+void ufd_lender_end(struct ufd_file *file);
+/** Unmap what maps an ended loan in every HWPT of the context. No lock is held. */
+void ufd_ioas_unmap_loan(struct ufd_context *context, const struct ufd_loan *loan);
+/** The descriptor of an access has gone. */
+void ufd_selftest_access_end(struct ufd_file *file);
 
 #endif

@@ -19,8 +19,7 @@ static bool maps_addresses(struct ufd_ioas *ioas)
 	return found;
 }
 
-/** The IOAS with the lowest id from @p id on, held; NULL if there is none. */
-static struct ufd_ioas *next_ioas(struct ufd_context *context, uint32_t id)
+struct ufd_ioas *ufd_ioas_next(struct ufd_context *context, uint32_t id)
 {
 	struct ufd_ioas *ioas = NULL;
 
@@ -42,7 +41,7 @@ int ufd_call_ioas_change_process(struct ufd_call *call)
 
 	if (arguments->__reserved)
 		return -EOPNOTSUPP;
-	for (uint32_t id = 1; (ioas = next_ioas(call->context, id)) != NULL;) {
+	for (uint32_t id = 1; (ioas = ufd_ioas_next(call->context, id)) != NULL;) {
 		bool refused = maps_addresses(ioas);
 		id = ioas->object.id + 1;
 		ufd_object_release(&ioas->object);

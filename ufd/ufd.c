@@ -95,6 +95,25 @@ void ufd_file_hold(struct ufd_file *file)
 	ufd_unlock(file->ufd, &file->ufd->lock);
 }
 
+void ufd_set_wake(struct ufd *ufd, void (*wake)(void *ctx, int fd), void *ctx)
+{
+	ufd_lock(ufd, &ufd->lock);
+	ufd->wake = wake;
+	ufd->wake_ctx = ctx;
+	ufd_unlock(ufd, &ufd->lock);
+}
+
+void ufd_file_wake(struct ufd_file *file)
+{
+	struct ufd *ufd = file->ufd;
+
+	ufd_lock(ufd, &ufd->lock);
+	for (int i = 0; i < UFD_MAX_FILES && ufd->wake; i++)
+		if (ufd->files[i] == file)
+			ufd->wake(ufd->wake_ctx, FIRST_FD + i);
+	ufd_unlock(ufd, &ufd->lock);
+}
+
 int ufd_file_get(struct ufd *ufd, int fd, struct ufd_file **out)
 {
 	struct ufd_file *file = NULL;
@@ -128,6 +147,15 @@ void ufd_file_put(struct ufd_file *file)
 		break;
 	case UFD_FILE_FAULT:
 		ufd_fault_queue_end(container_of(file, struct ufd_fault_queue, file));
+		break;
+	case UFD_FILE_ACCESS:
+		ufd_selftest_access_end(file);
+		break;
+	case UFD_FILE_EVENTS:
+		ufd_event_queue_end(file);
+		break;
+	case UFD_FILE_LENDER:
+		ufd_lender_end(file);
 		break;
 	}
 }
@@ -199,6 +227,11 @@ int ufd_ioctl(struct ufd *ufd, int fd, unsigned long command, uint64_t user)
 	case UFD_FILE_FAULT:
 		result = ufd_refuse(ufd, -ENOTTY, "descriptor %d is a fault queue: no calls", fd);
 		break;
+	case UFD_FILE_ACCESS:
+	case UFD_FILE_EVENTS:
+	case UFD_FILE_LENDER:
+		result = ufd_refuse(ufd, -ENOTTY, "descriptor %d takes no calls", fd);
+		break;
 	}
 	ufd_file_put(file);
 	return result;
@@ -214,6 +247,8 @@ int64_t ufd_read(struct ufd *ufd, int fd, uint64_t user, uint64_t bytes)
 	if (file->kind == UFD_FILE_FAULT)
 		result = ufd_fault_queue_read(container_of(file, struct ufd_fault_queue, file),
 		                              user, bytes);
+	else if (file->kind == UFD_FILE_EVENTS)
+		result = ufd_event_queue_read(file, user, bytes);
 	else
 		result = -EINVAL;
 	ufd_file_put(file);
@@ -236,6 +271,25 @@ int64_t ufd_write(struct ufd *ufd, int fd, uint64_t user, uint64_t bytes)
 	return result;
 }
 
+int ufd_mmap(struct ufd *ufd, int fd, uint64_t offset, uint64_t bytes, pa_t *out,
+             struct ufd_mapping **mapping)
+{
+	struct ufd_file *file = NULL;
+
+	int result = ufd_file_get(ufd, fd, &file);
+	if (result)
+		return result;
+	*out = pa(0);
+	*mapping = NULL;
+	if (file->kind == UFD_FILE_CONTEXT)
+		result = ufd_viommu_mmap(container_of(file, struct ufd_context, file), offset,
+		                         bytes, out, mapping);
+	else
+		result = -ENODEV;
+	ufd_file_put(file);
+	return result;
+}
+
 int ufd_poll(struct ufd *ufd, int fd)
 {
 	struct ufd_file *file = NULL;
@@ -245,6 +299,8 @@ int ufd_poll(struct ufd *ufd, int fd)
 		return result;
 	if (file->kind == UFD_FILE_FAULT)
 		result = ufd_fault_queue_poll(container_of(file, struct ufd_fault_queue, file));
+	else if (file->kind == UFD_FILE_EVENTS)
+		result = ufd_event_queue_poll(file);
 	else /* what Linux says of a file that has no poll */
 		result = UFD_POLL_IN | UFD_POLL_OUT | UFD_POLL_RDNORM | UFD_POLL_WRNORM;
 	ufd_file_put(file);

@@ -51,6 +51,9 @@ struct ufd_memory_ops {
 	/** NULL, or: what is pinned counts as the calling process's from now on. 0, -ENOMEM
 	 *  if that would be over its limit. */
 	int (*change_process)(void *ctx);
+	/** NULL, or: how often is the caller's page that holds @p user pinned now? For the
+	 *  self-test's commands. 0 or -EFAULT. */
+	int (*pins)(void *ctx, uint64_t user, uint32_t *out);
 };
 
 struct ufd_file;
@@ -64,6 +67,10 @@ struct ufd {
 	void *memory_ctx;
 	struct iommu_lock lock; /* the descriptor table */
 	struct ufd_file *files[UFD_MAX_FILES];
+	void (*wake)(void *ctx, int fd); /* this and wake_ctx under lock */
+	void *wake_ctx;
+	uint32_t selftest_rid; /* of the next self-test device; under lock */
+	uint32_t pin_runs;     /* atomic. Runs that a pin asks for at a time; 0: no limit */
 };
 
 /** Set up in caller's memory; all pointers outlive it. 0 or -ENOMEM. */
@@ -84,6 +91,18 @@ int must_check ufd_ioctl(struct ufd *ufd, int fd, unsigned long command, uint64_
  *  nothing there, or too little room for the next group. */
 int64_t must_check ufd_read(struct ufd *ufd, int fd, uint64_t user, uint64_t bytes);
 int64_t must_check ufd_write(struct ufd *ufd, int fd, uint64_t user, uint64_t bytes);
+/** A program maps [offset, offset + bytes) of a descriptor: where that memory is (physical,
+ *  of os->page_alloc, contiguous) and what holds it, and the file, until ufd_munmap. 0,
+ *  -EBADF; -ENXIO: nothing is there, or not exactly that; -ENODEV: not on such a file. */
+struct ufd_mapping;
+int must_check ufd_mmap(struct ufd *ufd, int fd, uint64_t offset, uint64_t bytes, pa_t *out,
+                        struct ufd_mapping **mapping);
+/** The last mapping of it in a program has gone. No lock is held. */
+void ufd_munmap(struct ufd *ufd, struct ufd_mapping *mapping);
+/** Let @p wake (NULL: nobody) be told when descriptor @p fd may have become readable: a page
+ *  request or an event has come. It is called with locks held, and must be quick, not wait,
+ *  and not call ufd/. ufd_poll() then says what there is. */
+void ufd_set_wake(struct ufd *ufd, void (*wake)(void *ctx, int fd), void *ctx);
 /** What can be done without waiting now: bits of UFD_POLL_..., or -EBADF. */
 int must_check ufd_poll(struct ufd *ufd, int fd);
 /** Linux's numbers of poll's events. */
@@ -106,6 +125,9 @@ struct ufd_access_ops {
 	 *  or (with first 0 and bytes UINT64_MAX) the access leaves its IOAS: unpin what is
 	 *  pinned there, now or soon. No lock is held. */
 	void (*unmap)(void *ctx, iova_t first, uint64_t bytes);
+	/** It pins, and cannot be asked to unpin: IOAS_UNMAP of what it has is -EBUSY.
+	 *  unmap is NULL. */
+	bool owns;
 };
 
 /** Make an access in /dev/iommu descriptor @p fd, which it keeps alive; @p ops and @p ctx
@@ -145,6 +167,11 @@ enum ufd_kind {
 	UFD_DEVICE,
 	UFD_ACCESS,
 	UFD_FAULT_QUEUE,
+	UFD_SELFTEST_DEVICE,
+	UFD_VIOMMU,
+	UFD_VDEVICE,
+	UFD_EVENT_QUEUE,
+	UFD_HW_QUEUE,
 };
 
 struct ufd_object_info {

@@ -143,7 +143,7 @@ static struct frame_key key_of(const struct server *server, const struct process
 static uint64_t pages_present(const struct process *process, uint64_t at, uint64_t bytes)
 {
 	enum { BATCH = 256 };
-	char bytes_read[BATCH];
+	char bytes_read[BATCH] = "";
 	struct iovec there[BATCH];
 	uint64_t done = 0;
 
@@ -278,19 +278,20 @@ void frame_unpin(struct server *server, const struct iommu_extent *extents, size
 	}
 }
 
-uint32_t frame_pins(struct server *server, struct process *process, uint64_t at)
+int frame_pins(struct server *server, struct process *process, uint64_t at, uint32_t *out)
 {
 	struct vma *vmas;
 	uint64_t offset;
-	uint32_t pins = 0;
+	int error = -EFAULT;
 
-	if (process_vmas(process, at, 1, &vmas) == 1) {
+	if (process_vmas(process, at, 1, &vmas) == 1 && vmas->start <= at) {
 		struct frame_key key = key_of(server, process, vmas, at, &offset);
 		const struct chunk *chunk = chunk_find(&server->frames, &key);
-		pins = chunk ? chunk->page_pins[offset / PAGE_SIZE_4K] : 0;
+		*out = chunk ? chunk->page_pins[offset / PAGE_SIZE_4K] : 0;
+		error = 0;
 	}
 	free(vmas);
-	return pins;
+	return error;
 }
 
 void frame_charge(struct server *server, struct process *process)
@@ -370,40 +371,42 @@ static uint8_t *chunk_memory(const struct server *server, const struct chunk *ch
 	return iommu_os_va(&server->os, chunk->start);
 }
 
-int frame_load(struct server *server)
+void frame_load(struct server *server)
 {
 	for (uint32_t i = 0; i < CHUNKS; i++) {
 		struct chunk *chunk = server->frames.chunks[i];
-		for (unsigned page = 0; chunk && page < CHUNK_PAGES; page++)
-			if (chunk->page_pins[page] &&
-			    chunk_copy(server, chunk, page * PAGE_SIZE_4K,
-			               chunk_memory(server, chunk) + page * PAGE_SIZE_4K,
-			               PAGE_SIZE_4K, false))
-				memset(chunk_memory(server, chunk) + page * PAGE_SIZE_4K, 0,
-				       PAGE_SIZE_4K);
+		for (unsigned page = 0; chunk && page < CHUNK_PAGES; page++) {
+			uint8_t *ours = chunk_memory(server, chunk) + page * PAGE_SIZE_4K;
+			if (chunk->page_pins[page] && chunk_copy(server, chunk, page * PAGE_SIZE_4K,
+			                                         ours, PAGE_SIZE_4K, false))
+				memset(ours, 0, PAGE_SIZE_4K); /* nobody has it any more */
+		}
 	}
-	return 0;
+}
+
+/* Take one page back if the model changed it. */
+static int page_store(struct server *server, struct chunk *chunk, unsigned page)
+{
+	uint8_t theirs[PAGE_SIZE_4K] = {0};
+	uint8_t *ours = chunk_memory(server, chunk) + page * PAGE_SIZE_4K;
+	uint64_t offset = page * PAGE_SIZE_4K;
+
+	/* one that nobody has is empty, as it was loaded: what was written there is lost */
+	(void)chunk_copy(server, chunk, offset, theirs, PAGE_SIZE_4K, false);
+	if (memcmp(theirs, ours, PAGE_SIZE_4K) == 0)
+		return 0;
+	return chunk_copy(server, chunk, offset, ours, PAGE_SIZE_4K, true);
 }
 
 int frame_store(struct server *server)
 {
-	uint8_t now[PAGE_SIZE_4K];
 	int error = 0;
 
 	for (uint32_t i = 0; i < CHUNKS; i++) {
 		struct chunk *chunk = server->frames.chunks[i];
-		for (unsigned page = 0; chunk && page < CHUNK_PAGES; page++) {
-			uint8_t *ours =
-				chunk ? chunk_memory(server, chunk) + page * PAGE_SIZE_4K : NULL;
-			if (!chunk->page_pins[page] ||
-			    chunk_copy(server, chunk, page * PAGE_SIZE_4K, now, PAGE_SIZE_4K,
-			               false) ||
-			    memcmp(now, ours, PAGE_SIZE_4K) == 0)
-				continue;
-			if (chunk_copy(server, chunk, page * PAGE_SIZE_4K, ours, PAGE_SIZE_4K,
-			               true))
+		for (unsigned page = 0; chunk && page < CHUNK_PAGES; page++)
+			if (chunk->page_pins[page] && page_store(server, chunk, page))
 				error = -EFAULT;
-		}
 	}
 	return error;
 }

@@ -218,6 +218,15 @@ static int memory_change_process(void *ctx)
 	return 0;
 }
 
+static int memory_pins(void *ctx, uint64_t user, uint32_t *out)
+{
+	struct server *server = ctx;
+	uint64_t at;
+	struct process *process = owner_of(server, user, &at);
+
+	return process ? frame_pins(server, process, at, out) : -EFAULT;
+}
+
 const struct ufd_memory_ops server_memory_ops = {
 	.copy_in = memory_copy_in,
 	.copy_out = memory_copy_out,
@@ -228,10 +237,67 @@ const struct ufd_memory_ops server_memory_ops = {
 	.user_keep = memory_user_keep,
 	.user_drop = memory_user_drop,
 	.change_process = memory_change_process,
+	.pins = memory_pins,
 };
 
 void memory_exit(struct server *server)
 {
 	while (server->kept)
 		kept_free(server, &server->kept);
+}
+
+/* ---- the core's memory in programs ------------------------------------------------------- */
+
+int memory_map(struct server *server, int core_fd, uint64_t at, uint64_t bytes, int *fd,
+               uint64_t *offset, uint64_t *number)
+{
+	struct mapped *mapped = calloc(1, sizeof(*mapped));
+	pa_t start;
+
+	if (!mapped)
+		return -ENOMEM;
+	int error = ufd_mmap(&server->ufd, core_fd, at, bytes, &start, &mapped->mapping);
+	if (error) {
+		free(mapped);
+		return error;
+	}
+	mapped->number = ++server->serial;
+	mapped->process = server->call->process;
+	mapped->process->refs++;
+	mapped->next = server->mapped;
+	server->mapped = mapped;
+	*fd = server->arena_file;
+	*offset = start.value - HOST_ARENA_START;
+	*number = mapped->number;
+	return 0;
+}
+
+static void mapped_free(struct server *server, struct mapped **link)
+{
+	struct mapped *mapped = *link;
+
+	*link = mapped->next;
+	ufd_munmap(&server->ufd, mapped->mapping);
+	process_put(mapped->process);
+	free(mapped);
+}
+
+void memory_unmap(struct server *server, uint64_t number)
+{
+	for (struct mapped **link = &server->mapped; *link; link = &(*link)->next) {
+		if ((*link)->number == number) {
+			mapped_free(server, link);
+			return;
+		}
+	}
+}
+
+void memory_unmap_ended(struct server *server, bool all)
+{
+	for (struct mapped **link = &server->mapped; *link;) {
+		if (all || !process_alive(server, (*link)->process))
+			mapped_free(server, link);
+		else
+			link = &(*link)->next;
+	}
 }

@@ -111,12 +111,14 @@ int frame_copy(struct server *server, pa_t at, void *data, uint64_t bytes, bool 
 /** The same by identity, for a page of a file. */
 int frame_copy_file(struct server *server, uint64_t device, uint64_t inode, uint64_t offset,
                     void *data, uint64_t bytes, bool store);
-/** How often is the page at @p at of the process pinned? */
-uint32_t frame_pins(struct server *server, struct process *process, uint64_t at);
+/** How often is the page at @p at of the process pinned? 0 or -EFAULT. */
+int frame_pins(struct server *server, struct process *process, uint64_t at, uint32_t *out);
 /** All pins of files count for @p process from now on. */
 void frame_charge(struct server *server, struct process *process);
-/** For a model: what it would reach of chunks before a transfer, and after it. */
-int frame_load(struct server *server);
+/** For a model: bring what is pinned to where the model reaches it, and after a transfer
+ *  take back what changed. 0, or -EFAULT: a page that was written is not there any more
+ *  (one that is read like that is all zero). */
+void frame_load(struct server *server);
 int frame_store(struct server *server);
 void frames_exit(struct server *server);
 
@@ -130,8 +132,24 @@ struct kept {
 	int vma_count;
 };
 
+/** A mapping of the core's memory in a program. */
+struct mapped {
+	struct mapped *next;
+	struct ufd_mapping *mapping;
+	struct process *process; /* holds a reference */
+	uint64_t number;
+};
+
 extern const struct ufd_memory_ops server_memory_ops; /* ctx: struct server */
 void memory_exit(struct server *server);
+/** Map the core's memory in the caller: what to map is in *fd, which stays the server's,
+ *  and *offset. 0 or as ufd_mmap. */
+int memory_map(struct server *server, int core_fd, uint64_t at, uint64_t bytes, int *fd,
+               uint64_t *offset, uint64_t *number);
+/** The caller's mapping @p number has gone. */
+void memory_unmap(struct server *server, uint64_t number);
+/** Forget mappings of processes that have ended; @p all: every one. */
+void memory_unmap_ended(struct server *server, bool all);
 
 /* ---- link.c: sockets ------------------------------------------------------------------------------ */
 
@@ -208,6 +226,7 @@ struct server {
 	struct process processes[SERVER_PROCESSES]; /* by number - 1; the first is the server */
 	struct frames frames;
 	struct kept *kept;
+	struct mapped *mapped;
 	struct link links[SERVER_LINKS];
 	uint64_t serial;
 	int listener;

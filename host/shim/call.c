@@ -38,7 +38,7 @@ static void close_raw(int fd)
 bool shim_is_ours(int fd)
 {
 	static const char name[] = NESTOR_NAME;
-	struct sockaddr_un address;
+	struct sockaddr_un address = {.sun_family = AF_UNSPEC};
 	socklen_t bytes = sizeof(address);
 	int saved = errno;
 
@@ -187,12 +187,23 @@ static int server_connect(void)
 		close_raw(fd);
 		return error;
 	}
-	/* Yama: the server reads and writes this program's memory */
+	return fd;
+}
+
+/* Where Yama restricts it, let the server, which made the other end of @p fd, reach into
+ * this process: once a process, for a child does not inherit it. */
+static void server_allow(int fd)
+{
+	static pid_t allowed;
 	struct ucred server;
 	socklen_t bytes = sizeof(server);
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &server, &bytes) == 0)
-		(void)prctl(PR_SET_PTRACER, (unsigned long)server.pid, 0, 0, 0);
-	return fd;
+	pid_t self = getpid();
+
+	if (__atomic_load_n(&allowed, __ATOMIC_RELAXED) == self ||
+	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &server, &bytes) != 0)
+		return;
+	(void)prctl(PR_SET_PTRACER, (unsigned long)server.pid, 0, 0, 0);
+	__atomic_store_n(&allowed, self, __ATOMIC_RELAXED);
 }
 
 /* Take packets until the call is done. */
@@ -252,6 +263,7 @@ struct shim_result shim_call(int fd, enum nestor_op op, uint64_t a, uint64_t b, 
 	else if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
 		result.value = -errno;
 	else {
+		server_allow(on);
 		result.value = packet_send(on, &part, 1, ends[1]);
 		close_raw(ends[1]);
 		if (result.value == 0)

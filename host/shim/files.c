@@ -21,10 +21,10 @@
 #include <unistd.h>
 
 /* The C library declares these only where it replaces the plain ones by them. */
-int __open_2(const char *path, int flags);
-int __open64_2(const char *path, int flags);
-int __openat_2(int folder, const char *path, int flags);
-int __openat64_2(int folder, const char *path, int flags);
+int __open_2(const char *file, int oflag);
+int __open64_2(const char *file, int oflag);
+int __openat_2(int fd, const char *file, int oflag);
+int __openat64_2(int fd, const char *file, int oflag);
 
 void *shim_next(const char *name)
 {
@@ -57,112 +57,112 @@ static mode_t mode_of(int flags, va_list args)
 }
 
 #define OPEN(name)                                                                                 \
-	int name(const char *path, int flags, ...)                                                 \
+	int name(const char *file, int oflag, ...)                                                 \
 	{                                                                                          \
 		enum nestor_node node;                                                             \
 		uint64_t number;                                                                   \
 		va_list args;                                                                      \
                                                                                                    \
-		if (shim_path_find(path, &node, &number))                                          \
-			return result_of(shim_path_open(node, number, flags));                     \
+		if (shim_path_find(file, &node, &number))                                          \
+			return result_of(shim_path_open(node, number, oflag));                     \
 		NEXT(int, #name, const char *, int, ...);                                          \
-		va_start(args, flags);                                                             \
-		mode_t mode = mode_of(flags, args);                                                \
+		va_start(args, oflag);                                                             \
+		mode_t mode = mode_of(oflag, args);                                                \
 		va_end(args);                                                                      \
-		const char *folder = shim_folder_find(path);                                       \
-		return next(folder ? folder : path, flags, mode);                                  \
+		const char *real = shim_folder_find(file);                                         \
+		return next(real ? real : file, oflag, mode);                                      \
 	}
 OPEN(open)
 OPEN(open64)
 
 #define OPENAT(name)                                                                               \
-	int name(int folder, const char *path, int flags, ...)                                     \
+	int name(int fd, const char *file, int oflag, ...)                                         \
 	{                                                                                          \
 		enum nestor_node node;                                                             \
 		uint64_t number;                                                                   \
 		va_list args;                                                                      \
                                                                                                    \
-		if (shim_path_find(path, &node, &number))                                          \
-			return result_of(shim_path_open(node, number, flags));                     \
+		if (shim_path_find(file, &node, &number))                                          \
+			return result_of(shim_path_open(node, number, oflag));                     \
 		NEXT(int, #name, int, const char *, int, ...);                                     \
-		va_start(args, flags);                                                             \
-		mode_t mode = mode_of(flags, args);                                                \
+		va_start(args, oflag);                                                             \
+		mode_t mode = mode_of(oflag, args);                                                \
 		va_end(args);                                                                      \
-		return next(folder, path, flags, mode);                                            \
+		return next(fd, file, oflag, mode);                                                \
 	}
 OPENAT(openat)
 OPENAT(openat64)
 
 #define OPEN_CHECKED(name)                                                                         \
-	int name(const char *path, int flags)                                                      \
+	int name(const char *file, int oflag)                                                      \
 	{                                                                                          \
 		enum nestor_node node;                                                             \
 		uint64_t number;                                                                   \
                                                                                                    \
-		if (shim_path_find(path, &node, &number))                                          \
-			return result_of(shim_path_open(node, number, flags));                     \
+		if (shim_path_find(file, &node, &number))                                          \
+			return result_of(shim_path_open(node, number, oflag));                     \
 		NEXT(int, #name, const char *, int);                                               \
-		return next(path, flags);                                                          \
+		return next(file, oflag);                                                          \
 	}
 OPEN_CHECKED(__open_2)
 OPEN_CHECKED(__open64_2)
 
 #define OPENAT_CHECKED(name)                                                                       \
-	int name(int folder, const char *path, int flags)                                          \
+	int name(int fd, const char *file, int oflag)                                              \
 	{                                                                                          \
 		enum nestor_node node;                                                             \
 		uint64_t number;                                                                   \
                                                                                                    \
-		if (shim_path_find(path, &node, &number))                                          \
-			return result_of(shim_path_open(node, number, flags));                     \
+		if (shim_path_find(file, &node, &number))                                          \
+			return result_of(shim_path_open(node, number, oflag));                     \
 		NEXT(int, #name, int, const char *, int);                                          \
-		return next(folder, path, flags);                                                  \
+		return next(fd, file, oflag);                                                      \
 	}
 OPENAT_CHECKED(__openat_2)
 OPENAT_CHECKED(__openat64_2)
 
 /* ---- asking about a path ------------------------------------------------------------------- */
 
-int access(const char *path, int mode)
+int access(const char *name, int type)
 {
 	enum nestor_node node;
 	uint64_t number;
 
-	if (shim_path_find(path, &node, &number) && node != NESTOR_NODE_DEVICE)
-		return result_of(mode & X_OK ? -EACCES : 0);
+	if (shim_path_find(name, &node, &number) && node != NESTOR_NODE_DEVICE)
+		return result_of(type & X_OK ? -EACCES : 0);
 	NEXT(int, "access", const char *, int);
-	return next(path, mode);
+	return next(name, type);
 }
 
-int faccessat(int folder, const char *path, int mode, int flags)
+int faccessat(int fd, const char *file, int type, int flag)
 {
 	enum nestor_node node;
 	uint64_t number;
 
-	if (shim_path_find(path, &node, &number) && node != NESTOR_NODE_DEVICE)
-		return result_of(mode & X_OK ? -EACCES : 0);
+	if (shim_path_find(file, &node, &number) && node != NESTOR_NODE_DEVICE)
+		return result_of(type & X_OK ? -EACCES : 0);
 	NEXT(int, "faccessat", int, const char *, int, int);
-	return next(folder, path, mode, flags);
+	return next(fd, file, type, flag);
 }
 
 /* A character device, as the node would be. Its device number is nobody's. */
 #define STAT(name, type)                                                                           \
-	int name(const char *restrict path, struct type *restrict out)                             \
+	int name(const char *restrict file, struct type *restrict buf)                             \
 	{                                                                                          \
 		enum nestor_node node;                                                             \
 		uint64_t number;                                                                   \
                                                                                                    \
-		if (shim_path_find(path, &node, &number) && node == NESTOR_NODE_IOMMU) {           \
-			memset(out, 0, sizeof(*out));                                              \
-			out->st_mode = S_IFCHR | 0600;                                             \
-			out->st_nlink = 1;                                                         \
-			out->st_uid = geteuid();                                                   \
-			out->st_gid = getegid();                                                   \
-			out->st_blksize = 4096;                                                    \
+		if (shim_path_find(file, &node, &number) && node == NESTOR_NODE_IOMMU) {           \
+			memset(buf, 0, sizeof(*buf));                                              \
+			buf->st_mode = S_IFCHR | 0600;                                             \
+			buf->st_nlink = 1;                                                         \
+			buf->st_uid = geteuid();                                                   \
+			buf->st_gid = getegid();                                                   \
+			buf->st_blksize = 4096;                                                    \
 			return 0;                                                                  \
 		}                                                                                  \
 		NEXT(int, #name, const char *, struct type *);                                     \
-		return next(path, out);                                                            \
+		return next(file, buf);                                                            \
 	}
 STAT(stat, stat)
 STAT(lstat, stat)
@@ -237,22 +237,22 @@ static FILE *stream_open(const char *path, const char *mode,
 	return stream;
 }
 
-FILE *fopen(const char *restrict path, const char *restrict mode)
+FILE *fopen(const char *restrict filename, const char *restrict modes)
 {
 	NEXT(FILE *, "fopen", const char *, const char *);
-	return stream_open(path, mode, next);
+	return stream_open(filename, modes, next);
 }
 
-FILE *fopen64(const char *restrict path, const char *restrict mode)
+FILE *fopen64(const char *restrict filename, const char *restrict modes)
 {
 	NEXT(FILE *, "fopen64", const char *, const char *);
-	return stream_open(path, mode, next);
+	return stream_open(filename, modes, next);
 }
 
-DIR *opendir(const char *path)
+DIR *opendir(const char *name)
 {
-	const char *folder = shim_folder_find(path);
+	const char *folder = shim_folder_find(name);
 
 	NEXT(DIR *, "opendir", const char *);
-	return next(folder ? folder : path);
+	return next(folder ? folder : name);
 }

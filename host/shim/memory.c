@@ -105,29 +105,29 @@ static void *map_any(void *at, size_t bytes, int protection, int flags, int fd, 
 	return start;
 }
 
-void *mmap(void *at, size_t bytes, int protection, int flags, int fd, off_t offset)
+void *mmap(void *addr, size_t len, int prot, int flags, int fd, off_t offset)
 {
 	NEXT(void *, "mmap", void *, size_t, int, int, int, off_t);
-	return map_any(at, bytes, protection, flags, fd, offset, next);
+	return map_any(addr, len, prot, flags, fd, offset, next);
 }
 
-void *mmap64(void *at, size_t bytes, int protection, int flags, int fd, off64_t offset)
+void *mmap64(void *addr, size_t len, int prot, int flags, int fd, off64_t offset)
 {
 	NEXT(void *, "mmap64", void *, size_t, int, int, int, off_t);
-	return map_any(at, bytes, protection, flags, fd, offset, next);
+	return map_any(addr, len, prot, flags, fd, offset, next);
 }
 
-int munmap(void *at, size_t bytes)
+int munmap(void *addr, size_t len)
 {
 	NEXT(int, "munmap", void *, size_t);
-	int result = next(at, bytes);
+	int result = next(addr, len);
 	if (result != 0 || !__atomic_load_n(&mappings, __ATOMIC_RELAXED))
 		return result;
 	pthread_mutex_lock(&lock);
 	for (struct mapping **link = &mappings; *link;) {
 		struct mapping *mapping = *link;
-		if (mapping->start - (uintptr_t)at < bytes ||
-		    (uintptr_t)at - mapping->start < mapping->bytes) {
+		if (mapping->start - (uintptr_t)addr < len ||
+		    (uintptr_t)addr - mapping->start < mapping->bytes) {
 			*link = mapping->next;
 			(void)shim_call(SHIM_CONNECT, NESTOR_MUNMAP, mapping->number, 0, true);
 			free(mapping);

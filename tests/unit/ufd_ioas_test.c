@@ -6,6 +6,7 @@
  * ufd_ranges_test.c.
  */
 #include "tests/unit/ufd_test_user.h"
+#include "ufd/selftest.h"
 
 #define BASE UINT64_C(0x40000000)
 #define MAX  UINT64_MAX
@@ -46,6 +47,12 @@ static void structures(void)
 		{IOMMU_IOAS_MAP_FILE, 40, 40, -EINVAL},
 		{IOMMU_IOAS_CHANGE_PROCESS, 8, 8, 0},
 		{IOMMU_VFIO_IOAS, 12, 12, -ENODEV},
+		{IOMMU_VIOMMU_ALLOC, 24, 40, -EOPNOTSUPP},
+		{IOMMU_VDEVICE_ALLOC, 24, 24, -ENOENT},
+		{IOMMU_VEVENTQ_ALLOC, 32, 32, -EOPNOTSUPP},
+		{IOMMU_HW_QUEUE_ALLOC, 40, 40, -EOPNOTSUPP},
+		{IOMMU_IOAS_NOIOMMU_GET_PA, 40, 40, -EINVAL},
+		{IOMMU_TEST_CMD, 68, 72, -EOPNOTSUPP},
 	};
 
 	world_init(&world);
@@ -71,7 +78,7 @@ static void structures(void)
 			KTAP_EQUAL(world_call(&world, world.fd, command, raw, bytes), -E2BIG);
 		}
 		/* sizes that lie, at the end of user memory and beyond its top */
-		uint32_t size[12] = {0};
+		uint32_t size[24] = {0};
 		size[0] = 0xffffffff;
 		KTAP_EQUAL(world_call(&world, world.fd, command, size, sizeof(size)), -EFAULT);
 		size[0] = sizeof(size) + 1;
@@ -88,7 +95,7 @@ static void structures(void)
 	}
 	/* numbers that are no commands */
 	for (uint32_t nr = 0; nr < 256; nr++) {
-		bool known = false;
+		bool known = (nr >= 100 && nr <= 102) || (nr >= 112 && nr <= 114); /* VFIO's */
 		for (unsigned i = 0; i < ARRAY_SIZE(commands); i++)
 			known |= commands[i].command == UFD_COMMAND(IOMMUFD_TYPE, nr);
 		if (!known)

@@ -205,6 +205,18 @@ static inline int test_user_change_process(void *ctx)
 	return (int)self->change_result;
 }
 
+static inline int test_user_pins(void *ctx, uint64_t user, uint32_t *out)
+{
+	struct test_user *self = ctx;
+	bool writable;
+	long page = test_user_page(user, &writable);
+
+	if (page < 0 || page >= (long)USER_PAGES)
+		return -EFAULT;
+	*out = __atomic_load_n(&self->pins[page], __ATOMIC_RELAXED);
+	return 0;
+}
+
 static const struct ufd_memory_ops test_user_ops = {
 	.copy_in = test_user_copy_in,
 	.copy_out = test_user_copy_out,
@@ -213,6 +225,7 @@ static const struct ufd_memory_ops test_user_ops = {
 	.file_map = test_user_file_map,
 	.file_unmap = test_user_file_unmap,
 	.change_process = test_user_change_process,
+	.pins = test_user_pins,
 };
 
 /* ---- the world --------------------------------------------------------------------- */

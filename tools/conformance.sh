@@ -1,0 +1,228 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+#
+# Linux's own self-tests of iommufd, unmodified, on this project's /dev/iommu.
+#
+#   tools/conformance.sh [VERSION...]
+#
+# VERSION is a Debian kernel's, as 6.12, "distribution" (the newest that this system's
+# package sources offer) or "newest" (the newest that Debian's do); nothing: both of these.
+# LINUX_SELFTESTS=DIR tests the tree at DIR instead, whose headers are in DIR/usr/include
+# already or can be made. The sources come from packages linux-source-*, which are unpacked
+# below build/conformance and neither installed nor changed; apt's configuration and lists
+# for "newest" are private, too. NESTOR_RUN=FILE is the nestor-run to use,
+# CONFORMANCE_DIR=DIR another place than build/conformance.
+#
+# Prints KTAP, a summary line for each program, and what differs from
+# tests/conformance/expected-VERSION.txt; a version without such a file is reported, and
+# nothing that it comes to is a failure. A version that cannot be had, or whose programs do
+# not compile with its own headers (6.12.117's do not: they use names that came later), is
+# named on a line "not tested". Status: 0 if nothing differs, 1 if something does, 2 if no
+# version could be tested.
+set -u
+cd "$(dirname "$0")/.." || exit 2
+top=$(realpath -m "${CONFORMANCE_DIR:-build/conformance}")
+run=$(realpath -m "${NESTOR_RUN:-build/host/nestor-run}")
+deadline=${CONFORMANCE_SECONDS:-900} # for a program
+suites='http://deb.debian.org/debian sid|http://deb.debian.org/debian trixie-backports'
+number=0 failed=0
+
+say() { echo "# $*"; }
+give_up() { # why
+	say "not tested: $*"
+}
+
+# ---- sources ---------------------------------------------------------------------------
+
+apt_new() { # COMMAND...: with private lists of Debian's newest suites
+	"$1" -o Dir::Etc::sourcelist="$top/apt/sources.list" -o Dir::Etc::sourceparts=- \
+		-o Dir::State::lists="$top/apt/lists" -o Dir::Cache="$top/apt/cache" \
+		-o APT::Sandbox::User="$(id -un)" "${@:2}"
+}
+
+# shellcheck disable=SC2317 # called by its name in a variable
+apt_here() { "$1" -o APT::Sandbox::User="$(id -un)" "${@:2}"; }
+
+apt_new_prepare() {
+	[ -e "$top/apt/ready" ] && return 0
+	mkdir -p "$top/apt/lists/partial" "$top/apt/cache/archives/partial"
+	local keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+	tr '|' '\n' <<<"$suites" | sed "s,^\(.*\)\$,deb [signed-by=$keyring] \1 main," \
+		>"$top/apt/sources.list"
+	apt_new apt-get -qq update >"$top/apt/log" 2>&1 && touch "$top/apt/ready"
+}
+
+newest_of() { # apt function: the highest version of linux-source-* that it knows
+	"$1" apt-cache search --names-only '^linux-source-[0-9.]+$' 2>/dev/null |
+		sed -n 's/^linux-source-\([0-9.]*\) .*/\1/p' | sort -V | tail -n 1
+}
+
+package_get() { # name, file name pattern: the downloaded file, from here or from Debian
+	local from file
+	for from in apt_here apt_new; do
+		[ "$from" = apt_new ] && { apt_new_prepare || continue; }
+		(cd "$top/packages" && "$from" apt-get -qq download "$1" >"$top/log" 2>&1) || continue
+		file=$(find "$top/packages" -maxdepth 1 -name "$1_*.deb" | sort -V | tail -n 1)
+		[ "$file" ] && { echo "$file"; return 0; }
+	done
+	return 1
+}
+
+tree_get() { # version: unpack what the tests and their headers need; the folder
+	local tree=$top/linux-$1 package archive
+	[ -e "$tree/ready" ] && { echo "$tree"; return 0; }
+	mkdir -p "$top/packages" "$tree"
+	package=$(package_get "linux-source-$1") || return 1
+	archive="./usr/src/linux-source-$1.tar.xz"
+	dpkg-deb --fsys-tarfile "$package" | tar -xO "$archive" | tar -xJ -C "$tree" \
+		--strip-components=1 --anchored --wildcards --no-wildcards-match-slash \
+		'linux-source-*/Makefile' 'linux-source-*/scripts' 'linux-source-*/include' \
+		'linux-source-*/arch/x86' 'linux-source-*/usr' 'linux-source-*/tools/scripts' 'linux-source-*/tools/include' \
+		'linux-source-*/tools/testing/selftests/iommu' \
+		'linux-source-*/tools/testing/selftests/*.h' \
+		'linux-source-*/drivers/iommu/iommufd/iommufd_test.h' 2>"$top/log" || return 1
+	touch "$tree/ready"
+	rm -f "$package"
+	echo "$tree"
+}
+
+# The library that the tests use to drop rights; its headers may not be installed.
+capability_flags() {
+	local package
+	if echo '#include <sys/capability.h>' | cc -E - >/dev/null 2>&1; then
+		echo "-lcap"
+		return 0
+	fi
+	if [ ! -e "$top/libcap/ready" ]; then
+		mkdir -p "$top/packages"
+		package=$(package_get libcap-dev) || return 1
+		dpkg-deb -x "$package" "$top/libcap" && touch "$top/libcap/ready"
+	fi
+	echo "-I$top/libcap/usr/include $(find "$top/libcap" -name libcap.a)"
+}
+
+# ---- one tree ---------------------------------------------------------------------------
+
+program_run() { # program, log: prints "name result" for each case
+	timeout --kill-after=10 "$deadline" "$run" "$1" >"$2" 2>&1
+	local status=$?
+	[ $status = 124 ] && say "$(basename "$1"): not done in $deadline seconds"
+	sed -n 's/^\(not ok\|ok\) [0-9]* \([^ #]*\)\( # SKIP.*\)\{0,1\}.*/\1|\2|\3/p' "$2" |
+		while IFS='|' read -r result name skip; do
+			[ "$result" = 'not ok' ] && result=fail
+			[ "$skip" ] && result=skip
+			echo "$name $result"
+		done
+	awk '/^# *RUN/ { name = $3 } /^(not )?ok / { name = "" }
+		END { if (name) print name, "died" }' "$2"
+}
+
+# What each case came to, against what is expected: a KTAP line each. A file's lines are
+# "program name result reason"; a case that is not listed must pass.
+judge() { # program, results, expected file
+	local name result want reason line
+	if [ ! -e "$3" ]; then
+		say "reported only: there is no $3"
+		grep -vE ' (ok|skip)$' "$2" | sed "s/^/# $1 /"
+		return
+	fi
+	while read -r name result; do
+		number=$((number + 1))
+		line=$(grep -m1 "^$1 $name " "$3" 2>/dev/null)
+		read -r _ _ want reason <<<"$line"
+		want=${want:-ok}
+		if [ "$result" = "$want" ] && [ "$want" = ok ]; then
+			echo "ok $number - $1 $name"
+		elif [ "$result" = "$want" ] && [ "$want" = skip ]; then
+			echo "ok $number - $1 $name # SKIP $reason"
+		elif [ "$result" = "$want" ]; then
+			echo "not ok $number - $1 $name # TODO $reason"
+		else
+			failed=$((failed + 1))
+			echo "not ok $number - $1 $name"
+			say "$result, expected $want"
+		fi
+	done <"$2"
+	# what is listed and did not run has not passed either
+	while read -r _ name _; do
+		grep -q "^$name " "$2" && continue
+		number=$((number + 1)) failed=$((failed + 1))
+		echo "not ok $number - $1 $name"
+		say "it is expected, and there is no such case"
+	done < <(grep "^$1 " "$3" 2>/dev/null)
+}
+
+tree_test() { # tree, version
+	local tree=$1 version=$2 here=$top/$2 flags program total
+	local tests=$tree/tools/testing/selftests expected=tests/conformance/expected-$2.txt
+	if [ ! -e "$tests/iommu/iommufd.c" ]; then
+		give_up "$version has no tools/testing/selftests/iommu"
+		return
+	fi
+	if [ ! -e "$tree/usr/include/linux/iommufd.h" ] &&
+		! make -s -C "$tree" ARCH=x86 headers >"$top/log" 2>&1; then
+		give_up "$version: its headers cannot be made: $(tail -n 1 "$top/log")"
+		return
+	fi
+	flags=$(capability_flags) || { give_up "libcap's headers cannot be had"; return; }
+	mkdir -p "$here"
+	say "Linux $version: $(sed -n '2,4s/.*= *//p' "$tree/Makefile" | paste -sd.)"
+	for program in iommufd iommufd_fail_nth; do
+		# shellcheck disable=SC2086 # flags are words
+		if ! cc -D_GNU_SOURCE= -O2 -w -isystem "$tree/usr/include" -I"$tests" \
+			-o "$here/$program" "$tests/iommu/$program.c" $flags >"$here/$program.cc" 2>&1; then
+			give_up "$version: $program does not compile: $(grep -m1 error: "$here/$program.cc")"
+			continue
+		fi
+		program_run "$here/$program" "$here/$program.log" >"$here/$program.results"
+		judge "$program" "$here/$program.results" "$expected"
+		total=$(sed -n 's/^1\.\.\([0-9]*\)$/\1/p' "$here/$program.log" | head -n 1)
+		if [ -e "$expected" ] &&
+			[ "$(wc -l <"$here/$program.results")" != "${total:-none}" ]; then
+			number=$((number + 1)) failed=$((failed + 1))
+			echo "not ok $number - $program ran to its end"
+			tail -n 5 "$here/$program.log" | sed 's/^/# /'
+		fi
+		awk -v p="$program" -v v="$version" '{ n[$2]++ } END {
+			printf "# %s of Linux %s: %d cases: %d pass, %d skip, %d fail, %d died\n",
+				p, v, NR, n["ok"], n["skip"], n["fail"], n["died"] }' \
+			"$here/$program.results"
+	done
+}
+
+# ---- the command line ---------------------------------------------------------------------
+
+echo "KTAP version 1"
+if [ ! -x "$run" ]; then
+	echo "Bail out! $run is missing: make host"
+	exit 2
+fi
+mkdir -p "$top"
+if [ "${LINUX_SELFTESTS:-}" ]; then
+	tree_test "$(realpath "$LINUX_SELFTESTS")" \
+		"$(sed -n '2,3s/.*= *//p' "$LINUX_SELFTESTS/Makefile" | paste -sd.)"
+else
+	[ $# = 0 ] && set -- distribution newest
+	done=' '
+	for word in "$@"; do
+		version=$word
+		[ "$word" = distribution ] && version=$(newest_of apt_here)
+		[ "$word" = newest ] && version=$(apt_new_prepare && newest_of apt_new)
+		case $version in
+		[0-9]*) ;;
+		*) give_up "$word: no package linux-source-* in reach"; continue ;;
+		esac
+		case $done in *" $version "*) continue ;; esac
+		done="$done$version "
+		if tree=$(tree_get "$version"); then
+			tree_test "$tree" "$version"
+		else
+			rm -rf "$top/linux-$version"
+			give_up "linux-source-$version cannot be had: $(tail -n 1 "$top/log")"
+		fi
+	done
+fi
+echo "1..$number"
+[ $number = 0 ] && exit 2
+say "$number points, $failed not as expected"
+[ $failed = 0 ]
