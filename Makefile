@@ -9,6 +9,7 @@ MAKEFLAGS += --no-builtin-rules --no-builtin-variables
 .DELETE_ON_ERROR:
 
 include sources.mk
+include bench/rules.mk
 
 CROSS_COMPILE ?=
 CC ?= $(CROSS_COMPILE)gcc

@@ -1,232 +1,279 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The IOVA space: see iommu/iova.h.
+ * The IOVA space: see iommu/iova.h. (Finding room in it: iommu/iova_gap.c)
  *
- * An AVL tree without parent pointers. Invariants, for each node in a space:
+ * An AVL tree with parent pointers. Invariants, for each node in a space:
  *  - intervals are disjoint, and the tree is ordered by them;
- *  - the heights of its subtrees differ by one at most; its own height is kept in
- *    the low three bits of both links (63 is enough for 2^43 nodes);
- *  - gap is the number of free addresses between its predecessor (or address 0) and
- *    its first address;
- *  - room sums up its subtree: in bits 63:6 the largest gap, divided by 64; in bits
- *    5:0 the largest k for which a gap holds an aligned block of 2^k. Each is a
- *    maximum of its own, so a subtree may look better than it is, never worse.
+ *  - the heights of its subtrees differ by one at most; bits 1:0 of parent say which is
+ *    the higher: 0 neither, 1 the lower side's, 2 the higher side's;
+ *  - own is the room (iommu/iova_room.h) of the gap between its predecessor, or address 0,
+ *    and itself; room is the maximum of own over its subtree.
  *
- * Why two: a request of 2^k bytes aligned to 2^k fits a gap exactly if the gap holds
- * such a block. With the size alone, a space full of gaps that are large enough but
- * misaligned would be searched from end to end.
+ * A node is linked where the way down ends, so that an insertion touches, besides that
+ * way, the nodes whose balance or room changes, and no more; the successor and the
+ * predecessor take a few steps, whatever the size.
  */
-#include "iommu/iova.h"
-
-enum {
-	MAX_HEIGHT = 63,
-	/** Nodes that a search looks at before it prefers a certain place to the lowest. */
-	SEARCH_BUDGET = 1024,
-};
-
-#define TAG      ((uintptr_t)7)
-#define ROOM_TAG UINT64_C(63)
+#include "iommu/iova_room.h"
 
 /* ---- nodes ------------------------------------------------------------------- */
 
-static inline struct iova_node *child(const struct iova_node *node, unsigned side)
+static inline unsigned balance(const struct iova_node *node)
 {
-	return (struct iova_node *)(node->link[side] & ~TAG);
+	return (unsigned)(node->parent & 3);
 }
 
-static inline void set_child(struct iova_node *node, unsigned side, struct iova_node *to)
+static inline void set_balance(struct iova_node *node, unsigned to)
 {
-	node->link[side] = (uintptr_t)to | (node->link[side] & TAG);
+	node->parent = (node->parent & ~(uintptr_t)3) | to;
 }
 
-static inline unsigned height(const struct iova_node *node)
+static inline void set_parent(struct iova_node *node, struct iova_node *parent)
 {
-	return node ? (unsigned)((node->link[0] & TAG) | (node->link[1] & TAG) << 3) : 0;
+	node->parent = (uintptr_t)parent | balance(node);
 }
 
-/** The largest k for which [first - gap, first) holds an aligned block of 2^k; 0 also
- *  if there is none. */
-static unsigned largest_block(uint64_t first, uint64_t gap)
+/** Is @p node the child on the higher side of its parent @p parent? */
+static inline unsigned side_of(const struct iova_node *parent, const struct iova_node *node)
 {
-	uint64_t start = first - gap;
-
-	if (!gap)
-		return 0;
-	if (!start)
-		return 63 - (unsigned)__builtin_clzll(first);
-	/* With two multiples of 2^k in [start, first] a block fits. Below the highest
-	 * bit in which start - 1 and first differ, that holds for the highest bit
-	 * which is not 1 in the former and 0 in the latter. */
-	uint64_t below = start - 1;
-	unsigned top = 63 - (unsigned)__builtin_clzll(below ^ first);
-	uint64_t candidates = ~(below & ~first) & ((UINT64_C(1) << top) - 1);
-	return candidates ? 63 - (unsigned)__builtin_clzll(candidates) : 0;
+	return parent->link[1] == node;
 }
 
-/** Recompute height and room from the children. */
-static void update(struct iova_node *node)
+/** Put @p to where @p node is, below @p parent; @p to may be NULL. */
+static inline void replace(struct iova_space *space, struct iova_node *parent,
+                           const struct iova_node *node, struct iova_node *to)
 {
-	const struct iova_node *low = child(node, 0), *high = child(node, 1);
-	unsigned low_height = height(low), high_height = height(high);
-	unsigned own = (low_height > high_height ? low_height : high_height) + 1;
-	uint64_t gap = node->gap & ~ROOM_TAG, block = largest_block(node->first, node->gap);
+	if (parent)
+		parent->link[side_of(parent, node)] = to;
+	else
+		space->root = to;
+	if (to)
+		set_parent(to, parent);
+}
 
-	for (unsigned side = 0; side < 2; side++) {
-		const struct iova_node *below = side ? high : low;
-		if (!below)
-			continue;
-		if ((below->room & ~ROOM_TAG) > gap)
-			gap = below->room & ~ROOM_TAG;
-		if ((below->room & ROOM_TAG) > block)
-			block = below->room & ROOM_TAG;
+/** The room of the subtree, by its children's. */
+static inline uint32_t room_below(const struct iova_node *node)
+{
+	uint32_t room = node->own;
+
+	if (node->link[0])
+		room = iova_room_max(room, node->link[0]->room);
+	if (node->link[1])
+		room = iova_room_max(room, node->link[1]->room);
+	return room;
+}
+
+/** Recompute rooms from @p node up; at least up to @p changed (NULL, or @p node or one
+ *  above it), and then as far as something changes. */
+static void rooms_refresh(struct iova_node *node, const struct iova_node *changed)
+{
+	bool passed = !changed;
+
+	for (; node; node = iova_parent(node)) {
+		uint32_t room = room_below(node);
+		passed = passed || node == changed;
+		if (room == node->room && passed)
+			return;
+		node->room = room;
 	}
-	node->room = gap | block;
-	node->link[0] = (uintptr_t)low | (own & 7);
-	node->link[1] = (uintptr_t)high | own >> 3;
 }
 
-/** Lift the child on @p side over @p node. Returns it. */
-static struct iova_node *rotate(struct iova_node *node, unsigned side)
+/** The gap before @p node has changed: its own room, and that of those above, to the new. */
+static void own_refresh(struct iova_node *node, const struct iova_node *before)
 {
-	struct iova_node *lifted = child(node, side);
+	uint32_t own = iova_room(before ? before->last + 1 : 0, node->first);
 
-	set_child(node, side, child(lifted, !side));
-	set_child(lifted, !side, node);
-	update(node);
-	update(lifted);
+	if (own == node->own)
+		return;
+	node->own = own;
+	rooms_refresh(node, NULL);
+}
+
+/** Lift the child on @p side over @p node. Balances are the caller's. Returns it. */
+static struct iova_node *rotate(struct iova_space *space, struct iova_node *node, unsigned side)
+{
+	struct iova_node *lifted = node->link[side], *inner = lifted->link[!side];
+
+	replace(space, iova_parent(node), node, lifted);
+	node->link[side] = inner;
+	if (inner)
+		set_parent(inner, node);
+	lifted->link[!side] = node;
+	set_parent(node, lifted);
+	lifted->room = node->room; /* the same nodes lie below */
+	node->room = room_below(node);
 	return lifted;
 }
 
-/** Restore the invariants of @p node, whose subtrees have them. Returns the root. */
-static struct iova_node *rebalance(struct iova_node *node)
+/** The subtree on @p side of @p node is two higher than the other. Returns the node that
+ *  takes its place; it has balance 0 if the whole has become one lower. */
+static struct iova_node *rebalance(struct iova_space *space, struct iova_node *node, unsigned side)
 {
-	unsigned low = height(child(node, 0)), high = height(child(node, 1));
+	struct iova_node *tall = node->link[side];
+	const unsigned heavy = side + 1, other = 2 - side;
 
-	if (low <= high + 1 && high <= low + 1) {
-		update(node);
-		return node;
+	if (balance(tall) != other) {
+		bool even = balance(tall) == 0; /* only after a removal */
+		rotate(space, node, side);
+		set_balance(node, even ? heavy : 0);
+		set_balance(tall, even ? other : 0);
+		return tall;
 	}
-	unsigned side = high > low;
-	struct iova_node *tall = child(node, side);
-	if (height(child(tall, !side)) > height(child(tall, side)))
-		set_child(node, side, rotate(tall, !side));
-	return rotate(node, side);
+	struct iova_node *middle = tall->link[!side];
+	unsigned was = balance(middle);
+	rotate(space, tall, !side);
+	rotate(space, node, side);
+	set_balance(node, was == heavy ? other : 0);
+	set_balance(tall, was == other ? heavy : 0);
+	set_balance(middle, 0);
+	return middle;
 }
 
-/** The way from the root to a node. */
-struct path {
-	unsigned depth;
-	struct iova_node *node[MAX_HEIGHT + 1];
-	uint8_t side[MAX_HEIGHT + 1]; /* on which the way goes on */
-};
-
-static inline void path_push(struct path *path, struct iova_node *node, unsigned side)
+/** The subtree at @p node, below @p parent, has become one higher. */
+static void grown(struct iova_space *space, struct iova_node *parent, const struct iova_node *node)
 {
-	path->node[path->depth] = node;
-	path->side[path->depth++] = (uint8_t)side;
-}
-
-/** Put @p node below the end of the first @p depth steps. */
-static void path_link(struct iova_space *space, struct path *path, unsigned depth,
-                      struct iova_node *node)
-{
-	if (depth)
-		set_child(path->node[depth - 1], path->side[depth - 1], node);
-	else
-		space->root = node;
-}
-
-/** Restore the invariants from the end of the path up; at least up to @p changed (may
- *  be NULL), and then as far as something changes. */
-static void path_repair(struct iova_space *space, struct path *path,
-                        const struct iova_node *changed)
-{
-	for (unsigned depth = path->depth; depth-- > 0;) {
-		struct iova_node *node = path->node[depth];
-		unsigned old_height = height(node);
-		uint64_t old_room = node->room;
-		struct iova_node *top = rebalance(node);
-		if (top != node)
-			path_link(space, path, depth, top);
-		if (node == changed)
-			changed = NULL;
-		if (!changed && height(top) == old_height && top->room == old_room)
+	while (parent) {
+		unsigned side = side_of(parent, node), was = balance(parent);
+		if (was == 2 - side) {
+			set_balance(parent, 0);
 			return;
+		}
+		if (was) {
+			rebalance(space, parent, side);
+			return;
+		}
+		set_balance(parent, side + 1);
+		node = parent;
+		parent = iova_parent(parent);
+	}
+}
+
+/** The subtree on @p side of @p node has become one lower. */
+static void shrunk(struct iova_space *space, struct iova_node *node, unsigned side)
+{
+	for (;;) {
+		unsigned was = balance(node);
+		if (!was) {
+			set_balance(node, 2 - side);
+			return;
+		}
+		if (was == side + 1) {
+			set_balance(node, 0);
+		} else {
+			node = rebalance(space, node, !side);
+			if (balance(node))
+				return;
+		}
+		struct iova_node *parent = iova_parent(node);
+		if (!parent)
+			return;
+		side = side_of(parent, node);
+		node = parent;
 	}
 }
 
 /* ---- changes ------------------------------------------------------------------- */
 
-int iova_space_insert(struct iova_space *space, struct iova_node *node)
+void iova_space_insert_at(struct iova_space *space, struct iova_node *node,
+                          const struct iova_place *place)
 {
-	struct iova_node *before = NULL, *after = NULL;
-	struct path path;
+	struct iova_node *before = place->before, *after = place->after;
+	/* one of the neighbours has nothing on that side: the other lies below it */
+	unsigned side = !after || after->link[0];
+	struct iova_node *parent = side ? before : after;
+	uint32_t own = iova_room(before ? before->last + 1 : 0, node->first);
 
-	if (node->last < node->first)
+	node->link[0] = node->link[1] = NULL;
+	node->parent = (uintptr_t)parent;
+	node->own = node->room = own;
+	if (parent)
+		parent->link[side] = node;
+	else
+		space->root = node;
+	if (!after)
+		space->highest = node;
+	space->count++;
+	/* Up to the successor there is a gap more; from there on, one has become smaller. */
+	for (struct iova_node *up = parent; up != after; up = iova_parent(up)) {
+		uint32_t room = iova_room_max(up->room, own);
+		if (room == up->room)
+			break;
+		up->room = room;
+	}
+	if (after)
+		own_refresh(after, node);
+	grown(space, parent, node);
+}
+
+int iova_space_check(const struct iova_space *space, uint64_t first, uint64_t last,
+                     struct iova_place *out)
+{
+	out->first = first;
+	out->before = space->highest;
+	out->after = NULL;
+	if (last < first)
 		return -EINVAL;
-	path.depth = 0;
+	if (!out->before || first > out->before->last)
+		return 0;
+	out->before = NULL;
 	for (struct iova_node *at = space->root; at;) {
-		if (node->last < at->first) {
-			path_push(&path, at, 0);
-			after = at;
-			at = child(at, 0);
-		} else if (node->first > at->last) {
-			path_push(&path, at, 1);
-			before = at;
-			at = child(at, 1);
+		if (last < at->first) {
+			out->after = at;
+			at = at->link[0];
+		} else if (first > at->last) {
+			out->before = at;
+			at = at->link[1];
 		} else {
 			return -EEXIST;
 		}
 	}
-	node->gap = before ? node->first - before->last - 1 : node->first;
-	if (after)
-		after->gap = after->first - node->last - 1;
-	node->link[0] = node->link[1] = 0;
-	update(node);
-	path_link(space, &path, path.depth, node);
-	path_repair(space, &path, after);
-	space->count++;
 	return 0;
+}
+
+int iova_space_insert(struct iova_space *space, struct iova_node *node)
+{
+	struct iova_place place;
+
+	int error = iova_space_check(space, node->first, node->last, &place);
+	if (!error)
+		iova_space_insert_at(space, node, &place);
+	return error;
 }
 
 void iova_space_remove(struct iova_space *space, struct iova_node *node)
 {
-	struct iova_node *after = NULL;
-	struct path path;
+	struct iova_node *after = iova_space_next(space, node);
+	struct iova_node *before = iova_space_previous(space, node);
+	struct iova_node *parent = iova_parent(node), *low = node->link[0], *high = node->link[1];
+	struct iova_node *bottom = parent; /* below which the tree becomes lower */
+	unsigned side = parent ? side_of(parent, node) : 0;
 
-	path.depth = 0;
-	for (struct iova_node *at = space->root; at != node;) {
-		unsigned side = node->first > at->first;
-		path_push(&path, at, side);
-		if (!side)
-			after = at;
-		at = child(at, side);
-	}
-	unsigned place = path.depth;
-	struct iova_node *low = child(node, 0), *high = child(node, 1);
 	if (low && high) {
 		/* the successor, lowest on the high side, takes the place */
-		path_push(&path, node, 1);
-		for (after = high; child(after, 0); after = child(after, 0))
-			path_push(&path, after, 0);
-		path_link(space, &path, path.depth, child(after, 1));
-		path.node[place] = after;
-		after->link[0] = node->link[0];
-		after->link[1] = node->link[1];
-		after->room = node->room;
-		path_link(space, &path, place, after);
+		if (after == high) {
+			bottom = after;
+			side = 1;
+		} else {
+			bottom = iova_parent(after);
+			side = 0;
+			replace(space, bottom, after, after->link[1]);
+			after->link[1] = high;
+			set_parent(high, after);
+		}
+		after->link[0] = low;
+		set_parent(low, after);
+		replace(space, parent, node, after);
+		set_balance(after, balance(node));
 	} else {
 		/* one child at most, and it has none: balance allows no more */
-		struct iova_node *only = low ? low : high;
-		if (high)
-			after = high;
-		path_link(space, &path, place, only);
-		if (high)
-			path_push(&path, high, 1); /* its gap changes */
+		replace(space, parent, node, low ? low : high);
 	}
 	if (after)
-		after->gap += node->gap + (node->last - node->first) + 1;
-	path_repair(space, &path, after);
+		after->own = iova_room(before ? before->last + 1 : 0, after->first);
+	else
+		space->highest = before;
+	rooms_refresh(high && !low ? high : bottom, after);
+	if (bottom)
+		shrunk(space, bottom, side);
 	space->count--;
 }
 
@@ -241,9 +288,9 @@ struct iova_node *iova_space_find_from(const struct iova_space *space, uint64_t 
 			found = node;
 			if (at >= node->first)
 				break;
-			node = child(node, 0);
+			node = node->link[0];
 		} else {
-			node = child(node, 1);
+			node = node->link[1];
 		}
 	}
 	return found;
@@ -251,148 +298,49 @@ struct iova_node *iova_space_find_from(const struct iova_space *space, uint64_t 
 
 struct iova_node *iova_space_find(const struct iova_space *space, uint64_t at)
 {
-	struct iova_node *node = iova_space_find_from(space, at);
-
-	return node && node->first <= at ? node : NULL;
+	for (struct iova_node *node = space->root; node;) {
+		if (at < node->first)
+			node = node->link[0];
+		else if (at > node->last)
+			node = node->link[1];
+		else
+			return node;
+	}
+	return NULL;
 }
 
 struct iova_node *iova_space_first(const struct iova_space *space)
 {
-	return iova_space_find_from(space, 0);
+	struct iova_node *node = space->root;
+
+	while (node && node->link[0])
+		node = node->link[0];
+	return node;
+}
+
+/** The neighbour of @p node on @p side; NULL at the end. */
+static inline struct iova_node *neighbour(const struct iova_node *node, unsigned side)
+{
+	struct iova_node *to = node->link[side];
+
+	if (to) {
+		while (to->link[!side])
+			to = to->link[!side];
+		return to;
+	}
+	for (to = iova_parent(node); to && to->link[side] == node; to = iova_parent(to))
+		node = to;
+	return to;
 }
 
 struct iova_node *iova_space_next(const struct iova_space *space, const struct iova_node *node)
 {
-	return node->last == UINT64_MAX ? NULL : iova_space_find_from(space, node->last + 1);
+	(void)space;
+	return neighbour(node, 1);
 }
 
 struct iova_node *iova_space_previous(const struct iova_space *space, const struct iova_node *node)
 {
-	struct iova_node *found = NULL;
-
-	for (struct iova_node *at = space->root; at;) {
-		if (at->last < node->first) {
-			found = at;
-			at = child(at, 1);
-		} else {
-			at = child(at, 0);
-		}
-	}
-	return found;
-}
-
-/* ---- room ------------------------------------------------------------------------ */
-
-struct request {
-	uint64_t bytes, alignment, from, last;
-	uint64_t size;  /* that a gap must have, as in room: bits 63:6 */
-	uint64_t block; /* and its aligned block */
-	unsigned budget;
-};
-
-enum outcome { FOUND, NONE, OVER_BUDGET };
-
-/** The place in [low, high], within the request's limits; false if it does not fit. */
-static inline bool place(const struct request *request, uint64_t low, uint64_t high, uint64_t *out)
-{
-	uint64_t start = low > request->from ? low : request->from;
-	uint64_t end = high < request->last ? high : request->last;
-	uint64_t aligned = (start + request->alignment - 1) & ~(request->alignment - 1);
-
-	*out = aligned;
-	return aligned >= start && aligned <= end && end - aligned >= request->bytes - 1;
-}
-
-static inline bool may_fit(const struct request *request, const struct iova_node *node)
-{
-	return (node->room & ~ROOM_TAG) >= request->size &&
-	       (node->room & ROOM_TAG) >= request->block;
-}
-
-/** Look at the gaps before the nodes, in ascending order, passing over subtrees that
- *  cannot have a fitting one. */
-static enum outcome search(const struct iova_space *space, struct request *request, uint64_t *out)
-{
-	const struct iova_node *stack[MAX_HEIGHT + 1];
-	unsigned depth = 0;
-	uint64_t low = 0; /* all gaps below were looked at */
-	const struct iova_node *node = space->root;
-
-	for (;;) {
-		while (node && may_fit(request, node)) {
-			/* The gaps of this subtree lie in [low, high]; with a large
-			 * alignment, most subtrees have no place for a start. */
-			const struct iova_node *next = depth ? stack[depth - 1] : NULL;
-			uint64_t high = next ? next->first - next->gap : UINT64_MAX, start;
-			if (!place(request, low, high, &start))
-				break;
-			stack[depth++] = node;
-			/* what lies lower than the gap matters only above `from` */
-			node = node->first - node->gap > request->from ? child(node, 0) : NULL;
-		}
-		if (!depth)
-			return NONE;
-		if (!request->budget--)
-			return OVER_BUDGET;
-		node = stack[--depth];
-		if (node->first - node->gap > request->last)
-			return NONE;
-		if (node->gap && place(request, node->first - node->gap, node->first - 1, out))
-			return FOUND;
-		if (node->last == UINT64_MAX)
-			return NONE;
-		low = node->last + 1;
-		node = child(node, 1);
-	}
-}
-
-static unsigned log2_floor(uint64_t value)
-{
-	return 63 - (unsigned)__builtin_clzll(value);
-}
-
-int iova_space_find_gap(const struct iova_space *space, uint64_t bytes, uint64_t alignment,
-                        uint64_t from, uint64_t last, uint64_t *out)
-{
-	if (!bytes || !alignment || alignment & (alignment - 1) || from > last)
-		return -EINVAL;
-
-	/* An aligned place of this size holds the block of 2^n that starts with it, or,
-	 * if it is aligned to less than its size, one of half the size. */
-	unsigned size = log2_floor(bytes), align = log2_floor(alignment);
-	struct request request = {
-		.bytes = bytes,
-		.alignment = alignment,
-		.from = from,
-		.last = last,
-		.size = bytes & ~ROOM_TAG,
-		.block = align >= size ? size : size - (size > 0),
-		.budget = SEARCH_BUDGET,
-	};
-	enum outcome outcome = search(space, &request, out);
-	if (outcome == FOUND)
-		return 0;
-	if (outcome == OVER_BUDGET) {
-		/* Many gaps that nearly fit. A gap with room for the bytes wherever it
-		 * starts is found at once, if there is one. */
-		struct request sure = request;
-		sure.size = (bytes + alignment - 1) & ~ROOM_TAG;
-		sure.budget = SEARCH_BUDGET;
-		if (bytes + alignment - 1 >= bytes && search(space, &sure, out) == FOUND)
-			return 0;
-	}
-	/* above the highest node */
-	const struct iova_node *highest = space->root;
-	while (highest && child(highest, 1))
-		highest = child(highest, 1);
-	if (!highest)
-		return place(&request, 0, UINT64_MAX, out) ? 0 : -ENOSPC;
-	if (highest->last != UINT64_MAX && place(&request, highest->last + 1, UINT64_MAX, out))
-		return 0;
-	if (outcome == OVER_BUDGET) {
-		request.budget = ~0u;
-		if (search(space, &request, out) == FOUND)
-			return 0;
-	}
-	return -ENOSPC;
+	(void)space;
+	return neighbour(node, 0);
 }

@@ -239,11 +239,12 @@ int iova_ranges_allow(struct iova_ranges *ranges, const struct iova_range *allow
 
 /* ---- looking ------------------------------------------------------------------------ */
 
-int iova_ranges_check(const struct iova_ranges *ranges, uint64_t first, uint64_t last)
+int iova_ranges_check(const struct iova_ranges *ranges, uint64_t first, uint64_t last,
+                      struct iova_place *out)
 {
 	if (last < first || overlaps(&ranges->reserved, first, last))
 		return -EINVAL;
-	return overlaps(ranges->areas, first, last) ? -EEXIST : 0;
+	return ranges->areas ? iova_space_check(ranges->areas, first, last, out) : 0;
 }
 
 bool iova_ranges_next(const struct iova_ranges *ranges, uint64_t from, struct iova_range *out)
@@ -266,7 +267,7 @@ bool iova_ranges_next(const struct iova_ranges *ranges, uint64_t from, struct io
 
 /** Find a place within one range that is not reserved: in the allowed parts of it. */
 static int find_in(const struct iova_ranges *ranges, const struct iova_range *usable,
-                   uint64_t bytes, uint64_t alignment, uint64_t *out)
+                   uint64_t bytes, uint64_t alignment, struct iova_place *out)
 {
 	static const struct iova_space nothing;
 	const struct iova_space *areas = ranges->areas ? ranges->areas : &nothing;
@@ -291,7 +292,7 @@ static int find_in(const struct iova_ranges *ranges, const struct iova_range *us
 }
 
 int iova_ranges_find(const struct iova_ranges *ranges, uint64_t bytes, uint64_t alignment,
-                     uint64_t from, uint64_t *out)
+                     uint64_t from, struct iova_place *out)
 {
 	struct iova_range usable;
 

@@ -61,7 +61,9 @@ struct iommu_viommu {
 	pa_t shared;
 	struct iommu_domain *parent; /* NEST_PARENT: what stands on it may belong to the vIOMMU */
 	struct iommu_unit *unit;
-	struct iommu_event_sink *sink; /* set by the owner; under iommu->lock */
+	/** Who takes its events; NULL: they are dropped. Set by the owner before a domain is
+	 *  made in it, and not changed. */
+	struct iommu_event_sink *sink;
 };
 
 #endif

@@ -3,7 +3,8 @@
  * The interrupt controllers: both 8259s moved out of the exceptions' way and
  * masked, the boot processor's local APIC in the mode that firmware left (xAPIC
  * or x2APIC: leaving x2APIC would take a reset, and entering it may be against
- * firmware's wish). Intel SDM volume 3, 11.4 to 11.12; Intel 8259A data sheet.
+ * firmware's wish; where there are APIC ids that need it, firmware has to leave it
+ * on). The other processors follow the first one. Intel SDM volume 3, 11.4 to 11.12; Intel 8259A data sheet.
  *
  * The I/O APICs are not used: devices interrupt by message.
  */
@@ -30,6 +31,7 @@ enum {
 	REG_ESR = 0x280,
 	REG_LVT_CMCI = 0x2f0,
 	REG_ICR = 0x300,
+	REG_ICR_HIGH = 0x310,
 	REG_LVT_TIMER = 0x320,
 	REG_LVT_THERMAL = 0x330,
 	REG_LVT_PERFORMANCE = 0x340,
@@ -54,6 +56,7 @@ enum {
 
 static bool ready, is_x2apic;
 static uintptr_t window;
+static uint32_t boot_id;
 static unsigned spurious_count;
 
 static uint32_t apic_read(unsigned reg)
@@ -99,6 +102,36 @@ static void mask_unless_smi(unsigned reg)
 		apic_write(reg, LVT_MASKED);
 }
 
+/** This processor's local APIC, once its mode is settled. */
+static void prepare(uint32_t lint1)
+{
+	unsigned lvt_last = apic_read(REG_VERSION) >> 16 & 0xff;
+
+	apic_write(REG_TPR, 0);
+	apic_write(REG_LVT_TIMER, LVT_MASKED | VECTOR_TIMER);
+	apic_write(REG_LVT_LINT0, LVT_MASKED);
+	apic_write(REG_LVT_LINT1, lint1);
+	if (lvt_last >= 3)
+		apic_write(REG_LVT_ERROR, LVT_MASKED | VECTOR_SPURIOUS);
+	if (lvt_last >= 4)
+		mask_unless_smi(REG_LVT_PERFORMANCE);
+	if (lvt_last >= 5)
+		mask_unless_smi(REG_LVT_THERMAL);
+	if (lvt_last >= 6)
+		mask_unless_smi(REG_LVT_CMCI);
+	apic_write(REG_ESR, 0);
+	apic_write(REG_SPURIOUS, SPURIOUS_ENABLE | VECTOR_SPURIOUS);
+	/* Something that firmware left in service would block everything below it. */
+	for (unsigned i = 0; i < 256; i++) {
+		bool in_service = false;
+		for (unsigned reg = 0x100; reg < 0x180; reg += 0x10)
+			in_service = in_service || apic_read(reg);
+		if (!in_service)
+			break;
+		apic_write(REG_EOI, 0);
+	}
+}
+
 void apic_init(const struct acpi *acpi)
 {
 	uint64_t base = cpu_msr_read(MSR_APIC_BASE);
@@ -124,33 +157,26 @@ void apic_init(const struct acpi *acpi)
 			      (unsigned long long)address);
 	}
 
-	unsigned lvt_last = apic_read(REG_VERSION) >> 16 & 0xff;
-	apic_write(REG_TPR, 0);
-	apic_write(REG_LVT_TIMER, LVT_MASKED | VECTOR_TIMER);
-	apic_write(REG_LVT_LINT0, LVT_MASKED);
-	apic_write(REG_LVT_LINT1, LVT_NMI); /* platform failures are NMIs: keep them */
-	if (lvt_last >= 3)
-		apic_write(REG_LVT_ERROR, LVT_MASKED | VECTOR_SPURIOUS);
-	if (lvt_last >= 4)
-		mask_unless_smi(REG_LVT_PERFORMANCE);
-	if (lvt_last >= 5)
-		mask_unless_smi(REG_LVT_THERMAL);
-	if (lvt_last >= 6)
-		mask_unless_smi(REG_LVT_CMCI);
-	apic_write(REG_ESR, 0);
-	apic_write(REG_SPURIOUS, SPURIOUS_ENABLE | VECTOR_SPURIOUS);
-	/* Something that firmware left in service would block everything below it. */
-	for (unsigned i = 0; i < 256; i++) {
-		bool in_service = false;
-		for (unsigned reg = 0x100; reg < 0x180; reg += 0x10)
-			in_service = in_service || apic_read(reg);
-		if (!in_service)
-			break;
-		apic_write(REG_EOI, 0);
-	}
+	boot_id = apic_id();
+	prepare(LVT_NMI); /* platform failures are NMIs: keep them */
 	ready = true;
 }
 
+bool apic_init_other(void)
+{
+	uint64_t base = cpu_msr_read(MSR_APIC_BASE);
+
+	if (base & APIC_BASE_ENABLE && base & APIC_BASE_X2APIC && !is_x2apic)
+		return false;
+	if (!(base & APIC_BASE_ENABLE)) {
+		base |= APIC_BASE_ENABLE;
+		cpu_msr_write(MSR_APIC_BASE, base);
+	}
+	if (is_x2apic && !(base & APIC_BASE_X2APIC))
+		cpu_msr_write(MSR_APIC_BASE, base | APIC_BASE_X2APIC);
+	prepare(LVT_MASKED);
+	return true;
+}
 bool apic_is_ready(void)
 {
 	return ready;
@@ -178,15 +204,48 @@ uint32_t apic_id(void)
 	return is_x2apic ? id : id >> 24;
 }
 
+uint32_t apic_boot_id(void)
+{
+	return boot_id;
+}
+
+bool apic_is_x2apic(void)
+{
+	return is_x2apic;
+}
+
+/** Wait until the last interrupt has left; the bound is against a dead window. */
+static void wait_sent(void)
+{
+	for (unsigned i = 0; i < 100000 && apic_read(REG_ICR) & ICR_PENDING; i++)
+		arch_pause();
+}
+
+void apic_send(uint32_t to, uint32_t what)
+{
+	uint64_t flags = irq_save();
+
+	if (is_x2apic) {
+		/* A write of this register waits for no earlier store, and what the other
+		 * processor is to see must be there. Intel SDM volume 3, 11.12.3. */
+		__asm__ volatile("mfence\n\tlfence" : : : "memory");
+		cpu_msr_write(MSR_X2APIC + REG_ICR / 16, (uint64_t)to << 32 | what);
+	} else {
+		wait_sent();
+		apic_write(REG_ICR_HIGH, to << 24);
+		apic_write(REG_ICR, what);
+		wait_sent();
+	}
+	irq_restore(flags);
+}
+
 void apic_send_self(unsigned vector)
 {
 	if (is_x2apic) {
 		cpu_msr_write(X2APIC_SELF_IPI, vector);
 		return;
 	}
-	/* The APIC delivers to itself at once; the bound is against a dead window. */
-	for (unsigned i = 0; i < 100000 && apic_read(REG_ICR) & ICR_PENDING; i++)
-		arch_pause();
+	wait_sent();
 	apic_write(REG_ICR, ICR_SELF | ICR_ASSERT | vector);
 }
 

@@ -65,6 +65,28 @@ static void word_parse(const char *word, size_t length, struct kernel_options *o
 			copy(out->scenario, sizeof(out->scenario), value, value_length);
 		return;
 	}
+	if (key_is(word, key, "bench")) {
+		out->bench = value_length < sizeof(out->bench_stage);
+		if (out->bench)
+			copy(out->bench_stage, sizeof(out->bench_stage), value, value_length);
+		else
+			complain(out, "too long:", word, (int)length, "31 characters fit");
+		return;
+	}
+	if (key_is(word, key, "smp") && key < length) {
+		unsigned count = 0;
+		bool good = value_length > 0 && value_length <= 3;
+		for (size_t i = 0; i < value_length && good; i++) {
+			good = value[i] >= '0' && value[i] <= '9';
+			count = count * 10 + (unsigned)(value[i] - '0');
+		}
+		if (!good)
+			complain(out, "wrong value", word, (int)length,
+			         "smp= is a number of processors, 0 for all");
+		out->smp_test = good;
+		out->smp_processors = good ? count : 0;
+		return;
+	}
 	if (key_is(word, key, "agree") && key < length) {
 		if (value_length >= sizeof(out->agree))
 			complain(out, "too long:", word, (int)length, "47 characters fit");
@@ -110,7 +132,7 @@ static void word_parse(const char *word, size_t length, struct kernel_options *o
 			out->shell_after = picked == 0;
 	} else {
 		complain(out, "unknown word", word, (int)length,
-		         "known: scenario after console loglevel vtd panic");
+		         "known: scenario after bench smp agree console loglevel vtd panic");
 		return;
 	}
 	if (picked < 0)

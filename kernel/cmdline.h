@@ -5,8 +5,12 @@
  *   scenario=NAME     run this scenario at boot (a module, or one in the image);
  *                     several with commas; "none": no scenario
  *   after=shell|off   what follows the scenarios; default shell
+ *   bench, bench=STAGE
+ *                     measure (docs/performance.md): everything, or the stages whose
+ *                     names begin so
  *   agree=SEED,COUNT[,FIRST]
  *                     compare the unit with the reference model (kernel/agree.h)
+ *   smp=N             test locks, memory and IOASes on N processors at once (0: all)
  *   console=serial|fb|both
  *   loglevel=error|warning|info|debug
  *   vtd=auto|legacy|scalable|off
@@ -27,6 +31,10 @@ enum { CMDLINE_MAX_COMPLAINTS = 8, CMDLINE_COMPLAINT = 96 };
 struct kernel_options {
 	char scenario[128]; /* "" if not given */
 	char agree[48];     /* "" if not given */
+	bool bench;
+	char bench_stage[32]; /* "": all */
+	bool smp_test;
+	unsigned smp_processors; /* for the test; 0: all */
 	bool shell_after;
 	char console[8]; /* "serial", "fb", "both" */
 	enum iommu_log_level loglevel;

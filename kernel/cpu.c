@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The boot processor's tables and modes: GDT, TSS with three interrupt stacks,
+ * A processor's tables and modes: GDT, TSS with three interrupt stacks,
  * IDT, no-execute, write protection in supervisor mode, SMEP, SMAP, UMIP.
  * Intel SDM volume 3, 2.5, 3.5, 5.14, 6.10 and 6.14.5.
- *
- * Only the boot processor runs; the others stay where firmware parked them.
  *
  * Double fault, NMI and machine check have stacks of their own, because the
  * current one may be the trouble. Below each lies a page that vm_init leaves
@@ -13,6 +11,10 @@
 #include "kernel/cpu.h"
 
 #include "kernel/kernel.h"
+#include "kernel/processor.h"
+#include "kernel/smp.h"
+
+#define MSR_GS_BASE 0xc0000101
 
 enum { IST_STACK_BYTES = 16384 };
 
@@ -25,16 +27,6 @@ static struct guarded_stack ist_stacks[IST_COUNT];
 
 /* From linker.ld and boot/start.S. */
 extern char boot_stack_guard[], boot_stack[], boot_stack_top[];
-
-struct tss {
-	uint32_t reserved0;
-	uint64_t rsp[3];
-	uint64_t reserved1;
-	uint64_t ist[7];
-	uint64_t reserved2;
-	uint16_t reserved3, io_map;
-} __attribute__((packed));
-_Static_assert(sizeof(struct tss) == 104, "Intel SDM volume 3, figure 8-11");
 
 struct gate {
 	uint16_t offset_low, selector;
@@ -49,31 +41,32 @@ struct table_register {
 	uint64_t base;
 } __attribute__((packed));
 
-static struct tss tss;
-static uint64_t gdt[GDT_BYTES / 8];
 static struct gate idt[256] __attribute__((aligned(16)));
 
 struct cpu_features cpu_features;
+struct processor boot_processor = {.self = &boot_processor, .state = PROCESSOR_WORKING};
 
 const struct cpu_stack *cpu_stack(unsigned index)
 {
+	const struct processor *processor = smp_processor(index / PROCESSOR_STACKS);
+
+	return processor ? &processor->stacks[index % PROCESSOR_STACKS] : NULL;
+}
+
+static void boot_stacks(void)
+{
 	static const char *const names[IST_COUNT] = {"the double-fault stack", "the NMI stack",
 	                                             "the machine-check stack"};
-	static struct cpu_stack stacks[IST_COUNT + 1];
 
-	if (index > IST_COUNT)
-		return NULL;
-	struct cpu_stack *stack = &stacks[index];
-	if (index == 0) {
-		*stack = (struct cpu_stack){"the kernel's stack", (uint64_t)boot_stack_guard,
-		                            (uint64_t)boot_stack, (uint64_t)boot_stack_top};
-	} else {
-		const struct guarded_stack *ist = &ist_stacks[index - 1];
-		*stack = (struct cpu_stack){names[index - 1], (uint64_t)ist->guard,
-		                            (uint64_t)ist->stack,
-		                            (uint64_t)ist->stack + IST_STACK_BYTES};
+	boot_processor.stacks[0] =
+		(struct cpu_stack){"the kernel's stack", (uint64_t)boot_stack_guard,
+	                           (uint64_t)boot_stack, (uint64_t)boot_stack_top};
+	for (unsigned i = 0; i < IST_COUNT; i++) {
+		const struct guarded_stack *ist = &ist_stacks[i];
+		boot_processor.stacks[1 + i] =
+			(struct cpu_stack){names[i], (uint64_t)ist->guard, (uint64_t)ist->stack,
+		                           (uint64_t)ist->stack + IST_STACK_BYTES};
 	}
-	return stack;
 }
 
 static void read_features(void)
@@ -106,9 +99,11 @@ static void read_features(void)
 		f->physical_bits = 52;
 }
 
-static void load_gdt(void)
+static void load_gdt(struct processor *self)
 {
-	uint64_t base = (uint64_t)&tss, limit = sizeof(tss) - 1;
+	struct tss *tss = &self->tables.tss;
+	uint64_t *gdt = self->tables.gdt;
+	uint64_t base = (uint64_t)tss, limit = sizeof(*tss) - 1;
 
 	gdt[GDT_CODE / 8] = UINT64_C(0x00209a0000000000); /* present, ring 0, code, 64 bits */
 	gdt[GDT_DATA / 8] = UINT64_C(0x0000920000000000); /* present, ring 0, writable data */
@@ -117,11 +112,11 @@ static void load_gdt(void)
 	gdt[GDT_TSS / 8 + 1] = base >> 32;
 
 	for (unsigned i = 0; i < IST_COUNT; i++)
-		tss.ist[i] = (uint64_t)ist_stacks[i].stack + IST_STACK_BYTES;
-	tss.rsp[0] = (uint64_t)boot_stack_top;
-	tss.io_map = sizeof(tss);
+		tss->ist[i] = self->stacks[1 + i].top;
+	tss->rsp[0] = self->stacks[0].top;
+	tss->io_map = sizeof(*tss);
 
-	struct table_register gdtr = {sizeof(gdt) - 1, (uint64_t)gdt};
+	struct table_register gdtr = {GDT_BYTES - 1, (uint64_t)gdt};
 	__asm__ volatile("lgdt %0\n\t"
 	                 "pushq %1\n\t"
 	                 "leaq 1f(%%rip), %%rax\n\t"
@@ -139,7 +134,7 @@ static void load_gdt(void)
 	                 : "rax", "memory");
 }
 
-static void load_idt(void)
+static void fill_idt(void)
 {
 	for (unsigned vector = 0; vector < 256; vector++) {
 		uint64_t entry = (uint64_t)trap_stubs + 16 * vector;
@@ -154,8 +149,14 @@ static void load_idt(void)
 	idt[VECTOR_DOUBLE_FAULT].ist = IST_DOUBLE_FAULT;
 	idt[VECTOR_NMI].ist = IST_NMI;
 	idt[VECTOR_MACHINE_CHECK].ist = IST_MACHINE_CHECK;
+}
 
+void cpu_load(struct processor *self)
+{
 	struct table_register idtr = {sizeof(idt) - 1, (uint64_t)idt};
+
+	load_gdt(self);
+	cpu_msr_write(MSR_GS_BASE, (uint64_t)self); /* after the selector, which clears it */
 	__asm__ volatile("lidt %0" : : "m"(idtr) : "memory");
 }
 
@@ -185,10 +186,17 @@ void cpu_forbid_user(void)
 	cpu_set_cr4(cr4);
 }
 
+void cpu_modes(void)
+{
+	set_modes();
+	cpu_forbid_user();
+}
+
 void cpu_init(void)
 {
 	read_features();
-	load_gdt();
-	load_idt();
+	boot_stacks();
+	fill_idt();
+	cpu_load(&boot_processor);
 	set_modes();
 }

@@ -29,6 +29,7 @@ enum {
 	VECTOR_EXCEPTIONS = 32, /* below: the processor's own */
 	VECTOR_PIC = 0x20,      /* to 0x2f: the masked 8259s; only spurious ones can come */
 	VECTOR_TIMER = 0x30,
+	VECTOR_SMP = 0x31,       /* from another processor: there is something to look at */
 	VECTOR_IRQ_FIRST = 0x40, /* to VECTOR_IRQ_LAST: message-signalled interrupts */
 	VECTOR_IRQ_LAST = 0xef,
 	VECTOR_SPURIOUS = 0xff, /* its low four bits are ones, as old local APICs want */
@@ -52,12 +53,37 @@ struct cpu_features {
 /** Filled by cpu_init. */
 extern struct cpu_features cpu_features;
 
+struct tss {
+	uint32_t reserved0;
+	uint64_t rsp[3];
+	uint64_t reserved1;
+	uint64_t ist[7];
+	uint64_t reserved2;
+	uint16_t reserved3, io_map;
+} __attribute__((packed));
+_Static_assert(sizeof(struct tss) == 104, "Intel SDM volume 3, figure 8-11");
+
+/** What each processor needs for itself; the IDT is common. */
+struct cpu_tables {
+	uint64_t gdt[GDT_BYTES / 8];
+	struct tss tss;
+} __attribute__((aligned(64)));
+
+struct processor;
+
+/** Load this processor's own tables, the common IDT, and GS; @p self has its stacks. */
+void cpu_load(struct processor *self);
+/** On another processor than the first: the first one's modes and features. Before this
+ *  there is no protection of its own code. */
+void cpu_modes(void);
+
 struct cpu_stack {
 	const char *name;
 	uint64_t guard, bottom, top; /* guard: its page's address, 0: none */
 };
 
-/** The stacks that exist: number @p index from 0, NULL beyond the last. */
+/** The stacks that exist, on all processors: number @p index from 0, NULL beyond the
+ *  last. */
 const struct cpu_stack *cpu_stack(unsigned index);
 
 /** SMEP and SMAP, where present: a page for user mode is neither executed nor touched.

@@ -7,6 +7,16 @@
  * on its class's list, one without is not, and one with nothing but free places
  * goes back to the page allocator at once unless it is its class's only one.
  * Free memory is not assumed to be zero: it is zeroed when handed out.
+ *
+ * An object in a cache counts as taken in its slab. It carries a mark in its first
+ * word that depends on its address: an object that has the mark when it is given back
+ * is looked for in the caches, and is a second free only if it is there. Slots are
+ * exchanged as those of the page caches are (kernel/page.c).
+ *
+ * `free` of a slab changes under the lock and is read without, as one word: the bit of
+ * an object that somebody owns does not change.
+ *
+ * Lock order: this heap's, then the page allocator's.
  */
 #include "kernel/heap.h"
 
@@ -29,13 +39,22 @@ static const uint16_t class_size[HEAP_CLASSES] = {16,  32,  48,  64,  96,   128,
 #define LARGEST_SMALL 2016
 _Static_assert((PAGE_SIZE_4K - SLAB_HEADER) / 16 <= 64 * SLAB_WORDS, "every place has a bit");
 
+/* By size in units of 16 bytes, rounded up, less one. */
+#define TIMES_4(n) n, n, n, n
+static const uint8_t class_by_size[LARGEST_SMALL / 16] = {
+	0,           1,           2,           3,           4,           4,
+	5,           5,                                                               /* to 128 */
+	TIMES_4(6),  TIMES_4(7),  TIMES_4(8),  TIMES_4(8),  TIMES_4(9),  TIMES_4(9),  /* to 512 */
+	TIMES_4(10), TIMES_4(10), TIMES_4(10), TIMES_4(10),                           /* to 768 */
+	TIMES_4(11), TIMES_4(11), TIMES_4(11), 11,          11,          11,          /* to 1008 */
+	12,          TIMES_4(12), TIMES_4(12), TIMES_4(12), TIMES_4(12), TIMES_4(12), /* to 1344 */
+	TIMES_4(13), TIMES_4(13), TIMES_4(13), TIMES_4(13), TIMES_4(13), TIMES_4(13),
+	TIMES_4(13), TIMES_4(13), TIMES_4(13), TIMES_4(13), 13,          13, /* to 2016 */
+};
+
 static unsigned class_of(size_t bytes)
 {
-	unsigned kind = 0;
-
-	while (class_size[kind] < bytes)
-		kind++;
-	return kind;
+	return class_by_size[(bytes - 1) / 16];
 }
 
 static unsigned class_places(unsigned kind)
@@ -83,11 +102,35 @@ static void list_remove(struct heap *heap, struct heap_slab *slab)
 		slab->next->previous = slab->previous;
 }
 
+/** A counter that one processor changes, or one at a time, and any may read. */
+static void count_add(uint64_t *counter, uint64_t more)
+{
+	__atomic_store_n(counter, *counter + more, __ATOMIC_RELAXED);
+}
+
+static uint64_t count_get(const uint64_t *counter)
+{
+	return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
+static uint64_t enter(struct heap *heap)
+{
+	return heap->enter ? heap->enter() : 0;
+}
+
+static void leave(struct heap *heap, uint64_t state)
+{
+	if (heap->leave)
+		heap->leave(state);
+}
+
 void heap_init(struct heap *heap, struct page_allocator *pages)
 {
 	memset(heap, 0, sizeof(*heap));
 	heap->pages = pages;
 }
+
+/* ---- slabs; in the bracket ---------------------------------------------------------- */
 
 static struct heap_slab *slab_make(struct heap *heap, unsigned kind)
 {
@@ -101,101 +144,363 @@ static struct heap_slab *slab_make(struct heap *heap, unsigned kind)
 	slab->kind = (uint16_t)kind;
 	for (unsigned place = 0; place < class_places(kind); place++)
 		slab->free[place / 64] |= UINT64_C(1) << (place % 64);
-	heap->slab_pages++;
+	count_add(&heap->slab_pages, 1);
 	list_add(heap, slab);
 	return slab;
 }
 
-void *heap_get(struct heap *heap, size_t bytes)
+/** An object of class @p kind, not zeroed; NULL if there is none. */
+static void *slab_get(struct heap *heap, unsigned kind)
 {
-	void *object;
+	struct heap_slab *slab = heap->partial[kind];
+	unsigned word = 0;
 
-	if (!bytes || bytes > PAGE_SIZE_1G)
+	if (!slab)
+		slab = slab_make(heap, kind);
+	if (!slab)
 		return NULL;
-	if (bytes > LARGEST_SMALL) {
-		pa_t run;
-		unsigned order = order_of(bytes);
-		if (page_alloc(heap->pages, order, &run) != 0)
-			return NULL;
-		heap->run_pages += UINT64_C(1) << order;
-		object = pointer_to(heap, run);
-	} else {
-		unsigned kind = class_of(bytes), word = 0;
-		struct heap_slab *slab = heap->partial[kind];
-		if (!slab)
-			slab = slab_make(heap, kind);
-		if (!slab)
-			return NULL;
-		while (!slab->free[word])
-			word++;
-		unsigned bit = (unsigned)__builtin_ctzll(slab->free[word]);
-		slab->free[word] &= slab->free[word] - 1;
-		if (++slab->used == class_places(kind))
-			list_remove(heap, slab);
-		object = (char *)slab + SLAB_HEADER + (size_t)(word * 64 + bit) * class_size[kind];
-	}
-	heap->objects++;
-	memset(object, 0, bytes);
-	return object;
+	while (!slab->free[word])
+		word++;
+	unsigned bit = (unsigned)__builtin_ctzll(slab->free[word]);
+	__atomic_store_n(&slab->free[word], slab->free[word] & (slab->free[word] - 1),
+	                 __ATOMIC_RELAXED);
+	if (++slab->used == class_places(kind))
+		list_remove(heap, slab);
+	count_add(&heap->objects, 1);
+	return (char *)slab + SLAB_HEADER + (size_t)(word * 64 + bit) * class_size[kind];
 }
 
-static int put_small(struct heap *heap, void *object, size_t bytes)
+/** The slab of an object that is taken, and its place there; NULL if @p object is no object
+ *  of class @p kind that is taken. The bracket is not needed. */
+static struct heap_slab *slab_of(const struct heap *heap, const void *object, unsigned kind,
+                                 unsigned *place)
 {
 	pa_t address = address_of(heap, object), run;
-	unsigned kind = class_of(bytes), order;
 	uint64_t offset = address.value % PAGE_SIZE_4K;
+	unsigned order;
 
 	/* The page must be one that this heap could have: read it only then. */
 	if (page_run(heap->pages, address, &run, &order, NULL) != 0 || order != 0)
-		return -EINVAL;
+		return NULL;
 	struct heap_slab *slab = pointer_to(heap, run);
 	if (slab->magic != SLAB_MAGIC || slab->kind != kind || offset < SLAB_HEADER ||
 	    (offset - SLAB_HEADER) % class_size[kind])
-		return -EINVAL;
-	unsigned place = (unsigned)(offset - SLAB_HEADER) / class_size[kind];
-	uint64_t bit = UINT64_C(1) << (place % 64);
-	if (place >= class_places(kind) || slab->free[place / 64] & bit)
-		return -EINVAL;
+		return NULL;
+	*place = (unsigned)(offset - SLAB_HEADER) / class_size[kind];
+	if (*place >= class_places(kind) ||
+	    __atomic_load_n(&slab->free[*place / 64], __ATOMIC_RELAXED) >> (*place % 64) & 1)
+		return NULL;
+	return slab;
+}
 
+/** 0, or -EBUSY with nothing changed if it is the last object of a page that is pinned. */
+static int slab_put(struct heap *heap, struct heap_slab *slab, unsigned place)
+{
+	unsigned kind = slab->kind;
 	bool only = !heap->partial[kind] || (heap->partial[kind] == slab && !slab->next);
+
 	if (slab->used == 1 && !only) {
 		/* The last object of one slab among several. The page allocator writes
 		 * into the page, so everything is taken off first. */
 		list_remove(heap, slab);
 		slab->magic = 0;
-		int result = page_free(heap->pages, run, 0);
+		int result = page_free(heap->pages, address_of(heap, slab), 0);
 		if (result != 0) {
 			slab->magic = SLAB_MAGIC;
 			list_add(heap, slab);
 			return result;
 		}
-		heap->slab_pages--;
+		count_add(&heap->slab_pages, -UINT64_C(1));
+		count_add(&heap->objects, -UINT64_C(1));
 		return 0;
 	}
-	slab->free[place / 64] |= bit;
+	uint64_t *word = &slab->free[place / 64];
+	__atomic_store_n(word, *word | UINT64_C(1) << (place % 64), __ATOMIC_RELAXED);
 	if (slab->used-- == class_places(kind))
 		list_add(heap, slab);
+	count_add(&heap->objects, -UINT64_C(1));
 	return 0;
+}
+
+/** Give an object that was taken out of a cache back to its slab. If its page is pinned,
+ *  which nothing here has done, it stays taken: nobody gets it again. */
+static void slab_return(struct heap *heap, void *object)
+{
+	struct heap_slab *slab =
+		(struct heap_slab *)((uintptr_t)object & ~(uintptr_t)(PAGE_SIZE_4K - 1));
+
+	(void)!slab_put(
+		heap, slab,
+		(unsigned)(((char *)object - (char *)slab - SLAB_HEADER) / class_size[slab->kind]));
+}
+
+/* ---- caches -------------------------------------------------------------------------- */
+
+/** How many objects of a class a cache holds at most; a batch is half of it. */
+static unsigned cache_slots(unsigned kind)
+{
+	unsigned slots = (unsigned)PAGE_SIZE_4K / class_size[kind];
+
+	return slots > HEAP_CACHE_SLOTS ? HEAP_CACHE_SLOTS : slots;
+}
+_Static_assert(PAGE_SIZE_4K / LARGEST_SMALL >= 2, "a batch is one object at least");
+
+#define MARK UINT64_C(0x6e6573746f722121)
+
+static uint64_t mark_of(const void *object)
+{
+	return (uint64_t)(uintptr_t)object ^ MARK;
+}
+
+/** Take the uppermost object out, or NULL. By the cache's processor. */
+static void *cache_pop(struct heap_cache *cache, unsigned kind)
+{
+	while (cache->classes[kind].top) {
+		void **slot = &cache->classes[kind].slots[--cache->classes[kind].top];
+		void *object = __atomic_exchange_n(slot, NULL, __ATOMIC_ACQ_REL);
+		if (object)
+			return object;
+	}
+	return NULL;
+}
+
+/** Put an object in; there is room. By the cache's processor. */
+static void cache_push(struct heap_cache *cache, unsigned kind, void *object)
+{
+	*(uint64_t *)object = mark_of(object);
+	__atomic_store_n(&cache->classes[kind].slots[cache->classes[kind].top++], object,
+	                 __ATOMIC_RELEASE);
+}
+
+/** A batch for this processor's empty class; one of its objects, or NULL. */
+static void *cache_refill(struct heap *heap, struct heap_cache *cache, unsigned kind)
+{
+	void *objects[HEAP_CACHE_SLOTS / 2];
+	unsigned count = 0, batch = cache_slots(kind) / 2;
+
+	uint64_t state = enter(heap);
+	while (count < batch && (objects[count] = slab_get(heap, kind)) != NULL)
+		count++;
+	leave(heap, state);
+	if (!count)
+		return NULL;
+	count_add(&cache->refills, 1);
+	while (count > 1) /* the lowest comes out first */
+		cache_push(cache, kind, objects[--count]);
+	return objects[0];
+}
+
+/** Make room in this processor's full class. */
+static void cache_shrink(struct heap *heap, struct heap_cache *cache, unsigned kind)
+{
+	unsigned batch = cache_slots(kind) / 2;
+	void *object;
+
+	uint64_t state = enter(heap);
+	while (batch-- && (object = cache_pop(cache, kind)) != NULL)
+		slab_return(heap, object);
+	leave(heap, state);
+	count_add(&cache->drains, 1);
+}
+
+static struct heap_cache *cache_of(const struct heap *heap, unsigned processor)
+{
+	return __atomic_load_n(&heap->caches[processor], __ATOMIC_ACQUIRE);
+}
+
+void heap_use_caches(struct heap *heap, struct heap_cache **caches,
+                     const struct page_locality *locality)
+{
+	heap->caches = caches;
+	heap->locality = locality;
+}
+
+/** Is a free object with its mark really in a cache? */
+static bool is_cached(const struct heap *heap, const void *object, unsigned kind)
+{
+	for (unsigned i = 0; i < heap->locality->count; i++) {
+		const struct heap_cache *cache = cache_of(heap, i);
+		for (unsigned slot = 0; cache && slot < HEAP_CACHE_SLOTS; slot++)
+			if (__atomic_load_n(&cache->classes[kind].slots[slot], __ATOMIC_RELAXED) ==
+			    object)
+				return true;
+	}
+	return false;
+}
+
+uint64_t heap_drain(struct heap *heap)
+{
+	uint64_t total = 0;
+
+	for (unsigned i = 0; heap->locality && i < heap->locality->count; i++) {
+		struct heap_cache *cache = cache_of(heap, i);
+		if (!cache)
+			continue;
+		for (unsigned at = 0; at < HEAP_CLASSES * HEAP_CACHE_SLOTS; at++) {
+			void **slot =
+				&cache->classes[at / HEAP_CACHE_SLOTS].slots[at % HEAP_CACHE_SLOTS];
+			/* (looked at first: an exchange would take the line from its owner) */
+			if (!__atomic_load_n(slot, __ATOMIC_RELAXED))
+				continue;
+			void *object = __atomic_exchange_n(slot, NULL, __ATOMIC_ACQ_REL);
+			if (!object)
+				continue;
+			uint64_t state = enter(heap);
+			slab_return(heap, object);
+			leave(heap, state);
+			total++;
+		}
+	}
+	return total;
+}
+
+void heap_count(const struct heap *heap, uint64_t *objects, uint64_t *pages)
+{
+	*objects = count_get(&heap->objects);
+	*pages = count_get(&heap->slab_pages) + count_get(&heap->run_pages);
+	for (unsigned i = 0; heap->locality && i < heap->locality->count; i++) {
+		const struct heap_cache *cache = cache_of(heap, i);
+		if (!cache)
+			continue;
+		*objects += (uint64_t)__atomic_load_n(&cache->runs, __ATOMIC_RELAXED);
+		*pages += (uint64_t)__atomic_load_n(&cache->run_pages, __ATOMIC_RELAXED);
+		for (unsigned at = 0; at < HEAP_CLASSES * HEAP_CACHE_SLOTS; at++)
+			*objects -= __atomic_load_n(&cache->classes[at / HEAP_CACHE_SLOTS]
+			                                     .slots[at % HEAP_CACHE_SLOTS],
+			                            __ATOMIC_RELAXED) != NULL;
+	}
+}
+
+/* ---- objects ------------------------------------------------------------------------- */
+
+/** Stay on this processor; its cache, or NULL. */
+static struct heap_cache *stay(const struct heap *heap, uint64_t *state)
+{
+	unsigned processor;
+
+	*state = heap->locality->enter(&processor);
+	return cache_of(heap, processor);
+}
+
+/** Count @p runs (1 or -1) large objects of @p order. */
+static void count_runs(struct heap *heap, int runs, unsigned order)
+{
+	int64_t pages = (int64_t)runs * (INT64_C(1) << order);
+	struct heap_cache *cache = NULL;
+	uint64_t state;
+
+	if (heap->locality) {
+		cache = stay(heap, &state);
+		if (cache) {
+			__atomic_store_n(&cache->runs, cache->runs + runs, __ATOMIC_RELAXED);
+			__atomic_store_n(&cache->run_pages, cache->run_pages + pages,
+			                 __ATOMIC_RELAXED);
+		}
+		heap->locality->leave(state);
+	}
+	if (cache)
+		return;
+	state = enter(heap);
+	count_add(&heap->objects, (uint64_t)(int64_t)runs);
+	count_add(&heap->run_pages, (uint64_t)pages);
+	leave(heap, state);
+}
+
+static void *get_large(struct heap *heap, size_t bytes)
+{
+	unsigned order = order_of(bytes);
+	pa_t run;
+
+	if (page_alloc(heap->pages, order, &run) != 0 &&
+	    (!heap_drain(heap) || page_alloc(heap->pages, order, &run) != 0))
+		return NULL;
+	count_runs(heap, 1, order);
+	return pointer_to(heap, run);
+}
+
+static void *get_small(struct heap *heap, unsigned kind)
+{
+	struct heap_cache *cache = NULL;
+	void *object = NULL;
+	uint64_t state;
+
+	if (heap->locality) {
+		cache = stay(heap, &state);
+		if (cache) {
+			object = cache_pop(cache, kind);
+			if (object)
+				count_add(&cache->hits, 1);
+			else
+				object = cache_refill(heap, cache, kind);
+		}
+		heap->locality->leave(state);
+		if (object || (cache && !heap_drain(heap)))
+			return object;
+	}
+	state = enter(heap);
+	object = slab_get(heap, kind);
+	leave(heap, state);
+	return object;
+}
+
+void *heap_get(struct heap *heap, size_t bytes)
+{
+	if (!bytes || bytes > PAGE_SIZE_1G)
+		return NULL;
+	void *object =
+		bytes > LARGEST_SMALL ? get_large(heap, bytes) : get_small(heap, class_of(bytes));
+	if (object)
+		memset(object, 0, bytes);
+	return object;
+}
+
+static int put_large(struct heap *heap, void *object, size_t bytes)
+{
+	unsigned order = order_of(bytes);
+	int result = page_free(heap->pages, address_of(heap, object), order);
+
+	if (result == 0)
+		count_runs(heap, -1, order);
+	return result;
+}
+
+static int put_small(struct heap *heap, void *object, size_t bytes)
+{
+	unsigned kind = class_of(bytes), place;
+	struct heap_cache *cache = NULL;
+	uint64_t state;
+
+	if (heap->locality) {
+		int result = 0;
+		cache = stay(heap, &state);
+		if (cache) {
+			if (!slab_of(heap, object, kind, &place) ||
+			    (*(const uint64_t *)object == mark_of(object) &&
+			     is_cached(heap, object, kind))) {
+				result = -EINVAL;
+			} else {
+				if (cache->classes[kind].top == cache_slots(kind))
+					cache_shrink(heap, cache, kind);
+				cache_push(cache, kind, object);
+			}
+		}
+		heap->locality->leave(state);
+		if (cache)
+			return result;
+	}
+	state = enter(heap);
+	struct heap_slab *slab = slab_of(heap, object, kind, &place);
+	int result = slab ? slab_put(heap, slab, place) : -EINVAL;
+	leave(heap, state);
+	return result;
 }
 
 int heap_put(struct heap *heap, void *object, size_t bytes)
 {
-	int result;
-
 	if (!object)
 		return 0;
 	if (!bytes || bytes > PAGE_SIZE_1G)
 		return -EINVAL;
-	if (bytes > LARGEST_SMALL) {
-		unsigned order = order_of(bytes);
-		result = page_free(heap->pages, address_of(heap, object), order);
-		if (result == 0)
-			heap->run_pages -= UINT64_C(1) << order;
-	} else {
-		result = put_small(heap, object, bytes);
-	}
-	if (result != 0)
-		return result;
-	heap->objects--;
-	return 0;
+	return bytes > LARGEST_SMALL ? put_large(heap, object, bytes)
+	                             : put_small(heap, object, bytes);
 }

@@ -25,7 +25,7 @@ static struct spinlock irqs_lock;
 int irq_alloc(void (*handler)(void *arg), void *arg, struct iommu_msi *out)
 {
 	/* Without interrupt remapping a message has 8 bits of destination. */
-	if (!apic_is_ready() || apic_id() > 0xff)
+	if (!apic_is_ready() || apic_boot_id() > 0xff)
 		return -ENOSPC;
 
 	uint64_t flags = spin_lock(&irqs_lock);
@@ -39,7 +39,7 @@ int irq_alloc(void (*handler)(void *arg), void *arg, struct iommu_msi *out)
 	spin_unlock(&irqs_lock, flags);
 	if (i == IRQ_COUNT)
 		return -ENOSPC;
-	out->address = MSI_ADDRESS | (uint64_t)apic_id() << 12;
+	out->address = MSI_ADDRESS | (uint64_t)apic_boot_id() << 12;
 	out->data = VECTOR_IRQ_FIRST + i;
 	return 0;
 }

@@ -72,7 +72,8 @@ void cpu_idle(void);
 int must_check irq_alloc(void (*handler)(void *arg), void *arg, struct iommu_msi *out);
 void irq_free(const struct iommu_msi *msi);
 
-/** Interrupts off, the former state returned; and back. */
+#define CPU_FLAGS_IF UINT64_C(0x200)
+/** Interrupts off, the former state returned (CPU_FLAGS_IF of it); and back. */
 static inline uint64_t irq_save(void)
 {
 	uint64_t flags;
@@ -81,7 +82,7 @@ static inline uint64_t irq_save(void)
 }
 static inline void irq_restore(uint64_t flags)
 {
-	if (flags & 0x200)
+	if (flags & CPU_FLAGS_IF)
 		__asm__ volatile("sti" : : : "memory");
 }
 

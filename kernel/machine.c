@@ -5,8 +5,10 @@
 #include "iommu/string.h"
 #include "kernel/builtin.h"
 #include "kernel/kernel.h"
+#include "kernel/memory.h"
 #include "kernel/os.h"
 #include "kernel/pci_machine.h"
+#include "kernel/smp.h"
 #include "vtd/vtd.h"
 
 /* ---- firmware tables ------------------------------------------------------------ */
@@ -63,34 +65,23 @@ static void devices_add(struct machine *machine)
 
 static int backing_alloc(void *ctx, unsigned order, pa_t *out)
 {
-	uint64_t flags = irq_save();
-	int error = page_alloc(ctx, order, out);
-	irq_restore(flags);
-	return error;
+	(void)ctx;
+	return memory_page_alloc(order, out);
 }
 
 static int backing_free(void *ctx, pa_t run, unsigned order)
 {
-	uint64_t flags = irq_save();
-	int error = page_free(ctx, run, order);
-	irq_restore(flags);
-	return error;
+	return page_free(ctx, run, order);
 }
 
 static int backing_pin(void *ctx, pa_t address)
 {
-	uint64_t flags = irq_save();
-	int error = page_pin(ctx, address);
-	irq_restore(flags);
-	return error;
+	return page_pin(ctx, address);
 }
 
 static int backing_unpin(void *ctx, pa_t address)
 {
-	uint64_t flags = irq_save();
-	int error = page_unpin(ctx, address);
-	irq_restore(flags);
-	return error;
+	return page_unpin(ctx, address);
 }
 
 static const struct user_backing page_backing = {
@@ -229,8 +220,8 @@ static void platform_memory(void *ctx, struct iommu_print *to)
 	(void)ctx;
 	iommu_printf(to, "%llu MiB usable, %llu MiB free, %llu runs pinned\n",
 	             (unsigned long long)kernel_pages.usable_pages >> 8,
-	             (unsigned long long)kernel_pages.free_pages >> 8,
-	             (unsigned long long)kernel_pages.pinned_runs);
+	             (unsigned long long)page_free_count(&kernel_pages) >> 8,
+	             (unsigned long long)page_pinned_count(&kernel_pages));
 }
 
 static bool name_matches(const char *wanted, const char *name)
@@ -295,6 +286,7 @@ void machine_init(struct machine *machine, const struct boot_info *boot,
 	apic_init(&machine->acpi);
 	time_init(&machine->acpi);
 	power_init(&machine->acpi);
+	smp_start(&machine->acpi, boot);
 
 	devices_find(machine);
 	units_find(machine);
@@ -306,6 +298,7 @@ void machine_init(struct machine *machine, const struct boot_info *boot,
 		machine->units = 0;
 	}
 	machine->engines = dma_engines_probe(&machine->pci, &kernel_os, console_print());
+	smp_join();
 
 	const struct user_backing *backing =
 		machine->has_model ? &machine->model.backing : &page_backing;
@@ -364,9 +357,8 @@ void machine_print(const struct machine *machine, struct iommu_print *to)
 	             machine->boot->loader[0] ? ", " : "", machine->boot->loader);
 	iommu_printf(to, "memory   %llu MiB, %llu MiB free\n",
 	             (unsigned long long)kernel_pages.usable_pages >> 8,
-	             (unsigned long long)kernel_pages.free_pages >> 8);
-	if (machine->has_acpi)
-		iommu_printf(to, "cpu      1 of %u in use\n", machine->acpi.cpu_count);
+	             (unsigned long long)page_free_count(&kernel_pages) >> 8);
+	smp_print(to);
 	iommu_printf(to, "pci      %u functions in %u groups\n", machine->pci.count, groups);
 	for (struct iommu_unit *unit = machine->iommu.units; unit; unit = unit->next)
 		if (unit->enabled && is_of_machine(unit->segment))

@@ -7,10 +7,13 @@
  * any engine may master the bus.
  */
 #include "kernel/agree.h"
+#include "kernel/bench.h"
 #include "kernel/kernel.h"
 #include "kernel/machine.h"
 #include "kernel/os.h"
 #include "kernel/shell.h"
+#include "kernel/smp.h"
+#include "kernel/smp_stress.h"
 
 static struct machine machine;
 
@@ -88,6 +91,24 @@ static void shell_idle(void *ctx)
 	cpu_idle();
 }
 
+static void shell_bench(void *ctx, const char *selection)
+{
+	(void)ctx;
+	(void)bench_machine(&machine, selection, false);
+}
+
+static void shell_processors(void *ctx)
+{
+	(void)ctx;
+	smp_print_all(console_print());
+}
+
+static void shell_smp_test(void *ctx, unsigned processors)
+{
+	(void)ctx;
+	(void)smp_stress(&machine, processors);
+}
+
 static bool is_none(const char *text)
 {
 	return text[0] == 'n' && text[1] == 'o' && text[2] == 'n' && text[3] == 'e' && !text[4];
@@ -125,13 +146,21 @@ void kernel_main(struct boot_info *info)
 	machine_print(&machine, console_print());
 	kprintf("\n");
 
+	if (options.bench)
+		passed = bench_machine(&machine, options.bench_stage, true) && passed;
+	if (options.smp_test)
+		passed = smp_stress(&machine, options.smp_processors) && passed;
 	if (options.agree[0])
-		passed = agree_machine(&machine, options.agree);
+		passed = agree_machine(&machine, options.agree) && passed;
 	if (options.scenario[0] && !is_none(options.scenario))
 		passed = scenarios_run(options.scenario) && passed;
 	bool reset = false;
 	if (options.shell_after) {
-		const struct shell_io io = {.read = shell_read, .idle = shell_idle};
+		const struct shell_io io = {.read = shell_read,
+		                            .idle = shell_idle,
+		                            .bench = shell_bench,
+		                            .processors = shell_processors,
+		                            .smp_test = shell_smp_test};
 		reset = shell_run(&machine.platform, &io) == SHELL_RESET;
 	}
 	machine_exit(&machine);

@@ -4,23 +4,24 @@
  *
  * A lock is a ticket spinlock with interrupts off: fault and completion handlers
  * call into the core. The state of the interrupt flag before is kept in the
- * lock's second word, which only the holder touches.
+ * lock, where only the holder touches it.
  */
 #include "kernel/os.h"
 
 #include "iommu/string.h"
 #include "kernel/kernel.h"
 #include "kernel/lock.h"
+#include "kernel/memory.h"
 #include "kernel/vm.h"
 
-_Static_assert(sizeof(struct spinlock) <= sizeof(uintptr_t), "a spinlock is the first word");
+_Static_assert(sizeof(struct spinlock) <= sizeof(struct iommu_lock), "a spinlock has its place");
 
 static int os_page_alloc(void *ctx, unsigned order, pa_t *out)
 {
 	pa_t run;
 
 	(void)ctx;
-	if (page_alloc(&kernel_pages, order, &run) != 0)
+	if (memory_page_alloc(order, &run) != 0)
 		return -ENOMEM; /* also for an order beyond 1 GiB */
 	memset(vm_direct(run.value), 0, PAGE_SIZE_4K << order);
 	*out = run;
@@ -50,26 +51,24 @@ static void os_free(void *ctx, void *object, size_t bytes)
 	heap_free(object, bytes);
 }
 
+static struct spinlock *spinlock_of(struct iommu_lock *lock)
+{
+	return (struct spinlock *)lock->word;
+}
+
 static int os_lock_init(void *ctx, struct iommu_lock *lock, const char *name)
 {
 	(void)ctx;
-	(void)name;
-	lock->word[0] = 0;
-	lock->word[1] = 0;
+	spin_init(spinlock_of(lock), name);
 	return 0;
-}
-
-static struct spinlock *spinlock_of(struct iommu_lock *lock)
-{
-	return (struct spinlock *)&lock->word[0];
 }
 
 static void os_lock_destroy(void *ctx, struct iommu_lock *lock)
 {
-	const struct spinlock *spinlock = spinlock_of(lock);
+	const struct ticket *ticket = &spinlock_of(lock)->ticket;
 
 	(void)ctx;
-	if (spinlock->next != spinlock->owner)
+	if (ticket->next != ticket->owner)
 		panic("the lock at %p is destroyed while it is held", (void *)lock);
 }
 
@@ -77,13 +76,13 @@ static void os_lock(void *ctx, struct iommu_lock *lock)
 {
 	(void)ctx;
 	uint64_t flags = spin_lock(spinlock_of(lock));
-	lock->word[1] = flags;
+	spinlock_of(lock)->interrupts = flags & CPU_FLAGS_IF;
 }
 
 static void os_unlock(void *ctx, struct iommu_lock *lock)
 {
 	(void)ctx;
-	spin_unlock(spinlock_of(lock), lock->word[1]);
+	spin_unlock(spinlock_of(lock), spinlock_of(lock)->interrupts ? CPU_FLAGS_IF : 0);
 }
 
 static uint64_t os_now_ns(void *ctx)

@@ -8,8 +8,15 @@
  * structure is an instance: tests run it hosted over an arena.
  *
  * Locking: none of its own, unless `enter` and `leave` are set after page_init:
- * then each call below is bracketed by them (the kernel's instance keeps
- * interrupts away with them).
+ * then each call below is bracketed by them (the kernel's instance takes a lock
+ * with them).
+ *
+ * Caches: with page_use_caches() each processor keeps up to PAGE_CACHE_SLOTS
+ * single pages of its own. Then taking and giving back a single page, pinning,
+ * unpinning and looking take no lock, and write nothing that another processor
+ * writes, unless a cache runs empty or full: then a batch is moved, under the
+ * lock. Nobody's cache keeps memory from anybody: an allocation that finds none
+ * empties all caches first. Every refusal (a second free, a pinned run) stays.
  */
 #ifndef KERNEL_PAGE_H
 #define KERNEL_PAGE_H
@@ -25,16 +32,41 @@ enum { PAGE_MAX_ORDER = 18 }; /* 1 GiB */
 
 struct page; /* per 4 KiB page, private */
 
+enum { PAGE_CACHE_SLOTS = 64, PAGE_CACHE_BATCH = 32 };
+
+/** One processor's pages. All zero is empty. Only its processor puts pages in, from
+ *  the bottom up; whoever takes one out takes it with an atomic exchange, so that
+ *  another processor that is short of memory can take them, too. */
+struct page_cache {
+	uint64_t slots[PAGE_CACHE_SLOTS]; /* page numbers; 0: empty */
+	unsigned top;                     /* its processor's: no page lies here or above */
+	int64_t pinned;                   /* runs pinned here, less runs unpinned here */
+	uint64_t hits, refills, drains;   /* pages had without a lock; batches moved */
+} __attribute__((aligned(64)));
+
+/** Which cache is whose. */
+struct page_locality {
+	/** Stay on this processor, with its interrupts away, and say its number, below
+	 *  `count`; and the end of that. */
+	uint64_t (*enter)(unsigned *processor);
+	void (*leave)(uint64_t state);
+	unsigned count;
+};
+
 struct page_allocator {
 	uintptr_t direct_map;
 	struct page *pages;                     /* index: page number */
 	uint64_t page_count;                    /* highest usable page number + 1 */
 	uint64_t free_head[PAGE_MAX_ORDER + 1]; /* page numbers, private */
-	uint64_t usable_pages, free_pages, pinned_runs;
-	uint64_t lost_pages; /* usable, but too far up for bookkeeping that fits */
+	uint64_t usable_pages;
+	uint64_t free_pages, pinned_runs; /* without what the caches hold: see page_free_count */
+	uint64_t lost_pages;              /* usable, but too far up for bookkeeping that fits */
 	/* NULL, or called around each operation; what enter returns goes to leave. */
 	uint64_t (*enter)(void);
 	void (*leave)(uint64_t state);
+	/* NULL, or by processor number; a NULL in it is a processor that has none. */
+	struct page_cache **caches;
+	const struct page_locality *locality;
 };
 
 /** The next range of usable bytes at or after @p from: a memory map as firmware
@@ -67,5 +99,17 @@ int must_check page_unpin(struct page_allocator *allocator, pa_t address);
  *  Each of @p start, @p order, @p pins may be NULL. */
 int must_check page_run(struct page_allocator *allocator, pa_t address, pa_t *start,
                         unsigned *order, uint32_t *pins);
+
+/** From now on use @p caches, @p locality->count of them (entries may be filled in later:
+ *  each once, by an atomic store). Both outlive the allocator. Nothing else runs on it. */
+void page_use_caches(struct page_allocator *allocator, struct page_cache **caches,
+                     const struct page_locality *locality);
+/** Give every processor's cached pages back to the runs that all share. @return how many
+ *  there were. Not with the allocator's bracket entered. */
+uint64_t page_drain(struct page_allocator *allocator);
+/** Pages that are free, in caches or not; runs that are pinned. While other processors
+ *  work these are of no single moment. */
+uint64_t page_free_count(const struct page_allocator *allocator);
+uint64_t page_pinned_count(const struct page_allocator *allocator);
 
 #endif

@@ -5,12 +5,14 @@
  *
  * It may begin anywhere, in an interrupt or with any lock held. So it takes no
  * lock, allocates nothing, and looks at memory only after asking the page tables.
- * A panic within a panic says its message and stops; a third one just stops.
+ * A panic within a panic says its message and stops; a third one just stops. The other
+ * processors are stopped; if two panic at once, one of them tells.
  */
 #include "kernel/apic.h"
 #include "kernel/console.h"
 #include "kernel/cpu.h"
 #include "kernel/kernel.h"
+#include "kernel/smp.h"
 #include "kernel/vm.h"
 
 enum { BACKTRACE_MAX = 32, FRAME_MAX_BYTES = 1 << 20 };
@@ -20,6 +22,7 @@ extern char kernel_text_start[], kernel_text_end[];
 enum panic_action panic_action = PANIC_HALT;
 
 static unsigned panic_depth;
+static uint32_t panic_owner; /* number of the processor that tells, + 1; 0: none */
 
 static void backtrace_line(unsigned number, uint64_t address)
 {
@@ -115,11 +118,20 @@ static void noreturn act(void)
 static void begin(const char *format, va_list args)
 {
 	__asm__ volatile("cli");
+	uint32_t me = smp_number() + 1, owner = 0;
+	if (!__atomic_compare_exchange_n(&panic_owner, &owner, me, false, __ATOMIC_SEQ_CST,
+	                                 __ATOMIC_SEQ_CST) &&
+	    owner != me)
+		stop();
+	if (!panic_depth)
+		smp_stop_others();
 	panic_depth++;
 	if (panic_depth > 2)
 		stop();
 	console_seize();
 	kprintf(panic_depth == 1 ? "\npanic: " : "\npanic within a panic: ");
+	if (me > 1)
+		kprintf("processor %u: ", (unsigned)me - 1);
 	iommu_vprintf(console_print(), format, args);
 	kprintf("\n");
 	if (panic_depth > 1)

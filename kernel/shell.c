@@ -105,6 +105,61 @@ static void do_run(struct shell *shell, const char *argument)
 	shell->faults_shown = platform->iommu->fault_count;
 }
 
+static void do_bench(struct shell *shell, const char *argument)
+{
+	const struct scn_platform *platform = shell->platform;
+
+	if (!shell->io->bench) {
+		iommu_printf(platform->out, "there is no bench here\n");
+		return;
+	}
+	/* as for a scenario: the session's devices would be in its way */
+	scn_close(shell->scn);
+	shell->io->bench(shell->io->ctx, argument);
+	int error = scn_open(platform, &shell->scn);
+	if (error) {
+		shell->scn = NULL;
+		shell->done = true;
+		iommu_printf(platform->out, "the shell cannot go on: no memory\n");
+	}
+}
+
+static void do_processors(struct shell *shell, const char *argument)
+{
+	(void)argument;
+	if (shell->io->processors)
+		shell->io->processors(shell->io->ctx);
+	else
+		iommu_printf(shell->platform->out, "there are no processors of its own here\n");
+}
+
+static void do_smp_test(struct shell *shell, const char *argument)
+{
+	const struct scn_platform *platform = shell->platform;
+	unsigned count = 0;
+
+	for (const char *at = argument; *at; at++) {
+		if (*at < '0' || *at > '9' || count > 999) {
+			iommu_printf(platform->out, "smp-test [N]: N is a number of processors\n");
+			return;
+		}
+		count = count * 10 + (unsigned)(*at - '0');
+	}
+	if (!shell->io->smp_test) {
+		iommu_printf(platform->out, "there are no processors of its own here\n");
+		return;
+	}
+	/* as for a scenario: the session's devices would be in its way */
+	scn_close(shell->scn);
+	shell->io->smp_test(shell->io->ctx, count);
+	int error = scn_open(platform, &shell->scn);
+	if (error) {
+		shell->scn = NULL;
+		shell->done = true;
+		iommu_printf(platform->out, "the shell cannot go on: no memory\n");
+	}
+}
+
 static void do_history(struct shell *shell, const char *argument)
 {
 	(void)argument;
@@ -143,6 +198,15 @@ static const struct shell_command shell_commands[] = {
 	{"help", "[COMMAND]", "List all commands, or explain one.", do_help},
 	{"run", "NAME", "Run a scenario. What was made by hand is given back first.", do_run},
 	{"scenarios", "", "List the scenarios at hand.", do_scenarios},
+	{"bench", "[STAGE]",
+         "Measure, all or the stages that begin so. What was made by hand is given back first.",
+         do_bench},
+	{"processors", "", "List the processors, and what their caches of memory did.",
+         do_processors},
+	{"smp-test", "[N]",
+         "Test locks, memory and IOASes on N processors at once, or all. What was made by hand is "
+         "given back first.",
+         do_smp_test},
 	{"history", "", "Show the last lines.", do_history},
 	{"exit", "", "Leave the shell.", do_exit},
 	{"poweroff", "", "Hand the IOMMU back and switch the machine off.", do_poweroff},

@@ -21,6 +21,12 @@ struct shell_io {
 	/** Nothing to do: wait until something may have happened, 10 ms at most. */
 	void (*idle)(void *ctx);
 	unsigned columns; /* of the terminal; 0: 80 */
+	/** NULL, or: the bench, stages whose names begin with @p selection. */
+	void (*bench)(void *ctx, const char *selection);
+	/** NULL, or: list the processors. */
+	void (*processors)(void *ctx);
+	/** NULL, or: the test of @p processors processors; 0: all. */
+	void (*smp_test)(void *ctx, unsigned processors);
 };
 
 enum shell_end { SHELL_EXIT, SHELL_POWEROFF, SHELL_RESET };

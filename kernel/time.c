@@ -11,7 +11,8 @@
  * million counts whatever the references do: 24 ms at 1 GHz, less on any faster
  * processor.
  *
- * time_ns() never goes back, and works before time_init with a guessed rate, so
+ * time_ns() never goes back on one processor, and differs between two by no more than
+ * the time that one needs to hear from the other (smp.c measures it). It works before time_init with a guessed rate, so
  * that no early wait is endless.
  */
 #include "arch/arch.h"
@@ -20,6 +21,7 @@
 #include "kernel/console.h"
 #include "kernel/cpu.h"
 #include "kernel/kernel.h"
+#include "kernel/processor.h"
 
 enum { TICKS_PER_SECOND = 1000, WINDOW_NS = 4000000, WINDOW_MAX_COUNTS = 24000000 };
 
@@ -32,7 +34,7 @@ enum { TICKS_PER_SECOND = 1000, WINDOW_NS = 4000000, WINDOW_MAX_COUNTS = 2400000
 #define FEMTO         UINT64_C(1000000000000000)
 
 /* time_ns() = base_ns + (tsc - base_tsc) * scale / 2^32 */
-static uint64_t base_tsc, base_ns, last_ns;
+static uint64_t base_tsc, base_ns;
 static uint64_t scale = (NS_PER_SECOND << 32) / GUESSED_HZ;
 static uint64_t tsc_hz = GUESSED_HZ;
 static bool tick_runs;
@@ -322,14 +324,16 @@ void time_init(const struct acpi *acpi)
 
 uint64_t time_ns(void)
 {
-	uint64_t counts = cpu_tsc() - base_tsc;
+	struct processor *self = processor_self();
+	uint64_t counts = cpu_tsc() + (uint64_t)self->tsc_offset - base_tsc;
 	uint64_t now = base_ns + (uint64_t)((unsigned __int128)counts * scale >> 32);
-	uint64_t last = __atomic_load_n(&last_ns, __ATOMIC_RELAXED);
+	uint64_t last = __atomic_load_n(&self->last_ns, __ATOMIC_RELAXED);
 
-	/* Firmware that writes the TSC behind our back must not turn time back. */
-	if ((int64_t)(now - last) < 0)
+	/* Firmware that writes the TSC behind our back must not turn time back. Nor may
+	 * another processor's counter that is a little behind base_tsc. */
+	if ((int64_t)(now - last) < 0 || (int64_t)counts < 0)
 		return last;
-	__atomic_store_n(&last_ns, now, __ATOMIC_RELAXED);
+	__atomic_store_n(&self->last_ns, now, __ATOMIC_RELAXED);
 	return now;
 }
 

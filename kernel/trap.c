@@ -8,6 +8,7 @@
 #include "kernel/apic.h"
 #include "kernel/cpu.h"
 #include "kernel/kernel.h"
+#include "kernel/smp.h"
 
 static const char *const exception_names[VECTOR_EXCEPTIONS] = {
 	"#DE, divide error",
@@ -138,6 +139,8 @@ void trap_dispatch(struct trap_frame *frame)
 {
 	unsigned vector = (unsigned)frame->vector;
 
+	if (vector == VECTOR_NMI)
+		smp_nmi();
 	if (vector < VECTOR_EXCEPTIONS)
 		exception(frame);
 	if (vector >= VECTOR_IRQ_FIRST && vector <= VECTOR_IRQ_LAST) {
@@ -146,6 +149,9 @@ void trap_dispatch(struct trap_frame *frame)
 	} else if (vector == VECTOR_TIMER) {
 		apic_eoi();
 		timer_tick();
+	} else if (vector == VECTOR_SMP) {
+		smp_interrupt();
+		apic_eoi();
 	} else {
 		/* A spurious vector is not in service, so it gets no EOI: that would end
 		 * another one. */

@@ -6,11 +6,13 @@
  * The address space:
  *   DIRECT_MAP_BASE      all usable RAM, write-back, writable, never executable;
  *                        the image's code and constants are read-only here too
- *   DEVICE_BASE          registers (uncached or write-combining) and read-only
- *                        views of firmware tables, each with a gap behind it
+ *   DEVICE_BASE          registers (uncached or write-combining), read-only views
+ *                        of firmware tables, and the stacks of processors other than
+ *                        the first, each with a gap on both sides
  *   KERNEL_VIRTUAL_BASE  the image: code R-X, constants R--, data RW-, and no page
  *                        where a stack's guard is
- * Nothing else is mapped: no page at address 0, no identity map.
+ * Nothing else is mapped: no page at address 0, no identity map, but for one page while
+ * other processors start.
  *
  * Order of building: the boot code maps only the first 4 GiB, and the page
  * allocator writes into the memory that it manages. So the tables come first,
@@ -28,6 +30,8 @@
 #include "kernel/kernel.h"
 #include "kernel/lock.h"
 #include "kernel/memory.h"
+#include "kernel/smp.h"
+#include "kernel/vm_private.h"
 
 #define PTE_PRESENT   (UINT64_C(1) << 0)
 #define PTE_WRITE     (UINT64_C(1) << 1)
@@ -40,23 +44,14 @@
 #define PTE_ADDRESS   UINT64_C(0x000ffffffffff000)
 
 /* What map_range takes: PTE bits of a 4 KiB page. */
-#define MAP_CODE         UINT64_C(0)
-#define MAP_CONST        PTE_NX
-#define MAP_DATA         (PTE_NX | PTE_WRITE)
-#define MAP_DEVICE       (PTE_NX | PTE_WRITE | PTE_PCD | PTE_PWT) /* PAT 3: uncacheable */
-#define MAP_COMBINE      (PTE_NX | PTE_WRITE | PTE_PAT_SMALL) /* PAT 4: write-combining, see load_pat */
+#define MAP_CODE    UINT64_C(0)
+#define MAP_CONST   PTE_NX
+#define MAP_DATA    (PTE_NX | PTE_WRITE)
+#define MAP_DEVICE  (PTE_NX | PTE_WRITE | PTE_PCD | PTE_PWT) /* PAT 3: uncacheable */
+#define MAP_COMBINE (PTE_NX | PTE_WRITE | PTE_PAT_SMALL) /* PAT 4: write-combining, see load_pat */
 
-#define MSR_PAT          0x277
-#define PAT_ENTRIES      UINT64_C(0x0007040100070406) /* 0-3 as after reset, 4 is WC */
-
-#define DIRECT_MAP_BYTES (UINT64_C(1) << 46)
-#define DEVICE_BASE      UINT64_C(0xffffc00000000000)
-#define DEVICE_BYTES     (UINT64_C(1) << 39)
-
-/* From linker.ld. */
-extern char kernel_text_start[], kernel_text_end[];
-extern char kernel_rodata_start[], kernel_rodata_end[];
-extern char kernel_data_start[], kernel_end[];
+#define MSR_PAT     0x277
+#define PAT_ENTRIES UINT64_C(0x0007040100070406) /* 0-3 as after reset, 4 is WC */
 
 static uint64_t root; /* physical address of the level 4 table */
 static uint64_t nx = PTE_NX;
@@ -112,19 +107,6 @@ bool vm_translate(uint64_t address, uint64_t *physical, bool *writable, bool *ex
 		*writable = write;
 	if (executable)
 		*executable = execute;
-	return true;
-}
-
-bool vm_readable(uint64_t address, uint64_t bytes)
-{
-	if (!bytes)
-		return true;
-	uint64_t last = address + bytes - 1;
-	if (last < address)
-		return false;
-	for (uint64_t page = address >> 12; page <= last >> 12; page++)
-		if (!vm_translate(page << 12, NULL, NULL, NULL))
-			return false;
 	return true;
 }
 
@@ -220,8 +202,8 @@ static int map_range(uint64_t address, uint64_t physical, uint64_t bytes, uint64
 }
 
 /** Clear the entries of [address, last] below @p table and give back tables that
- *  become empty. Only in the device area, where every table is the allocator's.
- *  Tables are freed before the flush: nothing touches the area meanwhile. */
+ *  become empty. Only in the device area and in the lower half, where every table is the
+ *  allocator's. Every processor forgets a table before its page has another use. */
 static void clear_range(uint64_t table, unsigned level, uint64_t address, uint64_t last)
 {
 	uint64_t size = UINT64_C(1) << level_shift(level);
@@ -240,7 +222,7 @@ static void clear_range(uint64_t table, unsigned level, uint64_t address, uint64
 				i++;
 			if (i == 512) {
 				*entry = 0;
-				cpu_set_cr3(root); /* before the page has another use */
+				smp_flush_translations();
 				if (page_free(&kernel_pages, pa(below), 0) != 0)
 					klog(IOMMU_LOG_ERROR, "vm: the table at %#llx is kept: %s",
 					     (unsigned long long)below,
@@ -339,7 +321,7 @@ static void map_ram(const struct boot_info *info, uint64_t image)
 	}
 }
 
-static void load_tables(void)
+void vm_load(void)
 {
 	const uint64_t cr4_pge = 1 << 7;
 
@@ -397,7 +379,7 @@ void vm_init(const struct boot_info *info)
 	map_ram(info, image);
 	keep[count++] = range(early_start, early_next - early_start);
 	console_unmap();
-	load_tables();
+	vm_load();
 	cpu_forbid_user();
 
 	if (memory_init(info->memory, info->memory_count, keep, count) != 0)
@@ -441,7 +423,7 @@ static struct area **find_place(uint64_t physical, uint64_t bytes, uint64_t alig
 static void unmap_area(const struct area *area)
 {
 	clear_range(root, 4, area->start, area->start + area->bytes - 1);
-	cpu_set_cr3(root);
+	smp_flush_translations();
 }
 
 static struct area *map_area(uint64_t physical, uint64_t bytes, uint64_t flags)
@@ -537,44 +519,80 @@ const void *vm_map_table(uint64_t physical, uint64_t bytes)
 	return area ? (const void *)(area->start + (physical - area->physical)) : NULL;
 }
 
-/* ---- for people -------------------------------------------------------------------------- */
+/* ---- for other processors ---------------------------------------------------------------- */
 
-static const char *image_part(uint64_t address)
+static unsigned stack_order(uint64_t bytes)
 {
-	if (address >= (uint64_t)kernel_text_start && address < (uint64_t)kernel_text_end)
-		return "the kernel's code, which is read-only";
-	if (address >= (uint64_t)kernel_rodata_start && address < (uint64_t)kernel_rodata_end)
-		return "the kernel's constants, which are read-only and not executable";
-	if (address >= (uint64_t)kernel_data_start && address < (uint64_t)kernel_end)
-		return "the kernel's data, which is not executable";
-	return "no part of the kernel's image";
+	unsigned order = 0;
+
+	while (PAGE_SIZE_4K << order < bytes)
+		order++;
+	return order;
 }
 
-void vm_describe(uint64_t address, char *out, uint64_t size)
+bool vm_stack_alloc(uint64_t bytes, uint64_t *bottom, uint64_t *top)
 {
-	const struct cpu_stack *stack;
+	unsigned order = stack_order(bytes);
+	pa_t run;
 
-	for (unsigned i = 0; (stack = cpu_stack(i)) != NULL; i++) {
-		if (stack->guard && address - stack->guard < PAGE_SIZE_4K) {
-			iommu_snprintf(out, size, "the guard page of %s: stack overflow",
-			               stack->name);
-			return;
-		}
+	if (page_alloc(&kernel_pages, order, &run) != 0)
+		return false;
+	uint64_t flags = spin_lock(&areas_lock);
+	const struct area *area = map_area(run.value, PAGE_SIZE_4K << order, MAP_DATA);
+	spin_unlock(&areas_lock, flags);
+	if (!area) {
+		if (page_free(&kernel_pages, run, order) != 0)
+			panic("vm: the run at %#llx cannot be freed",
+			      (unsigned long long)run.value);
+		return false;
 	}
-	if (address < PAGE_SIZE_4K)
-		iommu_snprintf(out, size, "page 0: a null pointer");
-	else if (address < UINT64_C(1) << 47)
-		iommu_snprintf(out, size, "the lower half, where nothing is mapped");
-	else if (address < DIRECT_MAP_BASE)
-		iommu_snprintf(out, size, "no address at all (not canonical)");
-	else if (address - DIRECT_MAP_BASE < DIRECT_MAP_BYTES)
-		iommu_snprintf(out, size, "the direct map, for physical %#llx, which is %s",
-		               (unsigned long long)(address - DIRECT_MAP_BASE),
-		               vm_is_ram(address - DIRECT_MAP_BASE, 1) ? "RAM" : "no usable RAM");
-	else if (address >= DEVICE_BASE && address - DEVICE_BASE < DEVICE_BYTES)
-		iommu_snprintf(out, size, "the device area");
-	else if (address >= KERNEL_VIRTUAL_BASE)
-		iommu_snprintf(out, size, "%s", image_part(address));
-	else
-		iommu_snprintf(out, size, "an address where nothing is ever mapped");
+	*bottom = area->start;
+	*top = area->start + area->bytes;
+	return true;
+}
+
+void vm_stack_free(uint64_t bottom)
+{
+	struct area *area, **link;
+
+	uint64_t flags = spin_lock(&areas_lock);
+	for (link = &areas; (area = *link) != NULL && area->start != bottom; link = &area->next)
+		;
+	if (area) {
+		unmap_area(area);
+		*link = area->next;
+	}
+	spin_unlock(&areas_lock, flags);
+	if (!area || page_free(&kernel_pages, pa(area->physical), stack_order(area->bytes)) != 0)
+		panic("vm: there is no stack at %#llx", (unsigned long long)bottom);
+	heap_free(area, sizeof(*area));
+}
+
+bool vm_start_map(uint64_t page)
+{
+	uint64_t flags = spin_lock(&areas_lock);
+	int result = map_range(page, page, PAGE_SIZE_4K, MAP_CODE);
+	spin_unlock(&areas_lock, flags);
+	if (result != 0)
+		vm_start_unmap(page);
+	return result == 0;
+}
+
+void vm_start_unmap(uint64_t page)
+{
+	uint64_t flags = spin_lock(&areas_lock);
+
+	clear_range(root, 4, page, page + PAGE_SIZE_4K - 1);
+	smp_flush_translations();
+	spin_unlock(&areas_lock, flags);
+}
+
+uint64_t vm_root(void)
+{
+	return root;
+}
+
+void vm_flush(void)
+{
+	cpu_set_cr3(root);
 }

@@ -15,4 +15,21 @@ bool vm_readable(uint64_t address, uint64_t bytes);
 /** True if any byte of physical [address, address+bytes) is usable RAM. After vm_init. */
 bool vm_is_ram(uint64_t address, uint64_t bytes);
 
+/** A stack of at least @p bytes in pages of their own, with a page that is not mapped below
+ *  and above it. False for want of memory. */
+bool vm_stack_alloc(uint64_t bytes, uint64_t *bottom, uint64_t *top);
+void vm_stack_free(uint64_t bottom);
+/** For the start of other processors: let the page at physical @p page be executed where
+ *  it lies, by those who load the tables at vm_root(); and the end of that. False for want
+ *  of memory. */
+bool vm_start_map(uint64_t page);
+void vm_start_unmap(uint64_t page);
+/** Physical address of the top table. */
+uint64_t vm_root(void);
+/** On another processor than the first: these tables, and the memory types that their
+ *  entries name. */
+void vm_load(void);
+/** Forget all translations that this processor remembers. */
+void vm_flush(void);
+
 #endif

@@ -3,7 +3,7 @@
 #
 # Linux's own self-tests of iommufd, unmodified, on this project's /dev/iommu.
 #
-#   tools/conformance.sh [VERSION...]
+#   tools/conformance.sh [[--report] VERSION]...
 #
 # VERSION is a Debian kernel's, as 6.12, "distribution" (the newest that this system's
 # package sources offer) or "newest" (the newest that Debian's do); nothing: both of these.
@@ -11,37 +11,61 @@
 # already or can be made. The sources come from packages linux-source-*, which are unpacked
 # below build/conformance and neither installed nor changed; apt's configuration and lists
 # for "newest" are private, too. NESTOR_RUN=FILE is the nestor-run to use,
-# CONFORMANCE_DIR=DIR another place than build/conformance.
+# CONFORMANCE_DIR=DIR another place than build/conformance, CONFORMANCE_SECONDS=N how long
+# a program may take.
 #
 # Prints KTAP, a summary line for each program, and what differs from
-# tests/conformance/expected-VERSION.txt; a version without such a file is reported, and
-# nothing that it comes to is a failure. A version that cannot be had, or whose programs do
-# not compile with its own headers (6.12.117's do not: they use names that came later), is
-# named on a line "not tested". Status: 0 if nothing differs, 1 if something does, 2 if no
-# version could be tested.
+# tests/conformance/expected-VERSION.txt. A version without such a file, or with --report
+# before it, is reported, and nothing that it comes to is a failure.
+#
+# The tests of some releases do not compile with that release's headers: 6.12's stable
+# tests were brought up to date without them. Then Debian's newest <linux/iommufd.h> goes
+# in front of the release's headers, and tests/conformance/names-VERSION.h has what the
+# release's iommufd_test.h lacks. Where that file is missing too, a version that is
+# expected to run fails.
+#
+# Status: 0 if nothing differs, 1 if something does, 2 if no version could be had.
 set -u
 cd "$(dirname "$0")/.." || exit 2
 top=$(realpath -m "${CONFORMANCE_DIR:-build/conformance}")
 run=$(realpath -m "${NESTOR_RUN:-build/host/nestor-run}")
 deadline=${CONFORMANCE_SECONDS:-900} # for a program
 suites='http://deb.debian.org/debian sid|http://deb.debian.org/debian trixie-backports'
-number=0 failed=0
+number=0 failed=0 tested=0 report='' reason=''
 
 say() { echo "# $*"; }
 give_up() { # why
+	reason=$*
 	say "not tested: $*"
 }
 
 # ---- sources ---------------------------------------------------------------------------
 
+apt_limits=(-o Acquire::http::Timeout=20 -o Acquire::https::Timeout=20 -o Acquire::Retries=1)
+
 apt_new() { # COMMAND...: with private lists of Debian's newest suites
-	"$1" -o Dir::Etc::sourcelist="$top/apt/sources.list" -o Dir::Etc::sourceparts=- \
+	"$1" "${apt_limits[@]}" -o Dir::Etc::sourcelist="$top/apt/sources.list" -o Dir::Etc::sourceparts=- \
 		-o Dir::State::lists="$top/apt/lists" -o Dir::Cache="$top/apt/cache" \
 		-o APT::Sandbox::User="$(id -un)" "${@:2}"
 }
 
+# COMMAND...: with the system's sources, and private lists of these if it has none yet
 # shellcheck disable=SC2317 # called by its name in a variable
-apt_here() { "$1" -o APT::Sandbox::User="$(id -un)" "${@:2}"; }
+apt_here() {
+	local lists=()
+	[ -d "$top/here/lists" ] && lists=(-o Dir::State::lists="$top/here/lists"
+		-o Dir::Cache="$top/here/cache")
+	"$1" "${apt_limits[@]}" "${lists[@]}" -o APT::Sandbox::User="$(id -un)" "${@:2}"
+}
+
+apt_here_prepare() {
+	[ "$(newest_of apt_here)" ] && return 0
+	mkdir -p "$top/here/lists/partial" "$top/here/cache/archives/partial"
+	apt_here apt-get -qq update >"$top/log" 2>&1
+	[ "$(newest_of apt_here)" ] && return 0
+	rm -rf "$top/here"
+	return 1
+}
 
 apt_new_prepare() {
 	[ -e "$top/apt/ready" ] && return 0
@@ -86,6 +110,21 @@ tree_get() { # version: unpack what the tests and their headers need; the folder
 	echo "$tree"
 }
 
+# A folder with the newest <linux/iommufd.h> alone.
+header_get() {
+	local package folder=$top/newer
+	if [ ! -e "$folder/linux/iommufd.h" ]; then
+		mkdir -p "$top/packages" "$folder"
+		apt_new_prepare || return 1
+		(cd "$top/packages" && apt_new apt-get -qq download linux-libc-dev >"$top/log" 2>&1) ||
+			return 1
+		package=$(find "$top/packages" -name 'linux-libc-dev_*.deb' | sort -V | tail -n 1)
+		dpkg-deb --fsys-tarfile "$package" | tar -x -C "$folder" --strip-components=3 \
+			./usr/include/linux/iommufd.h 2>"$top/log" || return 1
+	fi
+	echo "$folder"
+}
+
 # The library that the tests use to drop rights; its headers may not be installed.
 capability_flags() {
 	local package
@@ -103,10 +142,31 @@ capability_flags() {
 
 # ---- one tree ---------------------------------------------------------------------------
 
-program_run() { # program, log: prints "name result" for each case
-	timeout --kill-after=10 "$deadline" "$run" "$1" >"$2" 2>&1
+# Compile a program as the release would have it, or with names that it lacks: the flags
+# that it took, in words.
+program_make() { # tree, version, program, output, flags
+	local tests=$1/tools/testing/selftests names=tests/conformance/names-$2.h newer
+	local -a flags
+	read -ra flags <<<"$5"
+	if cc -D_GNU_SOURCE= -O2 -w -isystem "$1/usr/include" -I"$tests" -o "$4" \
+		"$tests/iommu/$3.c" "${flags[@]}" >"$4.cc" 2>&1; then
+		return 0
+	fi
+	[ -e "$names" ] || return 1
+	newer=$(header_get) || { echo "error: no newer <linux/iommufd.h> in reach" >>"$4.cc"; return 2; }
+	say "$3: $(grep -c 'error:' "$4.cc") errors with that release's own headers;" \
+		"built with the newest <linux/iommufd.h> and $names"
+	cc -D_GNU_SOURCE= -O2 -w -include "$names" -isystem "$newer" -isystem "$1/usr/include" \
+		-I"$tests" -o "$4" "$tests/iommu/$3.c" "${flags[@]}" >"$4.cc" 2>&1
+}
+
+# Prints "name result" for each case. The status is nestor-run's: 125 if the core did not
+# get all back, or tripped over a sanitizer.
+program_run() { # program, log
+	timeout --kill-after=10 "$deadline" "$run" --strict "$1" >"$2" 2>&1
 	local status=$?
-	[ $status = 124 ] && say "$(basename "$1"): not done in $deadline seconds"
+	[ $status = 124 ] && say "$(basename "$1"): not done in $deadline seconds" >&2
+	grep -q 'Sanitizer:\|runtime error:' "$2" && status=125
 	sed -n 's/^\(not ok\|ok\) [0-9]* \([^ #]*\)\( # SKIP.*\)\{0,1\}.*/\1|\2|\3/p' "$2" |
 		while IFS='|' read -r result name skip; do
 			[ "$result" = 'not ok' ] && result=fail
@@ -115,6 +175,7 @@ program_run() { # program, log: prints "name result" for each case
 		done
 	awk '/^# *RUN/ { name = $3 } /^(not )?ok / { name = "" }
 		END { if (name) print name, "died" }' "$2"
+	return $status
 }
 
 # What each case came to, against what is expected: a KTAP line each. A file's lines are
@@ -124,6 +185,15 @@ judge() { # program, results, expected file
 	if [ ! -e "$3" ]; then
 		say "reported only: there is no $3"
 		grep -vE ' (ok|skip)$' "$2" | sed "s/^/# $1 /"
+		return
+	fi
+	if [ "$report" ]; then
+		while read -r name result; do
+			line=$(grep -m1 "^$1 $name " "$3")
+			read -r _ _ want _ <<<"$line"
+			[ "$result" = "${want:-ok}" ] ||
+				say "reported only: $1 $name: $result, expected ${want:-ok}"
+		done <"$2"
 		return
 	fi
 	while read -r name result; do
@@ -155,6 +225,7 @@ judge() { # program, results, expected file
 tree_test() { # tree, version
 	local tree=$1 version=$2 here=$top/$2 flags program total
 	local tests=$tree/tools/testing/selftests expected=tests/conformance/expected-$2.txt
+	local seconds status result
 	if [ ! -e "$tests/iommu/iommufd.c" ]; then
 		give_up "$version has no tools/testing/selftests/iommu"
 		return
@@ -168,24 +239,43 @@ tree_test() { # tree, version
 	mkdir -p "$here"
 	say "Linux $version: $(sed -n '2,4s/.*= *//p' "$tree/Makefile" | paste -sd.)"
 	for program in iommufd iommufd_fail_nth; do
-		# shellcheck disable=SC2086 # flags are words
-		if ! cc -D_GNU_SOURCE= -O2 -w -isystem "$tree/usr/include" -I"$tests" \
-			-o "$here/$program" "$tests/iommu/$program.c" $flags >"$here/$program.cc" 2>&1; then
+		program_make "$tree" "$version" "$program" "$here/$program" "$flags"
+		case $? in
+		0) ;;
+		2) give_up "$version: $program: $(tail -n 1 "$here/$program.cc")"; continue ;;
+		*)
 			give_up "$version: $program does not compile: $(grep -m1 error: "$here/$program.cc")"
+			if [ -e "$expected" ] && [ ! "$report" ]; then
+				number=$((number + 1)) failed=$((failed + 1))
+				echo "not ok $number - $program compiles"
+			fi
 			continue
-		fi
+			;;
+		esac
+		tested=$((tested + 1)) seconds=$SECONDS
 		program_run "$here/$program" "$here/$program.log" >"$here/$program.results"
+		status=$?
+		seconds=$((SECONDS - seconds))
 		judge "$program" "$here/$program.results" "$expected"
 		total=$(sed -n 's/^1\.\.\([0-9]*\)$/\1/p' "$here/$program.log" | head -n 1)
-		if [ -e "$expected" ] &&
+		if [ -e "$expected" ] && [ ! "$report" ] &&
 			[ "$(wc -l <"$here/$program.results")" != "${total:-none}" ]; then
 			number=$((number + 1)) failed=$((failed + 1))
 			echo "not ok $number - $program ran to its end"
 			tail -n 5 "$here/$program.log" | sed 's/^/# /'
 		fi
-		awk -v p="$program" -v v="$version" '{ n[$2]++ } END {
-			printf "# %s of Linux %s: %d cases: %d pass, %d skip, %d fail, %d died\n",
-				p, v, NR, n["ok"], n["skip"], n["fail"], n["died"] }' \
+		if [ -e "$expected" ] && [ ! "$report" ]; then
+			number=$((number + 1)) result=ok
+			[ $status = 125 ] && result='not ok' failed=$((failed + 1))
+			echo "$result $number - $program: the core got everything back"
+		fi
+		if [ $status = 125 ]; then
+			grep 'nestor-run:\|server:\|Sanitizer\|runtime error' "$here/$program.log" |
+				head -n 20 | sed 's/^/# /'
+		fi
+		awk -v p="$program" -v v="$version" -v s="$seconds" '{ n[$2]++ } END {
+			printf "# %s of Linux %s: %d cases: %d pass, %d skip, %d fail, %d died (%d s)\n",
+				p, v, NR, n["ok"], n["skip"], n["fail"], n["died"], s }' \
 			"$here/$program.results"
 	done
 }
@@ -195,7 +285,7 @@ tree_test() { # tree, version
 echo "KTAP version 1"
 if [ ! -x "$run" ]; then
 	echo "Bail out! $run is missing: make host"
-	exit 2
+	exit 1
 fi
 mkdir -p "$top"
 if [ "${LINUX_SELFTESTS:-}" ]; then
@@ -205,8 +295,9 @@ else
 	[ $# = 0 ] && set -- distribution newest
 	done=' '
 	for word in "$@"; do
+		[ "$word" = --report ] && { report=yes; continue; }
 		version=$word
-		[ "$word" = distribution ] && version=$(newest_of apt_here)
+		[ "$word" = distribution ] && version=$(apt_here_prepare && newest_of apt_here)
 		[ "$word" = newest ] && version=$(apt_new_prepare && newest_of apt_new)
 		case $version in
 		[0-9]*) ;;
@@ -216,13 +307,17 @@ else
 		done="$done$version "
 		if tree=$(tree_get "$version"); then
 			tree_test "$tree" "$version"
+			report=''
 		else
 			rm -rf "$top/linux-$version"
 			give_up "linux-source-$version cannot be had: $(tail -n 1 "$top/log")"
 		fi
 	done
 fi
+[ $tested = 0 ] && [ $number = 0 ] && {
+	echo "1..0 # SKIP $reason"
+	exit 2
+}
 echo "1..$number"
-[ $number = 0 ] && exit 2
 say "$number points, $failed not as expected"
 [ $failed = 0 ]

@@ -104,13 +104,14 @@ static void pin_drop(struct ufd_ioas *ioas, struct ufd_access_pin *pin)
 	ufd_free(context->file.ufd, pin, sizeof(*pin));
 }
 
-/** Leave an IOAS: who pins has been asked to let go, and what is left is unpinned here. */
+/** Leave an IOAS. Who can be asked has let go already; an owner's pins end here, as does
+ *  what one who was asked kept. */
 static void leave(struct ufd_access_link *link)
 {
 	struct ufd_ioas *ioas = link->ioas;
 
 	LOCK(ioas);
-	if (link->pins)
+	if (link->pins && !link->access->ops->owns)
 		iommu_log(ufd_of(link->access)->os, IOMMU_LOG_WARNING,
 		          "ufd: access %u leaves IOAS %u with memory pinned: unpinned",
 		          link->access->object.id, ioas->object.id);
@@ -225,11 +226,13 @@ void ufd_access_notify(struct ufd_ioas *ioas, uint64_t first, uint64_t last)
 
 	LOCK(ioas);
 	link = ioas->accesses;
-	while (link && !(has_pin(link, first, last) && ufd_object_try_hold(&link->access->object)))
+	/* an owner's pin may have come since the caller looked: that one cannot be asked */
+	while (link && !(link->access->ops->unmap && has_pin(link, first, last) &&
+	                 ufd_object_try_hold(&link->access->object)))
 		link = link->next;
 	access = link ? link->access : NULL;
 	UNLOCK(ioas);
-	if (!access) /* it is leaving: that unpins too */
+	if (!access) /* it is leaving, and that unpins too; or the caller will see the owner */
 		return;
 	uint64_t bytes = last - first + 1;
 	access->ops->unmap(access->ctx, iova(first), bytes ? bytes : UINT64_MAX);

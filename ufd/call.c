@@ -39,6 +39,9 @@ union arguments {
 	struct iommu_ioas_noiommu_get_pa noiommu_get_pa;
 };
 
+/** No description of anything is longer, whatever is in it. */
+enum { STRUCT_LIMIT = 4096 };
+
 struct command {
 	uint16_t bytes; /* of the structure as known; 0: no such command */
 	uint16_t least; /* of its first version */
@@ -101,6 +104,18 @@ int ufd_check_zero(const struct ufd *ufd, uint64_t user, uint64_t bytes)
 		bytes -= now;
 	}
 	return 0;
+}
+
+int ufd_copy_in_struct(const struct ufd *ufd, void *to, uint64_t user, uint32_t known,
+                       uint32_t length)
+{
+	if (length > STRUCT_LIMIT)
+		return ufd_refuse(ufd, -E2BIG, "a structure of %u bytes, at most %u", length,
+		                  STRUCT_LIMIT);
+	if (user + length < user)
+		return -EFAULT;
+	int error = ufd_copy_in(ufd, to, user, known);
+	return error || length == known ? error : ufd_check_zero(ufd, user + known, length - known);
 }
 
 int ufd_respond(const struct ufd_call *call)

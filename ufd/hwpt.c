@@ -7,10 +7,7 @@
  */
 #include "ufd/private.h"
 
-enum {
-	USER_DATA_KNOWN = 256,  /* stage-1 descriptions are a few words: beyond all is zero */
-	USER_DATA_LIMIT = 4096, /* no structure is as long, whatever is in it */
-};
+enum { USER_DATA_KNOWN = 256 }; /* stage-1 descriptions are a few words: beyond all is zero */
 
 enum {
 	NESTED_FLAGS = IOMMU_HWPT_FAULT_ID_VALID | IOMMU_HWPT_ALLOC_PASID,
@@ -140,18 +137,6 @@ static int hwpt_new_on(struct ufd_object *target, struct iommu_device *device,
 	}
 }
 
-/** Copy @p known bytes of the @p length at @p user; the rest must be zero. */
-static int copy_data(const struct ufd *ufd, void *to, uint64_t user, uint32_t known,
-                     uint32_t length)
-{
-	int error = ufd_copy_in(ufd, to, user, known);
-
-	if (!error && length > known)
-		error = user + known < user ? -EFAULT
-		                            : ufd_check_zero(ufd, user + known, length - known);
-	return error;
-}
-
 int ufd_call_hwpt_alloc(struct ufd_call *call)
 {
 	struct iommu_hwpt_alloc *arguments = call->arguments;
@@ -171,8 +156,6 @@ int ufd_call_hwpt_alloc(struct ufd_call *call)
 			call->ufd, -EINVAL,
 			"HWPT_ALLOC: data of type %u with %u bytes; type 0 has none, others some",
 			data.type, data.bytes);
-	if (data.bytes > USER_DATA_LIMIT)
-		return -E2BIG;
 	if (data.bytes > sizeof(bytes))
 		data.bytes = sizeof(bytes);
 
@@ -185,8 +168,8 @@ int ufd_call_hwpt_alloc(struct ufd_call *call)
 		return -EINVAL; /* Linux says so, not ENOENT */
 	}
 	if (data.bytes)
-		error = copy_data(call->ufd, bytes, arguments->data_uptr, data.bytes,
-		                  arguments->data_len);
+		error = ufd_copy_in_struct(call->ufd, bytes, arguments->data_uptr, data.bytes,
+		                           arguments->data_len);
 
 	if (!error) {
 		ufd_lock(call->ufd, &context->device_lock);

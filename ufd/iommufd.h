@@ -17,8 +17,8 @@
  *   ENOENT      no such object, or nothing mapped there
  *   EOVERFLOW   addresses or lengths wrap around
  *
- * Which of the commands are implemented is in the table of ufd/call.c; the others
- * are ENOTTY.
+ * All commands are implemented; types of data, vIOMMUs and queues are those of the drivers
+ * that there are, and any other is EOPNOTSUPP. docs/abi.md has what differs from Linux.
  */
 #ifndef UFD_IOMMUFD_H
 #define UFD_IOMMUFD_H
@@ -301,7 +301,7 @@ struct iommu_hw_info {
 };
 #define IOMMU_GET_HW_INFO UFD_COMMAND(IOMMUFD_TYPE, IOMMUFD_CMD_GET_HW_INFO)
 
-/* ---- later: declared, not all implemented ----------------------------------------------- */
+/* ---- VFIO's view, dirty pages, invalidation ----------------------------------------------- */
 
 enum iommufd_vfio_ioas_op {
 	IOMMU_VFIO_IOAS_GET = 0,
@@ -322,6 +322,7 @@ enum iommufd_hwpt_set_dirty_tracking_flags {
 	IOMMU_HWPT_DIRTY_TRACKING_ENABLE = 1,
 };
 
+/** Begin (or, without the flag, end) to note which pages devices write through @hwpt_id. */
 struct iommu_hwpt_set_dirty_tracking {
 	uint32_t size;
 	uint32_t flags;
@@ -410,11 +411,13 @@ enum iommufd_page_response_code {
 	IOMMUFD_PAGE_RESP_INVALID = 1,
 };
 
+/** An answer, written to a fault queue: to all requests with @cookie at once. */
 struct iommu_hwpt_page_response {
 	uint32_t cookie;
 	uint32_t code;
 };
 
+/** Make a fault queue. Out: its object, and the descriptor to read and write. @flags: 0. */
 struct iommu_fault_alloc {
 	uint32_t size;
 	uint32_t flags;
@@ -446,6 +449,8 @@ struct iommu_viommu_tegra241_cmdqv {
 	uint64_t out_vintf_mmap_length;
 };
 
+/** Make a vIOMMU of @type for device @dev_id on NEST_PARENT HWPT @hwpt_id; what
+ *  @data_len bytes at @data_uptr are, the type says. */
 struct iommu_viommu_alloc {
 	uint32_t size;
 	uint32_t flags;
@@ -459,6 +464,7 @@ struct iommu_viommu_alloc {
 };
 #define IOMMU_VIOMMU_ALLOC UFD_COMMAND(IOMMUFD_TYPE, IOMMUFD_CMD_VIOMMU_ALLOC)
 
+/** Device @dev_id has id @virt_id in vIOMMU @viommu_id from now on. */
 struct iommu_vdevice_alloc {
 	uint32_t size;
 	uint32_t viommu_id;
@@ -468,6 +474,8 @@ struct iommu_vdevice_alloc {
 };
 #define IOMMU_VDEVICE_ALLOC UFD_COMMAND(IOMMUFD_TYPE, IOMMUFD_CMD_VDEVICE_ALLOC)
 
+/** The calling process takes over the account of what is pinned. EINVAL if anything but
+ *  files is mapped. */
 struct iommu_ioas_change_process {
 	uint32_t size;
 	uint32_t __reserved;
@@ -478,6 +486,8 @@ enum iommu_veventq_flag {
 	IOMMU_VEVENTQ_FLAG_LOST_EVENTS = 1 << 0,
 };
 
+/** Before each event that is read. With LOST_EVENTS it stands alone. @sequence is that of
+ *  the event, 31 bits. */
 struct iommufd_vevent_header {
 	uint32_t flags;
 	uint32_t sequence;
@@ -497,6 +507,8 @@ struct iommu_vevent_tegra241_cmdqv {
 	uint64_t lvcmdq_err_map[2];
 };
 
+/** Make a queue of up to @veventq_depth events of @type of a vIOMMU. Out: its object, and
+ *  the descriptor to read. */
 struct iommu_veventq_alloc {
 	uint32_t size;
 	uint32_t flags;
@@ -514,6 +526,8 @@ enum iommu_hw_queue_type {
 	IOMMU_HW_QUEUE_TYPE_TEGRA241_CMDQV = 1,
 };
 
+/** Let the hardware use [nesting_parent_iova, +length) of the vIOMMU's parent as its queue
+ *  @index of @type. The memory stays mapped as long as the queue is there. */
 struct iommu_hw_queue_alloc {
 	uint32_t size;
 	uint32_t flags;
@@ -527,7 +541,7 @@ struct iommu_hw_queue_alloc {
 #define IOMMU_HW_QUEUE_ALLOC UFD_COMMAND(IOMMUFD_TYPE, IOMMUFD_CMD_HW_QUEUE_ALLOC)
 
 /** The physical address behind @iova, and in @length how far from there memory is
- *  contiguous (in: at most; 0: no limit). For devices without an IOMMU. */
+ *  contiguous (in: at most, not 0). For devices without an IOMMU. */
 struct iommu_ioas_noiommu_get_pa {
 	uint32_t size;
 	uint32_t flags;

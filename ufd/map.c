@@ -50,7 +50,7 @@ static int chain_add(const struct ufd *ufd, struct chain *chain, struct ufd_page
 	area->pages = (uintptr_t)pages | rights;
 	area->start = start;
 	if (chain->last)
-		chain->last->node.link[0] = (uintptr_t)area;
+		chain->last->node.link[0] = &area->node;
 	else
 		chain->first = area;
 	chain->last = area;
@@ -157,7 +157,8 @@ static uint64_t power_of_two_from(uint64_t bytes)
 
 /** An IOVA for the chain, aligned so that large pages fit: like its length and like
  *  the user's address, 1 GiB at most. */
-static int choose_iova(const struct ufd_ioas *ioas, const struct chain *chain, uint64_t *at)
+static int choose_iova(const struct ufd_ioas *ioas, const struct chain *chain,
+                       struct iova_place *out)
 {
 	uint64_t user = ufd_pages_user(ufd_area_pages(chain->first), chain->first->start);
 	uint64_t alignment = PAGE_SIZE_1G;
@@ -170,18 +171,18 @@ static int choose_iova(const struct ufd_ioas *ioas, const struct chain *chain, u
 		alignment = user & -user;
 	if (alignment < ioas->alignment)
 		return -EINVAL;
-	return iova_ranges_find(&ioas->ranges, chain->bytes, alignment, 0, at);
+	return iova_ranges_find(&ioas->ranges, chain->bytes, alignment, 0, out);
 }
 
 static int check_iova(const struct ufd *ufd, const struct ufd_ioas *ioas, uint64_t at,
-                      uint64_t bytes)
+                      uint64_t bytes, struct iova_place *out)
 {
 	if (at & (ioas->alignment - 1))
 		return ufd_refuse(ufd, -EINVAL, "iova %#llx is not a multiple of %#llx",
 		                  (unsigned long long)at, (unsigned long long)ioas->alignment);
 	if (at + (bytes - 1) < at)
 		return -EOVERFLOW;
-	int error = iova_ranges_check(&ioas->ranges, at, at + (bytes - 1));
+	int error = iova_ranges_check(&ioas->ranges, at, at + (bytes - 1), out);
 	if (error)
 		(void)ufd_refuse(ufd, error, "iova %#llx..%#llx is %s", (unsigned long long)at,
 		                 (unsigned long long)(at + (bytes - 1)),
@@ -205,18 +206,16 @@ static int check_parts(const struct ufd *ufd, const struct ufd_ioas *ioas,
 	return 0;
 }
 
-/** Enter the chain's areas at @p at. On failure none is, and the chain is whole. */
-static int insert_chain(struct ufd_ioas *ioas, const struct chain *chain, uint64_t at)
+/** Enter the chain's areas where @p place is. */
+static void insert_chain(struct ufd_ioas *ioas, const struct chain *chain, struct iova_place place)
 {
-	int error = 0;
-
-	for (struct ufd_area *area = chain->first, *next; area && !error; area = next) {
+	for (struct ufd_area *area = chain->first, *next; area; area = next) {
 		next = chain_next(area);
-		area->node.first += at;
-		area->node.last += at;
-		error = iova_space_insert(&ioas->areas, &area->node);
+		area->node.first += place.first;
+		area->node.last += place.first;
+		iova_space_insert_at(&ioas->areas, &area->node, &place);
+		place.before = &area->node;
 	}
-	return error; /* the range was checked, under the same lock: never */
 }
 
 /** Take the areas from @p first to @p last out of the space again, as a chain. */
@@ -232,9 +231,9 @@ static void remove_chain(struct ufd_ioas *ioas, struct chain *chain, uint64_t at
 		iova_space_remove(&ioas->areas, &area->node);
 		area->node.first -= at;
 		area->node.last -= at;
-		area->node.link[0] = 0;
+		area->node.link[0] = NULL;
 		if (previous)
-			previous->node.link[0] = (uintptr_t)area;
+			previous->node.link[0] = &area->node;
 		if (!next)
 			break;
 	}
@@ -245,15 +244,17 @@ static void remove_chain(struct ufd_ioas *ioas, struct chain *chain, uint64_t at
 static int place(struct ufd_call *call, struct ufd_ioas *ioas, struct chain *chain, bool fixed,
                  uint64_t *at)
 {
+	struct iova_place where = {0};
+
 	assume(chain->first && chain->last);
 	LOCK(ioas);
 	int error = check_parts(call->ufd, ioas, chain);
 	if (!error)
-		error = fixed ? check_iova(call->ufd, ioas, *at, chain->bytes)
-		              : choose_iova(ioas, chain, at);
-	if (!error)
-		error = insert_chain(ioas, chain, *at);
+		error = fixed ? check_iova(call->ufd, ioas, *at, chain->bytes, &where)
+		              : choose_iova(ioas, chain, &where);
 	if (!error) {
+		*at = where.first;
+		insert_chain(ioas, chain, where);
 		error = map_everywhere(ioas, chain->first, chain->last);
 		if (!error) {
 			error = ufd_respond(call);

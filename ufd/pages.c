@@ -13,7 +13,11 @@
  * they share memory.
  *
  * Memory that a device may still reach, because an IOMMU did not confirm an
- * invalidation, keeps its pins for good: the pages are stuck.
+ * invalidation, keeps its pins for good: the pages are stuck. They stay charged, too.
+ *
+ * Account: the embedder is told before the first pin and after the last unpin of a range
+ * of pages, whatever else maps it. RLIMIT_MODE says on whose account, and cannot change
+ * while there is an object.
  */
 #include "ufd/private.h"
 
@@ -202,9 +206,11 @@ void ufd_pages_put(struct ufd_context *context, struct ufd_pages *pages)
 	/* what is still pinned, because a device may reach it, keeps its address */
 	if (pages->user & USER_FILE && !(pages->bytes & BYTES_PINNED))
 		ufd->memory->file_unmap(ufd->memory_ctx, pages_user(pages), pages_bytes(pages));
-	else if (pages->user & USER_LENT && !(pages->bytes & BYTES_PINNED))
+	else if (pages->user & USER_LENT) {
+		if (pages->bytes & BYTES_PINNED)
+			ufd_loan_keep(pages->loan);
 		ufd_loan_put(ufd, pages->loan);
-	else if (!(pages->user & (USER_FILE | USER_LENT)) && ufd->memory->user_drop)
+	} else if (!(pages->user & (USER_FILE | USER_LENT)) && ufd->memory->user_drop)
 		ufd->memory->user_drop(ufd->memory_ctx, pages_user(pages));
 	ufd_free(ufd, pages, sizeof(*pages));
 }
@@ -265,9 +271,31 @@ static int gathering_add(struct gathering *found, size_t count, uint64_t pinned,
 	return 0;
 }
 
-/** Pin everything. On failure nothing is pinned. */
-static int pages_pin_all(const struct ufd *ufd, struct ufd_pages *pages)
+/** Charge the pages to whose they are; or take that back, which does not fail. 0, -ENOMEM. */
+static int pages_account(const struct ufd_context *context, const struct ufd_pages *pages,
+                         bool charge)
 {
+	const struct ufd *ufd = context->file.ufd;
+	int64_t count = (int64_t)(pages_bytes(pages) / PAGE_SIZE_4K);
+
+	if (!ufd->memory->account)
+		return 0;
+	int error = ufd->memory->account(ufd->memory_ctx, pages_user(pages),
+	                                 charge ? count : -count, context->rlimit_by_process);
+	if (!charge)
+		return 0;
+	return error ? ufd_refuse(ufd, error,
+	                          "user memory %#llx: %#llx bytes more are over the %s's limit",
+	                          (unsigned long long)pages_user(pages),
+	                          (unsigned long long)pages_bytes(pages),
+	                          context->rlimit_by_process ? "process" : "user")
+	             : 0;
+}
+
+/** Pin everything. On failure nothing is pinned, and nothing charged. */
+static int pages_pin_all(const struct ufd_context *context, struct ufd_pages *pages)
+{
+	const struct ufd *ufd = context->file.ufd;
 	bool writable = ufd_pages_writable(pages);
 	uint64_t user = pages_user(pages), left = pages_bytes(pages);
 	struct gathering found = {.run = found.first, .capacity = FIRST_RUNS};
@@ -279,6 +307,9 @@ static int pages_pin_all(const struct ufd *ufd, struct ufd_pages *pages)
 	}
 	if (!left) /* 2^64 bytes */
 		return -EFAULT;
+	error = pages_account(context, pages, true);
+	if (error)
+		return error;
 	while (left && !error) {
 		size_t count = 0;
 		uint64_t pinned = 0;
@@ -316,27 +347,34 @@ static int pages_pin_all(const struct ufd *ufd, struct ufd_pages *pages)
 	}
 	if (error && found.count)
 		ufd->memory->unpin(ufd->memory_ctx, found.run, found.count, false);
+	if (error)
+		(void)pages_account(context, pages, false);
 	gathering_free(ufd, &found);
 	return error;
 }
 
-static void pages_unpin_all(const struct ufd *ufd, struct ufd_pages *pages)
+static void pages_unpin_all(const struct ufd_context *context, struct ufd_pages *pages)
 {
+	const struct ufd *ufd = context->file.ufd;
 	struct iommu_extent one;
 	size_t count;
 	const struct iommu_extent *runs = pages_runs(pages, &one, &count);
 
 	if (pages->pins & PINS_STUCK) {
+		bool lent = pages->user & USER_LENT;
 		iommu_log(ufd->os, IOMMU_LOG_ERROR,
-		          "ufd: user memory %#llx, %#llx bytes: stays pinned for good, for an "
-		          "IOMMU did "
+		          "ufd: %s memory %#llx, %#llx bytes: stays %s for good, for an IOMMU did "
 		          "not confirm that no device can reach it",
-		          (unsigned long long)pages_user(pages),
-		          (unsigned long long)pages_bytes(pages));
+		          lent ? "lent" : "user",
+		          (unsigned long long)(lent ? ufd_loan_memory(pages->loan).value
+		                                    : pages_user(pages)),
+		          (unsigned long long)pages_bytes(pages), lent ? "out of use" : "pinned");
 		return; /* still pinned, and still known to be */
 	}
-	if (!(pages->user & USER_LENT))
+	if (!(pages->user & USER_LENT)) {
 		ufd->memory->unpin(ufd->memory_ctx, runs, count, ufd_pages_writable(pages));
+		(void)pages_account(context, pages, false);
+	}
 	if (pages->bytes & BYTES_MANY)
 		ufd_free(ufd, pages->runs, runs_bytes(count));
 	pages->bytes &= ~(uint64_t)(BYTES_MANY | BYTES_PINNED);
@@ -364,7 +402,7 @@ int ufd_pages_pin(struct ufd_context *context, struct ufd_pages *pages)
 	int error = 0;
 
 	if (!(pages->bytes & BYTES_PINNED))
-		error = pages_pin_all(context->file.ufd, pages);
+		error = pages_pin_all(context, pages);
 	if (!error)
 		pages->pins++;
 	pages_leave(context, shared);
@@ -378,7 +416,7 @@ void ufd_pages_unpin(struct ufd_context *context, struct ufd_pages *pages, bool 
 	if (!safe)
 		pages->pins |= PINS_STUCK;
 	if (!(--pages->pins & ~PINS_STUCK))
-		pages_unpin_all(context->file.ufd, pages);
+		pages_unpin_all(context, pages);
 	pages_leave(context, shared);
 }
 

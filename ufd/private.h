@@ -9,12 +9,12 @@
  * Locks, outermost first. Code that holds one takes only those below it:
  *   ufd_cdev.lock          one call at a time on a device descriptor
  *   ufd_context.device_lock  groups, attachments, making and unmaking HWPTs
- *   ufd_fault_queue.io_lock  one reader, writer or sweep at a time
+ *   ufd_fault_queue.io_lock, the same of event queues  one reader, writer or sweep at a time
  *   ufd_access.lock        which IOAS it is attached to
  *   ufd_ioas.lock          areas, ranges and HWPTs of one IOAS; never two at once
  *   ufd_context.pages_lock pin state of memory that areas share
  *   (iommu->lock, the drivers' locks, the memory provider's)
- *   ufd_fault_queue.lock   its requests: taken by whoever reports one
+ *   ufd_fault_queue.lock, the same of event queues  what they hold: taken by who reports
  *   ufd_context.table_lock ids, states and counts of objects
  *   ufd.lock               the descriptor table and the counts of its files
  * Map and unmap take ufd_ioas.lock and no other (table_lock for an instant), so
@@ -57,8 +57,8 @@ struct ufd_context {
 	uint32_t capacity;           /* of objects */
 	uint32_t lowest_free;        /* no id below this is free */
 	struct ufd_group *groups;
-	uint32_t vfio_ioas; /* id, 0: none; under table_lock. It keeps nothing alive */
-	bool rlimit_by_process;
+	uint32_t vfio_ioas;     /* id, 0: none; under table_lock. It keeps nothing alive */
+	bool rlimit_by_process; /* RLIMIT_MODE; written before there is an object */
 };
 
 struct ufd_device;
@@ -126,7 +126,14 @@ int must_check ufd_zero_out(const struct ufd *ufd, uint64_t user, uint64_t bytes
 /** Are the @p bytes at @p user all zero? 0, -E2BIG, -EFAULT. */
 int must_check ufd_check_zero(const struct ufd *ufd, uint64_t user, uint64_t bytes);
 
-/** A running call on /dev/iommu: the structure, zero-extended, and where it is. */
+/** Copy a driver's structure: @p known bytes of the @p length at @p user (@p known is not
+ *  more); the rest must be zero. 0, -EFAULT, -E2BIG (also beyond 4096 bytes). */
+int must_check ufd_copy_in_struct(const struct ufd *ufd, void *to, uint64_t user, uint32_t known,
+                                  uint32_t length);
+
+/** A running call on /dev/iommu: the structure, zero-extended, and where it is. Each
+ *  ufd_call_X() below is command IOMMU_X: called with no lock, it checks every field, answers
+ *  by ufd_respond(), and returns 0 or a negative error after which all is as before. */
 struct ufd_call {
 	struct ufd *ufd;
 	struct ufd_context *context;
@@ -528,6 +535,8 @@ void ufd_selftest_device_free(struct ufd_object *object);
 int must_check ufd_loan_get(struct ufd_context *context, int fd, uint64_t start, uint64_t bytes,
                             struct ufd_loan **out);
 void ufd_loan_put(const struct ufd *ufd, struct ufd_loan *loan);
+/** Its memory is never given back: a device may reach it. The caller has a reference. */
+void ufd_loan_keep(struct ufd_loan *loan);
 bool ufd_loan_ended(const struct ufd_loan *loan);
 pa_t ufd_loan_memory(const struct ufd_loan *loan);
 /** The descriptor has gone. */

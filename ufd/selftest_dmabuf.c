@@ -21,6 +21,7 @@ struct ufd_loan {
 	struct ufd_loan *first; /* whose memory it is; NULL: its own */
 	uint32_t refs;          /* atomic */
 	bool ended;             /* atomic */
+	bool kept;              /* atomic: its own memory is never given back */
 	unsigned order;         /* of its own memory */
 	pa_t start;
 	uint64_t bytes;
@@ -41,11 +42,18 @@ void ufd_loan_put(const struct ufd *ufd, struct ufd_loan *loan)
 {
 	while (loan && !__atomic_sub_fetch(&loan->refs, 1, __ATOMIC_ACQ_REL)) {
 		struct ufd_loan *first = loan->first;
-		if (!first)
+		if (!first && !__atomic_load_n(&loan->kept, __ATOMIC_RELAXED))
 			ufd->os->page_free(ufd->os->ctx, loan->start, loan->order);
 		ufd_free(ufd, loan, sizeof(*loan));
 		loan = first;
 	}
+}
+
+void ufd_loan_keep(struct ufd_loan *loan)
+{
+	struct ufd_loan *first = loan->first ? loan->first : loan;
+
+	__atomic_store_n(&first->kept, true, __ATOMIC_RELAXED);
 }
 
 bool ufd_loan_ended(const struct ufd_loan *loan)

@@ -3,10 +3,11 @@
  * The iommufd interface: what a program sees, as calls on descriptors.
  *
  * One `struct ufd` is one universe of descriptors (in the kernel: the only one;
- * hosted: one a process). Three kinds of file exist: /dev/iommu, a device in
- * the shape of VFIO's cdev, and a fault queue that FAULT_QUEUE_ALLOC made. ufd_ioctl() takes Linux's command numbers and the
- * address of Linux's structures (ufd/iommufd.h, ufd/vfio.h) in user memory, and
- * returns what Linux returns, errors as negative errno.
+ * hosted: one a process). Its files are /dev/iommu, devices in the shape of VFIO's cdev,
+ * and what calls on /dev/iommu make: fault queues, event queues, and the self-test's
+ * accesses and lenders. ufd_ioctl() takes Linux's command numbers and the address of
+ * Linux's structures (ufd/iommufd.h, ufd/vfio.h) in user memory, and returns what Linux
+ * returns, errors as negative errno.
  *
  * User memory is reached only through `struct ufd_memory_ops`; an address from a
  * user is a number, never dereferenced here.
@@ -48,6 +49,13 @@ struct ufd_memory_ops {
 	 *  whoever calls later, until user_drop. There need not be memory: pin looks. 0, -ENOMEM. */
 	int (*user_keep)(void *ctx, uint64_t user, uint64_t bytes, uint64_t *kept);
 	void (*user_drop)(void *ctx, uint64_t kept);
+	/** NULL: nobody keeps account. Else: @p pages more pages of 4 KiB, whose first has the
+	 *  address @p user (as pin has it, so it tells whose memory it is), are about to be
+	 *  pinned: charge them to the process that the memory is of (@p by_process: RLIMIT_MODE
+	 *  is 1), or to its user. 0, -ENOMEM if that would be over the limit. A negative number
+	 *  takes a charge back, once the pages are unpinned, and must not fail. Memory that is
+	 *  mapped more than once is charged once. Not for what a device lends. */
+	int (*account)(void *ctx, uint64_t user, int64_t pages, bool by_process);
 	/** NULL, or: what is pinned counts as the calling process's from now on. 0, -ENOMEM
 	 *  if that would be over its limit. */
 	int (*change_process)(void *ctx);
@@ -85,10 +93,11 @@ int must_check ufd_open(struct ufd *ufd);
 int must_check ufd_open_device(struct ufd *ufd, struct iommu_device *device);
 /** 0 (or a call's positive result), or a negative errno: -EBADF, -ENOTTY, ... */
 int must_check ufd_ioctl(struct ufd *ufd, int fd, unsigned long command, uint64_t user);
-/** Read or write a fault queue: whole structures, see ufd/fault_queue.c. The bytes done,
- *  or -EBADF, -EINVAL (the descriptor has nothing to read), -ESPIPE (not a multiple of
- *  the structure), -EFAULT, -EINVAL (an answer that cannot be). Never waits: 0 is
- *  nothing there, or too little room for the next group. */
+/** Read a fault queue or an event queue, or write to a fault queue: whole structures. The
+ *  bytes done, or -EBADF, -EINVAL (the descriptor has nothing to read; an answer that cannot
+ *  be), -EFAULT. Fault queues: -ESPIPE if @p bytes is not a multiple of the structure. Event
+ *  queues: -EINVAL if there is no room for a header, or for the next event. Never waits: 0
+ *  is nothing there, or (fault queues) too little room for the next group. */
 int64_t must_check ufd_read(struct ufd *ufd, int fd, uint64_t user, uint64_t bytes);
 int64_t must_check ufd_write(struct ufd *ufd, int fd, uint64_t user, uint64_t bytes);
 /** A program maps [offset, offset + bytes) of a descriptor: where that memory is (physical,
@@ -192,6 +201,14 @@ int must_check ufd_object_get(struct ufd *ufd, int fd, uint32_t id, struct ufd_o
 /** The object with the lowest id >= @p from. 0, -ENOENT, -EBADF. */
 int must_check ufd_object_next(struct ufd *ufd, int fd, uint32_t from, struct ufd_object_info *out);
 const char *ufd_kind_name(enum ufd_kind kind);
+
+/* ---- devices without an IOMMU ------------------------------------------------- */
+
+/** Let devices that no other unit translates for be bound all the same: what is mapped for
+ *  them is pinned, and IOAS_NOIOMMU_GET_PA says where it is. They reach all memory, whatever
+ *  they are attached to, so an embedder adds this only if that is wanted, as the last driver:
+ *  iommu_probe(core, &ufd_noiommu_driver, NULL). -EEXIST the second time. */
+extern const struct iommu_driver ufd_noiommu_driver;
 
 /* ---- the mock IOMMU driver ------------------------------------------------------ */
 

@@ -14,7 +14,7 @@
 #include "iommu/string.h"
 
 enum {
-	DATA_MAX = 256,    /* a driver's description is a few words */
+	DATA_MAX = 256,    /* a driver's description is a few words: beyond all is zero */
 	OFFSET_SHIFT = 20, /* what is shared is smaller */
 };
 
@@ -37,7 +37,7 @@ static int viommu_make(struct ufd_call *call, struct ufd_viommu *self, struct uf
 	uint64_t bytes[DATA_MAX / sizeof(uint64_t)] = {0};
 	struct iommu_viommu_data data = {
 		.type = arguments->type,
-		.bytes = arguments->data_len,
+		.bytes = arguments->data_len < sizeof(bytes) ? arguments->data_len : DATA_MAX,
 		.start = bytes,
 		.mmap_offset = (uint64_t)self->object.id << OFFSET_SHIFT,
 	};
@@ -51,10 +51,8 @@ static int viommu_make(struct ufd_call *call, struct ufd_viommu *self, struct uf
 		                  "VIOMMU_ALLOC: HWPT %u was not allocated with NEST_PARENT for "
 		                  "the device's IOMMU",
 		                  parent->object.id);
-	if (data.bytes > sizeof(bytes))
-		return -E2BIG;
-	int error =
-		data.bytes ? ufd_copy_in(call->ufd, bytes, arguments->data_uptr, data.bytes) : 0;
+	int error = ufd_copy_in_struct(call->ufd, bytes, arguments->data_uptr, data.bytes,
+	                               arguments->data_len);
 	if (!error)
 		error = ops->viommu_alloc(device, parent->domain, &data, &self->viommu);
 	if (!error && data.bytes) {

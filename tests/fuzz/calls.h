@@ -24,6 +24,30 @@ static inline void calls_dma(void *ctx, unsigned device, uint32_t pasid, uint64_
 		snapshot_dma(scene, scene->world->device[device], pasid, at);
 }
 
+static inline void calls_ask(void *ctx, unsigned device, const struct iommu_page_request *request)
+{
+	struct scene *scene = ctx;
+	struct sweep *sweep = &scene->sweep;
+	const struct model_request on_bus = {
+		.kind = MODEL_PAGE_REQUEST,
+		.requester = scene->world->device[device]->desc.rid,
+		.has_pasid = request->has_pasid,
+		.pasid = request->pasid,
+		.address = request->address.value,
+		.group = request->group,
+		.page_read = true,
+		.last = request->last,
+	};
+	struct model_result result;
+
+	if (!sweep->driver->preset) {
+		ufd_mock_page_request(scene->world->device[device], request);
+	} else if (sweep->devices[device].page_requests) {
+		model_dma(sweep->vm.unit, &on_bus, &result);
+		iommu_poll(&sweep->vm.iommu);
+	}
+}
+
 /** Reads, writes, answers, and what takes the asking device away. */
 static inline bool queue_step(struct program *program)
 {
@@ -76,15 +100,16 @@ static inline bool calls_run_with(const uint8_t *bytes, size_t size,
                                   bool (*step)(struct program *program))
 {
 	static const struct ufd_access_ops ops = {.unmap = program_unmapped};
-	static const uint8_t drivers[] = {0, 0, 0, 4, 5, 1, 3, 6};
+	static const uint8_t drivers[] = {0, 0, 0, 4, 5, 8, 3, 6};
 	struct scene scene;
 	struct sweep *sweep = &scene.sweep;
 
 	if (size < 2)
 		return true;
-	/* only the mock has a fault queue from the beginning */
+	/* these have a fault queue from the beginning */
 	bool queue = step == queue_step;
-	const struct sweep_driver *driver = &sweep_drivers[queue ? 0 : drivers[bytes[0] & 7]];
+	const struct sweep_driver *driver =
+		&sweep_drivers[queue ? bytes[0] % 2 * 8 : drivers[bytes[0] & 7]];
 	ktap_failed = false;
 	if (bytes[0] & 8 || queue) {
 		scene_begin(&scene, driver);
@@ -112,7 +137,7 @@ static inline bool calls_run_with(const uint8_t *bytes, size_t size,
 		.place = USER_CALLS,
 		.devices = {scene.world->device[0], scene.world->device[1], sweep->device2},
 		.access_ops = &ops,
-		.is_mock = !driver->preset,
+		.ask = calls_ask,
 		.dma = calls_dma,
 		.ctx = &scene,
 	};
@@ -121,9 +146,7 @@ static inline bool calls_run_with(const uint8_t *bytes, size_t size,
 	while (step(&program))
 		;
 	sweep->armed = false;
-	for (unsigned i = 0; i < 2; i++)
-		if (program.accesses[i])
-			ufd_access_free(program.accesses[i]);
+	program_end(&program);
 	scene_end(&scene);
 	return !ktap_failed;
 }

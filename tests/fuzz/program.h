@@ -27,7 +27,9 @@ struct program {
 	struct iommu_device *devices[3];
 	struct ufd_access *accesses[2];          /* NULL: none; nobody else's */
 	const struct ufd_access_ops *access_ops; /* for new ones; their ctx is the slot above */
-	bool is_mock;
+	struct ufd_mapping *mapping;             /* NULL: none; nobody else's */
+	/** A device asks for a page; NULL: none does. */
+	void (*ask)(void *ctx, unsigned device, const struct iommu_page_request *request);
 	/** A device's read at @p at; NULL: none. */
 	void (*dma)(void *ctx, unsigned device, uint32_t pasid, uint64_t at);
 	/** The program writes to its memory; NULL: nobody else does. */
@@ -398,8 +400,32 @@ static inline void program_ask(struct program *program)
 		.access = IOMMU_READ,
 	};
 
-	if (program->is_mock)
-		ufd_mock_page_request(program->devices[byte >> 1 & 1], &request);
+	if (program->ask)
+		program->ask(program->ctx, byte >> 1 & 1, &request);
+}
+
+/** Map what a vIOMMU shares, or let go of it. Its place is made of the object's id. */
+static inline void program_share(struct program *program, int fd)
+{
+	uint64_t offset = (uint64_t)program_id(program) << 20;
+	uint64_t bytes = program_length(program);
+	pa_t memory;
+
+	if (program->mapping)
+		ufd_munmap(program->ufd, program->mapping);
+	program->mapping = NULL;
+	if (ufd_mmap(program->ufd, fd, offset, bytes, &memory, &program->mapping))
+		program->mapping = NULL;
+}
+
+/** The program is over: what it holds itself. */
+static inline void program_end(struct program *program)
+{
+	for (unsigned i = 0; i < 2; i++)
+		if (program->accesses[i])
+			ufd_access_free(program->accesses[i]);
+	if (program->mapping)
+		ufd_munmap(program->ufd, program->mapping);
 }
 
 /** One operation. False: the program is over. */
@@ -424,6 +450,8 @@ static inline bool program_step(struct program *program)
 		program_queue(program, fd);
 	} else if (op < 0x70) {
 		program_ask(program);
+	} else if (op == 0x79) {
+		program_share(program, fd);
 	} else if ((op < 0x74 || op > 0x78) && program->dma) {
 		uint8_t which = program_byte(program);
 		program->dma(program->ctx, which % 3,

@@ -129,9 +129,14 @@ static void chaos_model_dma(struct chaos *chaos, const struct iommu_device *devi
 	};
 	struct model_result result;
 	const struct test_user *user = &chaos->world.user;
+	struct model_engine *engine =
+		&chaos->bench.model->engines[chaos->world.device[1] == device];
 
 	model_platform_lock(chaos->bench.model);
-	if (model_dma(chaos->bench.model->unit, &request, &result)) {
+	/* every other time by what the device itself holds */
+	bool by_device = engine->allowed_ats && at / PAGE % 2 == 0;
+	if (by_device ? model_device_tlb_access(&engine->tlb, &request, &result)
+	              : model_dma(chaos->bench.model->unit, &request, &result)) {
 		uint64_t page = (result.address - (uintptr_t)user->block) / PAGE;
 		bool pinned = page < USER_PAGES &&
 		              __atomic_load_n(&user->pins[page], __ATOMIC_ACQUIRE) != 0;
@@ -153,6 +158,36 @@ static void chaos_dma(void *ctx, unsigned which, uint32_t pasid, uint64_t at)
 		__atomic_fetch_add(&chaos->reached, 1, __ATOMIC_RELAXED);
 }
 
+/** A device asks for a page, and somebody looks what was asked. */
+static void chaos_ask(void *ctx, unsigned which, const struct iommu_page_request *ask)
+{
+	struct chaos *chaos = ctx;
+	const struct model_engine *engine =
+		chaos->is_mock ? NULL : &chaos->bench.model->engines[which & 1];
+	struct iommu_device *device = chaos->world.device[which & 1];
+	const struct model_request request = {
+		.kind = MODEL_PAGE_REQUEST,
+		.requester = device->desc.rid,
+		.has_pasid = ask->has_pasid,
+		.pasid = ask->pasid,
+		.address = ask->address.value,
+		.group = ask->group,
+		.page_read = true,
+		.last = ask->last,
+	};
+	struct model_result result;
+
+	if (chaos->is_mock) {
+		ufd_mock_page_request(device, ask);
+		return;
+	}
+	model_platform_lock(chaos->bench.model);
+	if (engine->allowed_page_requests)
+		model_dma(chaos->bench.model->unit, &request, &result);
+	model_platform_unlock(chaos->bench.model);
+	iommu_poll(&chaos->bench.core);
+}
+
 /* ---- threads -------------------------------------------------------------------------- */
 
 static void *worker_run(void *argument)
@@ -169,7 +204,7 @@ static void *worker_run(void *argument)
 		.place = USER_CALLS + 1024 * worker->number,
 		.devices = {world->device[0], world->device[1], world->device[0]},
 		.access_ops = &ops,
-		.is_mock = chaos->is_mock,
+		.ask = chaos_ask,
 		.dma = chaos_dma,
 		.store = chaos_store,
 		.ctx = chaos,
@@ -183,10 +218,38 @@ static void *worker_run(void *argument)
 		while (program_step(&program))
 			worker->steps++;
 	}
-	for (unsigned i = 0; i < 2; i++)
-		if (program.accesses[i])
-			ufd_access_free(program.accesses[i]);
+	program_end(&program);
 	return NULL;
+}
+
+/** Device 1 asks for pages, with a stage 1 of the user's that has none. */
+static void prologue_nested(struct chaos *chaos, uint32_t ioas)
+{
+	struct world *world = &chaos->world;
+	const uint64_t at = USER_PLAIN + 900 * PAGE;
+	const struct iommu_hwpt_vtd_s1 s1 = {.pgtbl_addr = PROGRAM_BASE + 63 * PAGE,
+	                                     .addr_width = 48};
+	struct iommu_fault_alloc fault = {0};
+	uint32_t parent;
+
+	if (world_hwpt(world, world->id[1], ioas, IOMMU_HWPT_ALLOC_NEST_PARENT, &parent))
+		return; /* the unit cannot */
+	KTAP_EQUAL(call(world, IOMMU_FAULT_QUEUE_ALLOC, &fault), 0);
+	chaos_store(chaos, at, &s1, sizeof(s1));
+	struct iommu_hwpt_alloc alloc = {
+		.flags = IOMMU_HWPT_FAULT_ID_VALID,
+		.dev_id = world->id[1],
+		.pt_id = parent,
+		.data_type = chaos->is_mock ? IOMMU_HWPT_DATA_SELFTEST : IOMMU_HWPT_DATA_VTD_S1,
+		.data_len = chaos->is_mock ? 4 : sizeof(s1),
+		.data_uptr = at,
+		.fault_id = fault.out_fault_id,
+	};
+	KTAP_EQUAL(call(world, IOMMU_HWPT_ALLOC, &alloc), 0);
+	KTAP_EQUAL(world_attach(world, 1, alloc.out_hwpt_id, NULL), 0);
+	const struct iommu_page_request request = {.last = true, .access = IOMMU_READ};
+	chaos_ask(chaos, 1, &request);
+	KTAP_CHECK(ufd_poll(&world->ufd, (int)fault.out_fault_fd) & UFD_POLL_IN);
 }
 
 /** What all threads share: two devices, bound and attached, an IOAS with HWPTs. */
@@ -206,6 +269,7 @@ static void prologue(struct chaos *chaos)
 		KTAP_EQUAL(world_hwpt(world, world->id[0], ioas, 0, &hwpt), 0);
 	for (int i = 0; i < 2; i++)
 		KTAP_EQUAL(world_attach(world, i, hwpt, NULL), 0);
+	prologue_nested(chaos, ioas);
 }
 
 /** Nothing runs any more: all objects can be destroyed in some order. */

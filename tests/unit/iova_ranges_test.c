@@ -106,6 +106,7 @@ static void check_ranges(struct ranges_bench *bench)
 {
 	struct universe *universe = &bench->universe;
 	uint64_t first, last, page = 0, got;
+	struct iova_place place = {0};
 	struct iova_range usable;
 
 	random_range(bench, &first, &last);
@@ -115,7 +116,7 @@ static void check_ranges(struct ranges_bench *bench)
 		taken |= universe->at[i] != NULL;
 	}
 	KTAP_EQUAL(iova_ranges_check(&bench->ranges, page_first(universe, first),
-	                             page_last(universe, last)),
+	                             page_last(universe, last), &place),
 	           reserved ? -EINVAL
 	           : taken  ? -EEXIST
 	                    : 0);
@@ -144,7 +145,8 @@ static void check_ranges(struct ranges_bench *bench)
 	uint64_t align = UINT64_C(1) << random_below(universe, 5);
 	uint64_t start = random_below(universe, PAGES);
 	int result = iova_ranges_find(&bench->ranges, pages << 12, align << 12,
-	                              page_first(universe, start), &got);
+	                              page_first(universe, start), &place);
+	got = place.first;
 	for (page = (start + align - 1) & ~(align - 1); page + pages <= PAGES; page += align) {
 		bool fits = true;
 		for (uint64_t i = page; i < page + pages; i++)

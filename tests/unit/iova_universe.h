@@ -39,62 +39,69 @@ static uint64_t random_below(struct universe *universe, uint64_t below)
 
 /* ---- invariants ------------------------------------------------------------- */
 
-static struct iova_node *child_of(const struct iova_node *node, unsigned side)
+/** What `own` must be for the gap [@p start, @p end): by trying each number. */
+static uint32_t room_of(uint64_t start, uint64_t end)
 {
-	return (struct iova_node *)(node->link[side] & ~(uintptr_t)7);
-}
+	uint32_t size = 0, block = 0;
 
-/** Largest k for which the gap before @p node holds an aligned block of 2^k, found by
- *  trying each. */
-static uint64_t block_of(const struct iova_node *node)
-{
-	uint64_t start = node->first - node->gap;
-
-	for (unsigned k = 64; k-- > 0;) {
-		uint64_t size = UINT64_C(1) << k, aligned = (start + size - 1) & ~(size - 1);
-		if (node->gap >= size && aligned >= start && aligned <= node->first - size)
-			return k;
+	/* the highest of 32 steps for each power of two that is not more, less 1/128 */
+	const unsigned __int128 bytes32 =
+		(unsigned __int128)(end - start - (end - start) / 128) * 32;
+	for (uint32_t exponent = 64; exponent-- > 0 && !size;)
+		for (uint32_t part = 32; part-- > 0 && !size;)
+			if (bytes32 >= (unsigned __int128)(32 + part) << exponent)
+				size = exponent * 32 + part + 1;
+	for (uint32_t k = 31; k-- > 0 && !block;) {
+		uint64_t bytes = UINT64_C(1) << k, aligned = (start + bytes - 1) & ~(bytes - 1);
+		if (end - start >= bytes && aligned >= start && aligned <= end - bytes)
+			block = k + 1;
 	}
-	return 0;
+	return UINT32_C(0x80008000) | size << 16 | block;
 }
 
-/** Check the subtree; returns its height. *before: the end of the node before. */
-static unsigned check_tree(const struct iova_node *node, const struct iova_node **before,
-                           uint64_t *count)
+struct checked {
+	const struct iova_node *before;
+	uint64_t count;
+};
+
+/** Check the subtree; returns its height. */
+static unsigned check_tree(const struct iova_node *node, const struct iova_node *parent,
+                           struct checked *checked)
 {
 	if (!node)
 		return 0;
-	const struct iova_node *low = child_of(node, 0), *high = child_of(node, 1);
-	unsigned low_height = check_tree(low, before, count);
-	KTAP_EQUAL(node->gap, *before ? node->first - (*before)->last - 1 : node->first);
-	KTAP_CHECK(!*before || (*before)->last < node->first);
-	*before = node;
-	++*count;
-	unsigned high_height = check_tree(high, before, count);
-	KTAP_CHECK(low_height <= high_height + 1 && high_height <= low_height + 1);
-	unsigned height = (low_height > high_height ? low_height : high_height) + 1;
-	KTAP_EQUAL((node->link[0] & 7) | (node->link[1] & 7) << 3, height);
+	KTAP_CHECK((node->parent & ~(uintptr_t)3) == (uintptr_t)parent);
+	unsigned low = check_tree(node->link[0], node, checked);
+	const struct iova_node *before = checked->before;
+	KTAP_CHECK(!before || before->last < node->first);
+	KTAP_EQUAL(node->own, room_of(before ? before->last + 1 : 0, node->first));
+	checked->before = node;
+	checked->count++;
+	unsigned high = check_tree(node->link[1], node, checked);
+	KTAP_CHECK(low <= high + 1 && high <= low + 1);
+	KTAP_EQUAL(node->parent & 3, high == low ? 0 : high < low ? 1 : 2);
 
-	uint64_t gap = node->gap >> 6, block = block_of(node);
+	KTAP_EQUAL(node->room & UINT32_C(0x80008000), UINT32_C(0x80008000));
+	uint32_t size = node->own >> 16, block = node->own & 0xffff;
 	for (unsigned side = 0; side < 2; side++) {
-		const struct iova_node *below = child_of(node, side);
-		if (below && below->room >> 6 > gap)
-			gap = below->room >> 6;
-		if (below && (below->room & 63) > block)
-			block = below->room & 63;
+		const struct iova_node *below = node->link[side];
+		if (below && below->room >> 16 > size)
+			size = below->room >> 16;
+		if (below && (below->room & 0xffff) > block)
+			block = below->room & 0xffff;
 	}
-	KTAP_EQUAL(node->room >> 6, gap);
-	KTAP_EQUAL(node->room & 63, block);
-	return height;
+	KTAP_EQUAL(node->room >> 16, size);
+	KTAP_EQUAL(node->room & 0xffff, block);
+	return (low > high ? low : high) + 1;
 }
 
 static void check_space(const struct iova_space *space)
 {
-	const struct iova_node *before = NULL;
-	uint64_t count = 0;
+	struct checked checked = {0};
 
-	check_tree(space->root, &before, &count);
-	KTAP_EQUAL(space->count, count);
+	check_tree(space->root, NULL, &checked);
+	KTAP_EQUAL(space->count, checked.count);
+	KTAP_CHECK(space->highest == checked.before);
 }
 
 /* ---- operations against the map ------------------------------------------------ */

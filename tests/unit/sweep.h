@@ -11,13 +11,14 @@
  *   death    from the dead_at-th command on no command and no invalidation of the unit
  *            ever completes; the wait for it takes no time
  *   refusal  the refuse_at-th descriptor is spoiled, and the unit stops with IQE
+ *   silence  from the silent_at-th device-TLB invalidation on its device answers none (ITE)
  *
  * Memory of the bench is made once and used by every world in turn: there are thousands.
  */
 #ifndef TESTS_UNIT_SWEEP_H
 #define TESTS_UNIT_SWEEP_H
 
-#include "tests/unit/vtd_model.h"
+#include "tests/unit/sweep_device.h"
 
 #include "tests/unit/ufd_test_user.h"
 
@@ -51,9 +52,12 @@ struct sweep {
 	bool closing;
 	bool leaving; /* nobody looks any more: the model is not asked about each page */
 	bool hurt;    /* hardware failed: what the log says may stay */
-	unsigned long asked, silent_at;        /* device-TLB invalidations; which is not answered */
-	long stuck_pins, lost_pages, lost_ids; /* as the log says */
-	bool lost_tables;                      /* the log says so, without a number */
+	struct sweep_device devices[SWEEP_DEVICES]; /* on the model */
+	unsigned long asked, silent_at;             /* device-TLB invalidations */
+	bool silent;                                /* a device is */
+	long charged;                               /* pages, to the process */
+	long stuck_pins, lost_pages, lost_ids;      /* as the log says */
+	bool lost_tables;                           /* the log says so, without a number */
 	char stage1_word[16];
 };
 
@@ -67,6 +71,8 @@ static const struct sweep_driver sweep_drivers[] = {
 	{"not snooped", "nesting-noncoherent", IOMMU_MODE_SCALABLE, CAN_NEST | CAN_PASID, 20, 0},
 	{"registers only", "old", IOMMU_MODE_AUTO, 0, 0, 0},
 	{"caching mode", "qemu-10.0-caching", IOMMU_MODE_LEGACY, 0, 0, 0},
+	{"device TLBs", "nesting", IOMMU_MODE_SCALABLE, CAN_NEST | CAN_PASID | CAN_FAULT, 20, 8},
+	{"device TLBs, legacy", "ice-lake-server", IOMMU_MODE_LEGACY, 0, 0, 8},
 };
 
 /* ---- hooks ------------------------------------------------------------------------ */
@@ -186,8 +192,10 @@ static inline void sweep_relax(void *ctx)
 {
 	struct sweep *sweep = sweep_of(ctx);
 
-	sweep->vm.test.now_ns += sweep->dead ? 100000000 : 1000;
-	model_tick(sweep->vm.unit, 1000);
+	uint64_t ns = sweep->silent ? 100000000 : 1000; /* a device has a minute, and more */
+
+	sweep->vm.test.now_ns += sweep->dead ? 100000000 : ns;
+	model_tick(sweep->vm.unit, ns);
 }
 
 static inline void sweep_log(void *ctx, enum iommu_log_level level, const char *line)
@@ -203,6 +211,8 @@ static inline void sweep_log(void *ctx, enum iommu_log_level level, const char *
 	found = strstr(line, ": stays pinned for good");
 	if (found && sscanf(line, "ufd: user memory %*x, %llx bytes", &number) == 1)
 		sweep->stuck_pins += (long)(number / PAGE);
+	if (sscanf(line, "ufd: lent memory %*x, %llx bytes: stays out of use", &number) == 1)
+		sweep->lost_pages += (long)(number / PAGE);
 	found = strstr(line, " table pages ");
 	if (found) {
 		while (found > line && found[-1] != ' ')
@@ -260,13 +270,19 @@ static inline void sweep_mmio_unmap(void *ctx, struct mmio *window)
 }
 
 static inline enum model_device_answer sweep_device_invalidate(
-	void *ctx, const struct model_device_invalidation *invalidation)
+	void *ctx, const struct model_device_invalidation *which)
 {
 	struct sweep *sweep = container_of((struct vm *)ctx, struct sweep, vm);
+	unsigned n = 0;
 
-	(void)invalidation;
-	return sweep->armed && ++sweep->asked == sweep->silent_at ? MODEL_DEVICE_SILENT
-	                                                          : MODEL_DEVICE_DONE;
+	while (n < SWEEP_DEVICES && sweep->devices[n].tlb.requester != which->requester)
+		n++;
+	KTAP_CHECK(n < SWEEP_DEVICES);
+	if (n == SWEEP_DEVICES)
+		return MODEL_DEVICE_DONE;
+	if (sweep->armed && ++sweep->asked == sweep->silent_at)
+		sweep->silent = sweep->devices[n].silent = true;
+	return sweep_device_forget(&sweep->devices[n], which);
 }
 
 /* ---- user memory -------------------------------------------------------------------- */
@@ -361,6 +377,29 @@ static inline void sweep_user_drop(void *ctx, uint64_t kept)
 	sweep->world.user.files_mapped--;
 }
 
+/** Pages are charged before they are pinned, and given back however that ends. */
+static inline int sweep_account(void *ctx, uint64_t user, int64_t pages, bool by_process)
+{
+	struct sweep *sweep = ctx;
+
+	(void)user;
+	(void)by_process;
+	if (pages > 0 && sweep_fails(sweep, SWEEP_MEMORY))
+		return -ENOMEM;
+	sweep->charged += pages;
+	KTAP_CHECK(sweep->charged >= 0);
+	return 0;
+}
+
+static inline int sweep_pins(void *ctx, uint64_t user, uint32_t *out)
+{
+	struct sweep *sweep = ctx;
+
+	if (sweep_fails(sweep, SWEEP_IN))
+		return -EFAULT;
+	return test_user_pins(&sweep->world.user, user, out);
+}
+
 static const struct ufd_memory_ops sweep_memory_ops = {
 	.copy_in = sweep_copy_in,
 	.copy_out = sweep_copy_out,
@@ -370,7 +409,9 @@ static const struct ufd_memory_ops sweep_memory_ops = {
 	.file_unmap = sweep_file_unmap,
 	.user_keep = sweep_user_keep,
 	.user_drop = sweep_user_drop,
+	.account = sweep_account,
 	.change_process = sweep_change_process,
+	.pins = sweep_pins,
 };
 
 /* ---- beginning ---------------------------------------------------------------------- */
@@ -429,6 +470,8 @@ static inline void sweep_prepare(struct sweep *sweep, const struct sweep_driver 
 	vm->cleaned = sweep_memory.cleaned;
 	vm->unit = model_unit_init(sweep_memory.unit, sweep_memory.unit_bytes, config, &hooks);
 	KTAP_CHECK(vm->unit != NULL);
+	for (unsigned n = 0; n < SWEEP_DEVICES; n++)
+		sweep_device_init(&sweep->devices[n], vm->unit, RID(0, 4 + n, 0));
 	memset(vm->used, true, (size_t)1 << SWEEP_USER_ORDER);
 	sweep->world.user.block = vm->arena;
 
@@ -452,9 +495,11 @@ static inline void sweep_prepare(struct sweep *sweep, const struct sweep_driver 
 	vm->options.mode = driver->mode;
 }
 
-static inline int sweep_device(struct sweep *sweep, unsigned number, struct iommu_device **out)
+/** Device @p n of the bus: 00:04.0 and on. */
+static inline int sweep_device_add(struct sweep *sweep, unsigned n, struct iommu_device **out)
 {
 	struct vm *vm = &sweep->vm;
+	unsigned number = 4 + n;
 	struct iommu_device_desc desc = {
 		.rid = RID(0, number, 0),
 		.hop_count = 1,
@@ -462,6 +507,9 @@ static inline int sweep_device(struct sweep *sweep, unsigned number, struct iomm
 		.group = number,
 		.pasid_bits = sweep->driver->pasid_bits,
 		.ats_queue_depth = sweep->driver->ats,
+		.page_requests = sweep->driver->ats != 0,
+		.capabilities_set = sweep_device_set,
+		.capabilities_ctx = &sweep->devices[n],
 	};
 
 	if (!sweep->driver->preset)
@@ -492,7 +540,7 @@ static inline int sweep_up(struct sweep *sweep)
 		error = iommu_probe(&vm->iommu, &ufd_mock_driver, NULL);
 	error = error == 1 ? 0 : error < 0 ? error : -ENODEV;
 	for (unsigned i = 0; i < 3 && !error; i++)
-		error = sweep_device(sweep, 4 + i, i < 2 ? &world->device[i] : &sweep->device2);
+		error = sweep_device_add(sweep, i, i < 2 ? &world->device[i] : &sweep->device2);
 	if (!error)
 		error = iommu_enable(&vm->iommu);
 	if (!error)
@@ -519,8 +567,10 @@ static inline void sweep_down(struct sweep *sweep)
 	else
 		KTAP_EQUAL(kept, 0);
 	KTAP_EQUAL(sweep->world.user.pinned, sweep->stuck_pins);
-	if (!sweep->stuck_pins)
+	if (!sweep->stuck_pins) {
 		KTAP_EQUAL(sweep->world.user.files_mapped, 0);
+		KTAP_EQUAL(sweep->charged, 0);
+	}
 	KTAP_CHECK(!sweep->world.user.bad);
 	if (!sweep->hurt)
 		KTAP_EQUAL(sweep->stuck_pins + sweep->lost_pages + sweep->lost_ids, 0);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The calls that the sweeps make, each with arguments that succeed: see sweep_table.h. */
+/*
+ * The calls that the sweeps make, each with arguments that succeed: see sweep_table.h. More of
+ * them: sweep_selftest.h.
+ */
 #ifndef TESTS_UNIT_SWEEP_CALLS_H
 #define TESTS_UNIT_SWEEP_CALLS_H
 

@@ -1,17 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Hardware fails in every call: from the n-th command on nothing ever completes; the n-th
- * invalidation descriptor is refused (IQE). n = 1, 2, 3 until the call meets no failure. The
- * mock has no commands to count: all of a call's invalidations fail.
+ * invalidation descriptor is refused (IQE); from the n-th device-TLB invalidation on its device
+ * answers none (ITE). n = 1, 2, 3 until the call meets no failure. The mock has no commands to count: all of a call's invalidations fail.
  *
  * A call that fails leaves objects, mappings, ranges and attachments as they were. What
  * hardware may still reach stays out of use: exactly what the log says, in pinned user
  * memory and in table pages, and at close nothing else is left. The model finds no table
  * freed that it can reach and no entry changed in a wrong order.
+ *
+ * A silent device fails no call: it is cut off, and nothing that it still holds is of use.
  */
 #include "tests/unit/sweep_table.h"
 
-enum how { DIES, REFUSES, BREAKS };
+enum how { DIES, REFUSES, BREAKS, SILENT };
+
+static const char *const how_names[] = {"dead from command", "refused descriptor",
+                                        "all invalidations fail", "no answer to invalidation"};
 
 static const int may_be[] = {-ETIMEDOUT, -EIO};
 
@@ -26,26 +31,35 @@ static bool fail_one(const struct sweep_driver *driver, const struct step *step,
 		scene_end(&scene);
 		return false;
 	}
-	struct snapshot before = snapshot_of(&scene);
+	if (step->set_up)
+		step->set_up(&scene);
+	struct snapshot before = snapshot_of(&scene), after = {0};
 	if (how == DIES)
 		sweep->dead_at = n;
+	else if (how == SILENT)
+		sweep->silent_at = n;
 	else if (how == REFUSES)
 		sweep->vm.refuse_in = n;
 	else
 		ufd_mock_break(scene.world->device[0]->unit, true);
-	if (how == REFUSES)
+	if (how == REFUSES || how == SILENT)
 		sweep->vm.expected = UINT64_C(1) << MODEL_REPORT_STALE;
 	sweep->armed = true;
 	int result = step->run(&scene);
 	sweep->armed = false;
-	bool met = how == DIES ? sweep->dead : how == BREAKS || !sweep->vm.refuse_in;
+	bool met = how == DIES     ? sweep->dead
+	           : how == SILENT ? sweep->silent
+	                           : how == BREAKS || !sweep->vm.refuse_in;
 	if (how == BREAKS)
 		ufd_mock_break(scene.world->device[0]->unit, false);
 	sweep->vm.refuse_in = 0;
-	sweep->hurt = met;
-	struct snapshot after = snapshot_of(&scene);
+	sweep->hurt = met && how != SILENT; /* then nothing stays */
+	if (!step->once)
+		after = snapshot_of(&scene);
+	if (how == SILENT)
+		KTAP_EQUAL(result, 0);
 	if (result) {
-		KTAP_CHECK(met);
+		KTAP_CHECK(met && !step->once);
 		if (result != may_be[0] && result != may_be[1])
 			KTAP_EQUAL(result, may_be[0]);
 		if (!step->takes_apart && !step->prepares)
@@ -55,8 +69,8 @@ static bool fail_one(const struct sweep_driver *driver, const struct step *step,
 	sweep->leaving = !met;
 	scene_end(&scene);
 	if (ktap_failed)
-		printf("# %s: %s, %s %u, result %d\n", driver->name, step->name,
-		       how == DIES ? "dead from command" : "refused descriptor", n, result);
+		printf("# %s: %s, %s %u, result %d\n", driver->name, step->name, how_names[how], n,
+		       result);
 	return met;
 }
 
@@ -92,6 +106,13 @@ static void refuses(void)
 	for (unsigned i = 0; i < ARRAY_SIZE(sweep_drivers) && !ktap_failed; i++)
 		if (sweep_drivers[i].preset && strcmp(sweep_drivers[i].preset, "old") != 0)
 			sweep_driver(&sweep_drivers[i], REFUSES);
+}
+
+static void silent(void)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(sweep_drivers) && !ktap_failed; i++)
+		if (sweep_drivers[i].ats)
+			sweep_driver(&sweep_drivers[i], SILENT);
 }
 
 static void breaks(void)
@@ -132,9 +153,8 @@ static void bring_up(void)
 }
 
 static const struct ktap_case cases[] = {
-	{"from a command on nothing completes", dies},
-	{"a descriptor is refused", refuses},
-	{"the mock's invalidations fail", breaks},
+	{"from a command on nothing completes", dies}, {"a descriptor is refused", refuses},
+	{"the mock's invalidations fail", breaks},     {"a device does not answer", silent},
 	{"bringing up on a unit that dies", bring_up},
 };
 

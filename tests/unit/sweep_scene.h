@@ -24,6 +24,9 @@ struct scene {
 	uint32_t queue, asking;
 	int queue_fd, access_fd; /* the second: of the self-test's command */
 	uint32_t tested, test_device, viommu;
+	uint64_t shared;                           /* the vIOMMU's memory, as an offset for mmap */
+	uint32_t made, inner, made_hwpt[2], pages; /* by what a row sets up */
+	int made_fd;
 	uint32_t cookie;
 	struct ufd_access *access, *attached_access;
 };
@@ -76,6 +79,51 @@ static inline void scene_stage1(struct scene *scene)
 	top[0] = (2 * BASE + PAGE) | 7;
 	top[512 + 1] = BASE | 0x87;
 	vm_clean(&vm->test, top, 2 * PAGE);
+}
+
+/** Device 1 asks for a page. */
+static inline void scene_ask(struct scene *scene, uint16_t group)
+{
+	struct sweep *sweep = &scene->sweep;
+	struct iommu_device *device = scene->world->device[1];
+	const struct iommu_page_request request = {
+		.group = group, .last = true, .access = IOMMU_READ};
+	const struct model_request on_bus = {.kind = MODEL_PAGE_REQUEST,
+	                                     .requester = device->desc.rid,
+	                                     .group = group,
+	                                     .page_read = true,
+	                                     .last = true};
+	struct model_result result;
+
+	if (!sweep->driver->preset) {
+		ufd_mock_page_request(device, &request);
+		return;
+	}
+	KTAP_CHECK(sweep->devices[1].page_requests);
+	KTAP_CHECK(model_dma(sweep->vm.unit, &on_bus, &result));
+	iommu_poll(&sweep->vm.iommu);
+}
+
+/** A device writes to the first page of what is tracked. */
+static inline void scene_write(struct scene *scene)
+{
+	struct world *world = scene->world;
+	const struct model_request write = {.access = MODEL_WRITE,
+	                                    .requester = world->device[0]->desc.rid,
+	                                    .has_pasid = true,
+	                                    .pasid = 7,
+	                                    .address = BASE,
+	                                    .bytes = 8};
+	struct ufd_object_info info;
+	struct model_result result;
+
+	if (scene->sweep.driver->preset) {
+		KTAP_CHECK(sweep_device_access(&scene->sweep.devices[0], scene->sweep.vm.unit,
+		                               &write, &result));
+		return;
+	}
+	KTAP_EQUAL(ufd_object_get(&world->ufd, world->fd, scene->tracked, &info), 0);
+	KTAP_EQUAL(ufd_mock_set_dirty(info.domain, iova(BASE)), 1);
 }
 
 static inline uint32_t scene_hwpt(struct scene *scene, uint32_t flags)
@@ -153,15 +201,13 @@ static inline void scene_begin(struct scene *scene, const struct sweep_driver *d
 		KTAP_EQUAL(call(world, IOMMU_HWPT_ALLOC, &alloc), 0);
 		scene->asking = alloc.out_hwpt_id;
 		KTAP_EQUAL(world_attach(world, 1, scene->asking, NULL), 0);
-		struct iommu_page_request request = {.last = true, .access = IOMMU_READ};
-		ufd_mock_page_request(world->device[1], &request);
+		scene_ask(scene, 0);
 		KTAP_EQUAL(ufd_read(&world->ufd, scene->queue_fd, USER_PLAIN + 901 * PAGE, 400),
 		           sizeof(struct iommu_hwpt_pgfault));
 		const struct iommu_hwpt_pgfault *got =
 			test_user_at(&world->user, USER_PLAIN + 901 * PAGE);
 		scene->cookie = got->cookie;
-		request.group = 1;
-		ufd_mock_page_request(world->device[1], &request);
+		scene_ask(scene, 1);
 	} else {
 		KTAP_EQUAL(world_attach(world, 1,
 		                        scene->can & CAN_NEST ? scene->nested : scene->hwpt, NULL),
@@ -170,8 +216,10 @@ static inline void scene_begin(struct scene *scene, const struct sweep_driver *d
 	if (scene->can & CAN_PASID) {
 		KTAP_EQUAL(world_attach(world, 0, scene->for_pasid[0], NULL), 0);
 		KTAP_EQUAL(world_attach_pasid(world, 0, 5, scene->for_pasid[0], NULL), 0);
-		if (scene->can & CAN_DIRTY)
+		if (scene->can & CAN_DIRTY) {
 			KTAP_EQUAL(world_attach_pasid(world, 0, 7, scene->tracked, NULL), 0);
+			scene_write(scene);
+		}
 	} else {
 		KTAP_EQUAL(world_attach(world, 0, scene->hwpt, NULL), 0);
 	}
@@ -193,6 +241,9 @@ static inline void scene_begin(struct scene *scene, const struct sweep_driver *d
 		                                    .data_uptr = USER_PLAIN + 904 * PAGE};
 		KTAP_EQUAL(call(world, IOMMU_VIOMMU_ALLOC, &viommu), 0);
 		scene->viommu = viommu.out_viommu_id;
+		const struct iommu_viommu_selftest *answer =
+			test_user_at(&world->user, USER_PLAIN + 904 * PAGE);
+		scene->shared = answer->out_mmap_offset;
 	}
 	KTAP_EQUAL(ufd_access_new(&world->ufd, world->fd, &scene_access_ops, scene, &scene->access),
 	           0);
@@ -218,8 +269,9 @@ static inline void scene_end(struct scene *scene)
 
 /** All that must not change: numbers to print, and sums over everything else. */
 struct snapshot {
-	long objects, locks, pages, pinned, files, ids;
+	long objects, locks, pages, pinned, charged, files, ids;
 	uint64_t graph, areas, ranges, leaves, pins, attached, reach, descriptors;
+	uint64_t dirty, readable, services;
 };
 
 static inline uint64_t mix(uint64_t sum, uint64_t value)
@@ -256,7 +308,9 @@ static inline uint64_t snapshot_dma(struct scene *scene, struct iommu_device *de
 		return ufd_mock_translate_pasid(device, pasid, iova(at), IOMMU_READ, &out)
 		               ? 0
 		               : out.value;
-	if (!model_dma(scene->sweep.vm.unit, &request, &result))
+	struct sweep *sweep = &scene->sweep;
+	unsigned n = device == scene->world->device[1]; /* nobody asks about the third */
+	if (!sweep_device_access(&sweep->devices[n], sweep->vm.unit, &request, &result))
 		return 0;
 	/* Whatever failed: what a device reaches is pinned. */
 	uint64_t page = (result.address - VM_BASE) / PAGE;
@@ -298,6 +352,25 @@ static inline void snapshot_ioas(struct scene *scene, const struct ufd_object_in
 	now->ranges = mix(mix(now->ranges, list.num_iovas), list.out_iova_alignment);
 	for (uint32_t i = 0; i < list.num_iovas; i++)
 		now->ranges = mix(mix(now->ranges, range[i].start), range[i].last);
+}
+
+/** What was written, and whether that is kept at all. */
+static inline uint64_t snapshot_dirty(struct scene *scene)
+{
+	const uint64_t at = USER_PLAIN + 905 * PAGE;
+	uint64_t *bits = test_user_at(&scene->world->user, at);
+	struct iommu_hwpt_get_dirty_bitmap get = {
+		.hwpt_id = scene->tracked,
+		.flags = IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR,
+		.iova = BASE,
+		.length = 8 * PAGE,
+		.page_size = PAGE,
+		.data = at,
+	};
+
+	*bits = 0;
+	int result = call(scene->world, IOMMU_HWPT_GET_DIRTY_BITMAP, &get);
+	return mix((uint64_t)result, *bits);
 }
 
 /** The HWPT that has @p domain; 0: none. */
@@ -347,8 +420,17 @@ static inline struct snapshot snapshot_of(struct scene *scene)
 	}
 	for (unsigned i = 0; i < USER_PAGES; i++)
 		now.pins = mix(now.pins, world->user.pins[i]);
-	for (int fd = 0; fd < UFD_MAX_FILES; fd++)
+	for (int fd = 0; fd < UFD_MAX_FILES; fd++) {
 		now.descriptors = mix(now.descriptors, world->ufd.files[fd] != NULL);
+		if (world->ufd.files[fd])
+			now.readable = mix(now.readable, (uint64_t)ufd_poll(&world->ufd, fd + 3));
+	}
+	if (scene->can & CAN_DIRTY)
+		now.dirty = snapshot_dirty(scene);
+	for (int n = 0; n < SWEEP_DEVICES; n++)
+		now.services = mix(now.services,
+		                   sweep->devices[n].ats | sweep->devices[n].page_requests << 1);
+	now.charged = sweep->charged;
 	now.pinned = world->user.pinned;
 	now.files = world->user.files_mapped;
 	now.objects = sweep->vm.test.objects;
@@ -365,6 +447,8 @@ enum snapshot_rule {
 	SNAPSHOT_EQUAL,
 	/** Table pages of a map that failed may stay in the tree, empty, for the next one. */
 	SNAPSHOT_TABLES,
+	/** The same, and what was written, or is to be read, may be more or less. */
+	SNAPSHOT_LOSSY,
 	/** What hardware that died may keep is not compared: pins, pages, domain ids. */
 	SNAPSHOT_GRAVES,
 };
@@ -393,13 +477,19 @@ static inline bool snapshot_same(const char *name, unsigned long number, const s
 	SAME(descriptors);
 	if (rule != SNAPSHOT_GRAVES) {
 		SAME(reach);
-		SAME(objects);
+		SAME(services);
 		SAME(pinned);
+		SAME(charged);
 		SAME(pins);
 		SAME(files);
 		SAME(ids);
 	}
-	if (rule == SNAPSHOT_EQUAL || (rule == SNAPSHOT_TABLES && is->pages < was->pages))
+	if (rule == SNAPSHOT_EQUAL || rule == SNAPSHOT_TABLES) {
+		SAME(objects);
+		SAME(dirty);
+		SAME(readable);
+	}
+	if (rule == SNAPSHOT_EQUAL || (rule != SNAPSHOT_GRAVES && is->pages < was->pages))
 		SAME(pages);
 	SAME(locks);
 #undef SAME

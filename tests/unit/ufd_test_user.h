@@ -43,7 +43,10 @@ struct test_user {
 	long outs, out_fail_at; /* the same for copy_out, with -EFAULT */
 	long files_mapped;
 	long process_changes, change_result;
-	bool bad; /* an unpin of what is not pinned, a copy that wraps around */
+	long charged[2];    /* pages: by the user, by the process */
+	long limit[2];      /* of these; 0: none */
+	long account_calls; /* of charges, not of what is taken back */
+	bool bad;           /* an unpin of what is not pinned, a copy that wraps around */
 };
 
 /** The page of the block behind @p user, or -1. */
@@ -205,6 +208,22 @@ static inline int test_user_change_process(void *ctx)
 	return (int)self->change_result;
 }
 
+static inline int test_user_account(void *ctx, uint64_t user, int64_t pages, bool by_process)
+{
+	struct test_user *self = ctx;
+
+	if (!pages || user % PAGE)
+		self->bad = true;
+	__atomic_add_fetch(&self->account_calls, pages > 0, __ATOMIC_RELAXED);
+	long now = __atomic_add_fetch(&self->charged[by_process], (long)pages, __ATOMIC_RELAXED);
+	if (now < 0)
+		self->bad = true;
+	if (pages < 0 || !self->limit[by_process] || now <= self->limit[by_process])
+		return 0;
+	__atomic_sub_fetch(&self->charged[by_process], (long)pages, __ATOMIC_RELAXED);
+	return -ENOMEM;
+}
+
 static inline int test_user_pins(void *ctx, uint64_t user, uint32_t *out)
 {
 	struct test_user *self = ctx;
@@ -224,6 +243,7 @@ static const struct ufd_memory_ops test_user_ops = {
 	.unpin = test_user_unpin,
 	.file_map = test_user_file_map,
 	.file_unmap = test_user_file_unmap,
+	.account = test_user_account,
 	.change_process = test_user_change_process,
 	.pins = test_user_pins,
 };
@@ -270,6 +290,7 @@ static inline void world_end_with(struct world *world, long stuck)
 	KTAP_CHECK(test_os_is_clean(&world->os));
 	KTAP_EQUAL(world->user.pinned, stuck);
 	KTAP_EQUAL(world->user.files_mapped, 0);
+	KTAP_EQUAL(world->user.charged[0] + world->user.charged[1], stuck);
 	KTAP_CHECK(!world->user.bad);
 	free(world->user.block);
 }

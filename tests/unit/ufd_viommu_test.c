@@ -104,7 +104,19 @@ static void allocation(void)
 	KTAP_EQUAL(viommu(&scene, scene.idev, scene.parent, 0, 0, &id), -EOPNOTSUPP);
 	KTAP_EQUAL(viommu(&scene, scene.idev, scene.parent, TYPE + 1, 0, &id), -EOPNOTSUPP);
 	KTAP_EQUAL(viommu(&scene, scene.idev, scene.parent, TYPE, 7, &id), -EINVAL);
-	KTAP_EQUAL(viommu(&scene, scene.idev, scene.parent, TYPE, 257, &id), -E2BIG);
+	/* longer than known: the rest must be zero, and no more than a page */
+	uint8_t *bytes = test_user_at(&world->user, DATA);
+	for (unsigned i = 0; i < 4; i++) {
+		static const uint32_t at[] = {24, 255, 256, PAGE - 1};
+		bytes[at[i]] = 1;
+		KTAP_EQUAL(viommu(&scene, scene.idev, scene.parent, TYPE, PAGE, &id), -E2BIG);
+		bytes[at[i]] = 0;
+	}
+	KTAP_EQUAL(viommu(&scene, scene.idev, scene.parent, TYPE, PAGE + 1, &id), -E2BIG);
+	KTAP_EQUAL(viommu(&scene, scene.idev, scene.parent, TYPE, UINT32_MAX, &id), -E2BIG);
+	KTAP_EQUAL(viommu(&scene, scene.idev, scene.parent, TYPE, PAGE, &id), 0);
+	KTAP_EQUAL(world_destroy(world, id), 0);
+	memset(bytes, 0, PAGE); /* it was answered */
 	KTAP_EQUAL(world_destroy(world, scene.parent), -EBUSY);
 	KTAP_EQUAL(world_destroy(world, scene.viommu), -EBUSY);
 	/* flags and types of what is made in it */
