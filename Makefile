@@ -38,7 +38,7 @@ WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototy
 	-Wpointer-arith -Wcast-qual -Wwrite-strings -Wundef -Wvla -Wimplicit-fallthrough
 COMMON := -std=gnu11 -g -O2 -I. $(WARNINGS) -ffile-prefix-map=$(CURDIR)=. -fno-common
 FREESTANDING := $(COMMON) -ffreestanding -fno-stack-protector -fno-asynchronous-unwind-tables \
-	-fno-strict-aliasing -fno-omit-frame-pointer -fno-optimize-sibling-calls -mno-red-zone \
+	-fno-strict-aliasing -fno-omit-frame-pointer -momit-leaf-frame-pointer -mno-red-zone \
 	-mgeneral-regs-only -mcx16
 KERNEL_FLAGS := $(FREESTANDING) -fno-pic -mcmodel=kernel -Ibuild/kernel
 LIB_FLAGS := $(FREESTANDING) -fPIC

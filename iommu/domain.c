@@ -161,8 +161,7 @@ int iommu_flush(struct iommu_gather *gather)
 	struct iommu_domain *domain = gather->domain;
 	int error = 0;
 
-	if (iommu_gather_empty(gather) && gather->pages.value == IOMMU_NO_PAGE.value &&
-	    !gather->write_buffer)
+	if (iommu_gather_idle(gather))
 		return 0;
 	if (domain->ops->flush)
 		error = domain->ops->flush(domain, gather);
@@ -201,14 +200,15 @@ static int extents_fit(const struct iommu_domain *domain, iova_t start,
 	               : 0;
 }
 
-int iommu_map(struct iommu_domain *domain, iova_t start, const struct iommu_extent *extents,
-              size_t count, uint32_t rights, struct iommu_gather *gather)
+/** Several extents, checked: neighbours in memory are one, for larger pages may fit. */
+static __attribute__((noinline)) int map_extents(struct iommu_domain *domain, iova_t start,
+                                                 const struct iommu_extent *extents, size_t count,
+                                                 uint32_t rights, struct iommu_gather *gather)
 {
 	uint64_t done = 0;
-	int error = extents_fit(domain, start, extents, count);
+	int error = 0;
 
 	for (size_t i = 0; i < count && !error;) {
-		/* neighbours in memory are one extent: larger pages may fit */
 		pa_t memory = extents[i].start;
 		uint64_t bytes = extents[i++].bytes;
 		while (i < count && extents[i].start.value == memory.value + bytes)
@@ -221,6 +221,25 @@ int iommu_map(struct iommu_domain *domain, iova_t start, const struct iommu_exte
 	if (error && done)
 		domain->ops->unmap(domain, start, done, gather);
 	return error;
+}
+
+int iommu_map(struct iommu_domain *domain, iova_t start, const struct iommu_extent *extents,
+              size_t count, uint32_t rights, struct iommu_gather *gather)
+{
+	if (__builtin_expect(count == 1, 1)) {
+		const uint64_t memory = extents->start.value, bytes = extents->bytes;
+		const uint64_t last = start.value + (bytes - 1);
+		const uint64_t below = (domain->page_sizes & -domain->page_sizes) - 1;
+
+		/* `below` of a domain without page sizes is all ones */
+		if (!bytes || (start.value | memory | bytes) & below || last < start.value ||
+		    start.value < domain->first.value || last > domain->last.value ||
+		    memory + (bytes - 1) < memory || !domain->ops->map)
+			return -EINVAL;
+		return domain->ops->map(domain, start, extents->start, bytes, rights, gather);
+	}
+	int error = extents_fit(domain, start, extents, count);
+	return error ? error : map_extents(domain, start, extents, count, rights, gather);
 }
 
 uint64_t iommu_unmap(struct iommu_domain *domain, iova_t start, uint64_t bytes,

@@ -12,16 +12,6 @@
 
 #define LINK_MASK (~(PAGE_SIZE_4K - 1))
 
-void iommu_gather_init(struct iommu_gather *gather, struct iommu_domain *domain)
-{
-	*gather = (struct iommu_gather){
-		.domain = domain,
-		.first = iova(~UINT64_C(0)),
-		.last = iova(0),
-		.pages = IOMMU_NO_PAGE,
-	};
-}
-
 void iommu_gather_page(struct iommu_gather *gather, pa_t page)
 {
 	uint64_t *link = iommu_os_va(iommu_os(gather->domain->iommu), page);
@@ -31,7 +21,7 @@ void iommu_gather_page(struct iommu_gather *gather, pa_t page)
 	gather->page_count++;
 }
 
-void iommu_gather_release(struct iommu_gather *gather)
+void iommu_gather_release_chain(struct iommu_gather *gather)
 {
 	while (gather->pages.value != IOMMU_NO_PAGE.value) {
 		const struct iommu_os *os = iommu_os(gather->domain->iommu);

@@ -24,7 +24,15 @@ struct iommu_gather {
 
 #define IOMMU_NO_PAGE ((pa_t){~UINT64_C(0)})
 
-void iommu_gather_init(struct iommu_gather *gather, struct iommu_domain *domain);
+static inline void iommu_gather_init(struct iommu_gather *gather, struct iommu_domain *domain)
+{
+	*gather = (struct iommu_gather){
+		.domain = domain,
+		.first = iova(~UINT64_C(0)),
+		.last = iova(0),
+		.pages = IOMMU_NO_PAGE,
+	};
+}
 /** Add [first, last] to the hull. @p tables: a table entry in it changed. */
 static inline void iommu_gather_add(struct iommu_gather *gather, iova_t first, iova_t last,
                                     bool tables)
@@ -39,10 +47,21 @@ static inline bool iommu_gather_empty(const struct iommu_gather *gather)
 {
 	return gather->first.value > gather->last.value;
 }
+/** Is there nothing that iommu_flush() would do? */
+static inline bool iommu_gather_idle(const struct iommu_gather *gather)
+{
+	return iommu_gather_empty(gather) && gather->pages.value == ~UINT64_C(0) &&
+	       !gather->write_buffer;
+}
 /** Chain a table page that hardware may still walk. The link is kept in the
  *  page's first qword, with its low 12 bits zero: not present in any format. */
 void iommu_gather_page(struct iommu_gather *gather, pa_t page);
 /** Give all chained pages back to the page allocator: after the flush only. */
-void iommu_gather_release(struct iommu_gather *gather);
+void iommu_gather_release_chain(struct iommu_gather *gather);
+static inline void iommu_gather_release(struct iommu_gather *gather)
+{
+	if (gather->pages.value != ~UINT64_C(0))
+		iommu_gather_release_chain(gather);
+}
 
 #endif

@@ -160,9 +160,28 @@ PT_PUBLIC int PT_FN(init)(struct pt *pt, const struct iommu_os *os, unsigned lev
 	return error;
 }
 
+/** Free the table at @p address and all below it. *unseen: how many tables of the tree have
+ *  not been met, so that nobody looks for what is not there. */
+static void PT_FN(tree_free)(struct pt *pt, uint64_t address, unsigned level, uint64_t *unseen)
+{
+	const uint64_t *table = pt_table(pt, address);
+
+	for (unsigned i = 0; level > 1 && *unseen && i < PT_ENTRIES; i++) {
+		uint64_t entry = pt_load(&table[i]);
+		if (pt_format_is_table(entry)) {
+			--*unseen;
+			PT_FN(tree_free)(pt, pt_format_address(entry), level - 1, unseen);
+		}
+	}
+	pt->os->page_free(pt->os->ctx, pa(address), 0);
+	pt->table_pages--;
+}
+
 PT_PUBLIC void PT_FN(destroy)(struct pt *pt)
 {
-	PT_FN(table_free)(pt, pt->root.value, pt->levels);
+	uint64_t unseen = pt->table_pages - 1;
+
+	PT_FN(tree_free)(pt, pt->root.value, pt->levels, &unseen);
 }
 
 /* ---- the way down -------------------------------------------------------------- */

@@ -193,10 +193,11 @@ PT_COLD int PT_FN(undo)(struct pt *pt, uint64_t at, const struct PT_FN(made) * m
 }
 
 /** Map [at, last], of a range that began at @p start: run by run, each in the
- *  largest size that address, memory and length allow and that the table uses. */
+ *  largest size that address, memory and length allow and that the table uses, or
+ *  (@p small) in the smallest. */
 static __attribute__((noinline)) int PT_FN(map_runs)(struct pt *pt, uint64_t start, uint64_t at,
                                                      uint64_t last, uint64_t memory, uint64_t bits,
-                                                     struct iommu_gather *gather)
+                                                     bool small, struct iommu_gather *gather)
 {
 	uint64_t left = last - at + 1;
 	struct PT_FN(made) made;
@@ -207,7 +208,7 @@ static __attribute__((noinline)) int PT_FN(map_runs)(struct pt *pt, uint64_t sta
 	for (;;) {
 		uint64_t done = 0, aligned = at | memory;
 #define FITS(n) (!(aligned & (pt_size(n) - 1)) && left >= pt_size(n))
-		if (FITS(2)) {
+		if (!small && FITS(2)) {
 			if (FITS(3) && pt->page_sizes & pt_size(3))
 				done = PT_FN(map_run)(pt, at, memory, left, bits, 3, &made);
 			if (!done && !made.error && pt->page_sizes & pt_size(2))
@@ -232,7 +233,8 @@ static __attribute__((noinline)) int PT_FN(map_runs)(struct pt *pt, uint64_t sta
 /** Map a range that lies in one table of @p level, if the table is there and the
  *  range is free in it; else leave the rest to map_runs(). */
 PT_INLINE int PT_FN(map_quick)(struct pt *pt, uint64_t at, uint64_t last, uint64_t memory,
-                               uint64_t bits, const unsigned level, struct iommu_gather *gather)
+                               uint64_t bits, const unsigned level, bool small,
+                               struct iommu_gather *gather)
 {
 	unsigned found, filled = 0;
 	uint64_t *slot = PT_FN(find)(pt, at, level, &found);
@@ -252,22 +254,22 @@ PT_INLINE int PT_FN(map_quick)(struct pt *pt, uint64_t at, uint64_t last, uint64
 		}
 	}
 	uint64_t done = (uint64_t)filled << pt_shift(level);
-	return PT_FN(map_runs)(pt, at, at + done, last, memory + done, bits, gather);
+	return PT_FN(map_runs)(pt, at, at + done, last, memory + done, bits, small, gather);
 }
 
 /** All but a single small page. */
 static __attribute__((noinline)) int PT_FN(map_many)(struct pt *pt, uint64_t at, uint64_t last,
-                                                     uint64_t memory, uint64_t bits,
+                                                     uint64_t memory, uint64_t bits, bool small,
                                                      struct iommu_gather *gather)
 {
 	uint64_t aligned = at | memory | (last + 1);
 
 	if ((at ^ last) < pt_size(2) && last - at < pt_size(2) - 1)
-		return PT_FN(map_quick)(pt, at, last, memory, bits, 1, gather);
-	if (!(aligned & (pt_size(2) - 1)) && pt->page_sizes & pt_size(2) &&
+		return PT_FN(map_quick)(pt, at, last, memory, bits, 1, small, gather);
+	if (!small && !(aligned & (pt_size(2) - 1)) && pt->page_sizes & pt_size(2) &&
 	    (at ^ last) < pt_size(3) && last - at < pt_size(3) - 1)
-		return PT_FN(map_quick)(pt, at, last, memory, bits, 2, gather);
-	return PT_FN(map_runs)(pt, at, at, last, memory, bits, gather);
+		return PT_FN(map_quick)(pt, at, last, memory, bits, 2, small, gather);
+	return PT_FN(map_runs)(pt, at, at, last, memory, bits, small, gather);
 }
 
 /** After one small page was mapped: what only some units need. */
@@ -293,18 +295,18 @@ PT_PUBLIC int PT_FN(map)(struct pt *pt, iova_t start, pa_t to, uint64_t bytes, u
 	                memory_last & (~(PT_FORMAT_MEMORY | (PAGE_SIZE_4K - 1)) |
 	                               pt_format_address(pt->reserved_bits))))
 		return -EINVAL;
-	int error = pt_format_bits(rights, &bits);
+	int error = pt_format_bits(rights & ~(uint32_t)IOMMU_SMALL, &bits);
 	if (PT_UNLIKELY(error))
 		return error;
 	bits |= pt->leaf_bits;
 	if (bytes != pt_size(1))
-		return PT_FN(map_many)(pt, at, last, memory, bits, gather);
+		return PT_FN(map_many)(pt, at, last, memory, bits, rights & IOMMU_SMALL, gather);
 
 	/* the commonest call by far, kept free of all that the others need */
 	unsigned level;
 	uint64_t *slot = PT_FN(find)(pt, at, 1, &level);
 	if (PT_UNLIKELY(level != 1 || pt_load(slot) & PT_FORMAT_PRESENT))
-		return PT_FN(map_runs)(pt, at, at, last, memory, bits, gather);
+		return PT_FN(map_runs)(pt, at, at, last, memory, bits, true, gather);
 	pt_publish(slot, pt_format_place(memory) | bits | pt_format_leaf_mark(1));
 	pt->stores++;
 	if (PT_LIKELY(pt->coherent && !pt->gather_on_map))

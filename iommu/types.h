@@ -77,6 +77,7 @@ enum {
 	IOMMU_EXEC = 1 << 3,  /* request only */
 	IOMMU_ATOMIC = 1 << 4, /* request only: reads and writes */
 	IOMMU_PRIV = 1 << 5,   /* request only: supervisor */
+	IOMMU_SMALL = 1 << 6,  /* mapping only: in pages of the smallest size */
 };
 
 /** A run of physical memory. Memory is extents, never arrays of pages. */

@@ -39,6 +39,12 @@ static const uint16_t class_size[HEAP_CLASSES] = {16,  32,  48,  64,  96,   128,
 #define LARGEST_SMALL 2016
 _Static_assert((PAGE_SIZE_4K - SLAB_HEADER) / 16 <= 64 * SLAB_WORDS, "every place has a bit");
 
+/* 2^20 / size, rounded up: what is a multiple of the size, below 4096, becomes its count. */
+#define R(size) ((UINT32_C(1) << 20) + (size)-1) / (size)
+static const uint32_t class_reciprocal[HEAP_CLASSES] = {R(16),  R(32),   R(48),   R(64),  R(96),
+                                                        R(128), R(192),  R(256),  R(384), R(512),
+                                                        R(768), R(1008), R(1344), R(2016)};
+
 /* By size in units of 16 bytes, rounded up, less one. */
 #define TIMES_4(n) n, n, n, n
 static const uint8_t class_by_size[LARGEST_SMALL / 16] = {
@@ -57,9 +63,14 @@ static unsigned class_of(size_t bytes)
 	return class_by_size[(bytes - 1) / 16];
 }
 
+#define P(size) (PAGE_SIZE_4K - SLAB_HEADER) / (size)
+static const uint16_t places[HEAP_CLASSES] = {P(16),  P(32),   P(48),   P(64),  P(96),
+                                              P(128), P(192),  P(256),  P(384), P(512),
+                                              P(768), P(1008), P(1344), P(2016)};
+
 static unsigned class_places(unsigned kind)
 {
-	return (unsigned)((PAGE_SIZE_4K - SLAB_HEADER) / class_size[kind]);
+	return places[kind];
 }
 
 static unsigned order_of(size_t bytes)
@@ -175,21 +186,21 @@ static void *slab_get(struct heap *heap, unsigned kind)
 static struct heap_slab *slab_of(const struct heap *heap, const void *object, unsigned kind,
                                  unsigned *place)
 {
-	pa_t address = address_of(heap, object), run;
-	uint64_t offset = address.value % PAGE_SIZE_4K;
-	unsigned order;
+	pa_t address = address_of(heap, object);
+	uint32_t offset = (uint32_t)(address.value % PAGE_SIZE_4K) - SLAB_HEADER;
 
 	/* The page must be one that this heap could have: read it only then. */
-	if (page_run(heap->pages, address, &run, &order, NULL) != 0 || order != 0)
+	if (!page_is_single(heap->pages, address))
 		return NULL;
-	struct heap_slab *slab = pointer_to(heap, run);
-	if (slab->magic != SLAB_MAGIC || slab->kind != kind || offset < SLAB_HEADER ||
-	    (offset - SLAB_HEADER) % class_size[kind])
+	struct heap_slab *slab =
+		(struct heap_slab *)((uintptr_t)object & ~(uintptr_t)(PAGE_SIZE_4K - 1));
+	if (slab->magic != SLAB_MAGIC || slab->kind != kind || offset >= PAGE_SIZE_4K - SLAB_HEADER)
 		return NULL;
-	*place = (unsigned)(offset - SLAB_HEADER) / class_size[kind];
-	if (*place >= class_places(kind) ||
-	    __atomic_load_n(&slab->free[*place / 64], __ATOMIC_RELAXED) >> (*place % 64) & 1)
+	unsigned at = (unsigned)((uint64_t)offset * class_reciprocal[kind] >> 20);
+	if (at * class_size[kind] != offset || at >= class_places(kind) ||
+	    __atomic_load_n(&slab->free[at / 64], __ATOMIC_RELAXED) >> (at % 64) & 1)
 		return NULL;
+	*place = at;
 	return slab;
 }
 
@@ -237,11 +248,15 @@ static void slab_return(struct heap *heap, void *object)
 /* ---- caches -------------------------------------------------------------------------- */
 
 /** How many objects of a class a cache holds at most; a batch is half of it. */
+#define S(size)                                                                                    \
+	(PAGE_SIZE_4K / (size) > HEAP_CACHE_SLOTS ? HEAP_CACHE_SLOTS : PAGE_SIZE_4K / (size))
+static const uint16_t slots[HEAP_CLASSES] = {S(16),  S(32),   S(48),   S(64),  S(96),
+                                             S(128), S(192),  S(256),  S(384), S(512),
+                                             S(768), S(1008), S(1344), S(2016)};
+
 static unsigned cache_slots(unsigned kind)
 {
-	unsigned slots = (unsigned)PAGE_SIZE_4K / class_size[kind];
-
-	return slots > HEAP_CACHE_SLOTS ? HEAP_CACHE_SLOTS : slots;
+	return slots[kind];
 }
 _Static_assert(PAGE_SIZE_4K / LARGEST_SMALL >= 2, "a batch is one object at least");
 
@@ -418,7 +433,8 @@ static void *get_large(struct heap *heap, size_t bytes)
 	return pointer_to(heap, run);
 }
 
-static void *get_small(struct heap *heap, unsigned kind)
+/** What the caches do not have, at once. */
+static __attribute__((noinline)) void *get_small_slow(struct heap *heap, unsigned kind)
 {
 	struct heap_cache *cache = NULL;
 	void *object = NULL;
@@ -426,13 +442,8 @@ static void *get_small(struct heap *heap, unsigned kind)
 
 	if (heap->locality) {
 		cache = stay(heap, &state);
-		if (cache) {
-			object = cache_pop(cache, kind);
-			if (object)
-				count_add(&cache->hits, 1);
-			else
-				object = cache_refill(heap, cache, kind);
-		}
+		if (cache)
+			object = cache_refill(heap, cache, kind);
 		heap->locality->leave(state);
 		if (object || (cache && !heap_drain(heap)))
 			return object;
@@ -443,12 +454,57 @@ static void *get_small(struct heap *heap, unsigned kind)
 	return object;
 }
 
+static inline void *get_small(struct heap *heap, unsigned kind)
+{
+	void *object = NULL;
+	uint64_t state;
+
+	if (heap->locality) {
+		struct heap_cache *cache = stay(heap, &state);
+		if (cache) {
+			object = cache_pop(cache, kind);
+			cache->hits += object != NULL;
+		}
+		heap->locality->leave(state);
+	}
+	return object ? object : get_small_slow(heap, kind);
+}
+
+/** Zero an object. Classes are multiples of 16 bytes, so a little more may be. */
+static inline void clear(void *object, size_t bytes)
+{
+	uint64_t *word = object;
+
+	if (bytes > 256) {
+		memset(object, 0, bytes);
+		return;
+	}
+	for (; bytes > 16; bytes -= bytes > 32 ? 32 : bytes, word += 4) {
+		word[0] = 0;
+		word[1] = 0;
+		word[2] = 0;
+		word[3] = 0;
+		__asm__ volatile("" : : : "memory"); /* or it becomes a call of memset */
+	}
+	if (bytes) {
+		word[0] = 0;
+		word[1] = 0;
+	}
+}
+
 void *heap_get(struct heap *heap, size_t bytes)
 {
+	void *object;
+
+	if (__builtin_expect(bytes - 1 < LARGEST_SMALL, 1)) {
+		object = get_small(heap, class_of(bytes));
+		if (__builtin_expect(object != NULL, 1))
+			clear(object, bytes);
+		return object;
+	}
 	if (!bytes || bytes > PAGE_SIZE_1G)
 		return NULL;
-	void *object =
-		bytes > LARGEST_SMALL ? get_large(heap, bytes) : get_small(heap, class_of(bytes));
+	object = get_large(heap, bytes);
 	if (object)
 		memset(object, 0, bytes);
 	return object;
@@ -464,10 +520,11 @@ static int put_large(struct heap *heap, void *object, size_t bytes)
 	return result;
 }
 
-static int put_small(struct heap *heap, void *object, size_t bytes)
+/** No cache, a full one, or an object that looks as if it had been freed. */
+static __attribute__((noinline)) int put_small_slow(struct heap *heap, void *object, unsigned kind)
 {
-	unsigned kind = class_of(bytes), place;
 	struct heap_cache *cache = NULL;
+	unsigned place;
 	uint64_t state;
 
 	if (heap->locality) {
@@ -495,12 +552,28 @@ static int put_small(struct heap *heap, void *object, size_t bytes)
 	return result;
 }
 
+static inline int put_small(struct heap *heap, void *object, unsigned kind)
+{
+	unsigned place;
+	uint64_t state;
+	bool done = false;
+
+	if (heap->locality && slab_of(heap, object, kind, &place) &&
+	    *(const uint64_t *)object != mark_of(object)) {
+		struct heap_cache *cache = stay(heap, &state);
+		done = cache && cache->classes[kind].top < cache_slots(kind);
+		if (done)
+			cache_push(cache, kind, object);
+		heap->locality->leave(state);
+	}
+	return done ? 0 : put_small_slow(heap, object, kind);
+}
+
 int heap_put(struct heap *heap, void *object, size_t bytes)
 {
 	if (!object)
 		return 0;
-	if (!bytes || bytes > PAGE_SIZE_1G)
-		return -EINVAL;
-	return bytes > LARGEST_SMALL ? put_large(heap, object, bytes)
-	                             : put_small(heap, object, bytes);
+	if (__builtin_expect(bytes - 1 < LARGEST_SMALL, 1))
+		return put_small(heap, object, class_of(bytes));
+	return bytes && bytes <= PAGE_SIZE_1G ? put_large(heap, object, bytes) : -EINVAL;
 }

@@ -12,7 +12,7 @@
 /* Kinds are found by the address of their name, with open addressing. Kind 0 has none. */
 static const char *kind_names[LOCK_KINDS] = {""};
 
-static bool measuring;
+bool lock_measuring;
 
 /* ---- kinds ------------------------------------------------------------------------------ */
 
@@ -48,7 +48,7 @@ void lock_measure(bool on)
 
 	for (unsigned i = 0; on && (processor = smp_processor(i)) != NULL; i++)
 		memset(processor->locks, 0, sizeof(processor->locks));
-	__atomic_store_n(&measuring, on, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&lock_measuring, on, __ATOMIC_SEQ_CST);
 }
 
 static void add(uint64_t *counter, uint64_t more)
@@ -115,29 +115,22 @@ static uint64_t __attribute__((noinline)) wait(struct spinlock *lock, uint32_t t
 	return spins;
 }
 
-uint64_t spin_lock(struct spinlock *lock)
+uint64_t lock_slow(struct spinlock *lock, uint32_t ticket, uint64_t flags)
 {
-	uint64_t flags = irq_save(), spins = 0;
-	uint32_t ticket = ticket_draw(&lock->ticket);
+	uint64_t spins = 0;
 
-	if (__builtin_expect(!ticket_is_served(&lock->ticket, ticket), 0))
+	if (!ticket_is_served(&lock->ticket, ticket))
 		spins = wait(lock, ticket);
-	if (__builtin_expect(measuring, 0))
+	if (lock_measuring)
 		count(lock, spins);
 	return flags;
-}
-
-void spin_unlock(struct spinlock *lock, uint64_t flags)
-{
-	ticket_pass(&lock->ticket);
-	irq_restore(flags);
 }
 
 bool spin_try_lock(struct spinlock *lock, uint64_t *flags)
 {
 	*flags = irq_save();
 	if (ticket_try(&lock->ticket)) {
-		if (__builtin_expect(measuring, 0))
+		if (__builtin_expect(lock_measuring, 0))
 			count(lock, 0);
 		return true;
 	}

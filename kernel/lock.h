@@ -27,12 +27,31 @@ struct spinlock {
 	bool interrupts; /* for kernel_os: were on before */
 };
 
+/** Is measuring on? Written by lock_measure() only. */
+extern bool lock_measuring;
+/** Private: wait until @p ticket is served, if it is not, and count. @return @p flags. */
+uint64_t lock_slow(struct spinlock *lock, uint32_t ticket, uint64_t flags);
+
 /** Give an unlocked lock a name, which outlives it: its kind. */
 void spin_init(struct spinlock *lock, const char *name);
 /** Take the lock. @return what spin_unlock wants. Panics after ten seconds of
  *  waiting: no holder works that long, so it is held by whoever waits. */
-uint64_t spin_lock(struct spinlock *lock);
-void spin_unlock(struct spinlock *lock, uint64_t flags);
+static inline uint64_t spin_lock(struct spinlock *lock)
+{
+	uint64_t flags = irq_save();
+	uint32_t ticket = ticket_draw(&lock->ticket);
+
+	if (__builtin_expect(!ticket_is_served(&lock->ticket, ticket) || lock_measuring, 0))
+		return lock_slow(lock, ticket, flags);
+	return flags;
+}
+
+static inline void spin_unlock(struct spinlock *lock, uint64_t flags)
+{
+	ticket_pass(&lock->ticket);
+	irq_restore(flags);
+}
+
 /** Take the lock if it is free. @return false, with nothing changed, if not. */
 bool must_check spin_try_lock(struct spinlock *lock, uint64_t *flags);
 

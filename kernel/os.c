@@ -72,17 +72,37 @@ static void os_lock_destroy(void *ctx, struct iommu_lock *lock)
 		panic("the lock at %p is destroyed while it is held", (void *)lock);
 }
 
-static void os_lock(void *ctx, struct iommu_lock *lock)
+/** Wait, or count: what is rare. */
+static __attribute__((noinline)) void os_lock_slow(struct spinlock *lock, uint32_t ticket,
+                                                   uint64_t flags)
 {
-	(void)ctx;
-	uint64_t flags = spin_lock(spinlock_of(lock));
-	spinlock_of(lock)->interrupts = flags & CPU_FLAGS_IF;
+	(void)lock_slow(lock, ticket, flags);
+	lock->interrupts = flags & CPU_FLAGS_IF;
 }
 
-static void os_unlock(void *ctx, struct iommu_lock *lock)
+static void os_lock(void *ctx, struct iommu_lock *word)
 {
+	struct spinlock *lock = spinlock_of(word);
+	uint64_t flags = irq_save();
+	uint32_t ticket = ticket_draw(&lock->ticket);
+
 	(void)ctx;
-	spin_unlock(spinlock_of(lock), spinlock_of(lock)->interrupts ? CPU_FLAGS_IF : 0);
+	if (__builtin_expect(!ticket_is_served(&lock->ticket, ticket) || lock_measuring, 0)) {
+		os_lock_slow(lock, ticket, flags);
+		return;
+	}
+	lock->interrupts = flags & CPU_FLAGS_IF;
+}
+
+static void os_unlock(void *ctx, struct iommu_lock *word)
+{
+	struct spinlock *lock = spinlock_of(word);
+	bool interrupts = lock->interrupts;
+
+	(void)ctx;
+	ticket_pass(&lock->ticket);
+	if (interrupts)
+		irq_restore(CPU_FLAGS_IF);
 }
 
 static uint64_t os_now_ns(void *ctx)

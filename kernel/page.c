@@ -342,37 +342,27 @@ uint64_t page_drain(struct page_allocator *allocator)
 	return total;
 }
 
-/** Add up over the caches. */
-static void caches_count(const struct page_allocator *allocator, uint64_t *pages, int64_t *pinned)
-{
-	*pages = 0;
-	*pinned = 0;
-	for (unsigned i = 0; allocator->locality && i < allocator->locality->count; i++) {
-		const struct page_cache *cache = cache_of(allocator, i);
-		if (!cache)
-			continue;
-		for (unsigned slot = 0; slot < PAGE_CACHE_SLOTS; slot++)
-			*pages += __atomic_load_n(&cache->slots[slot], __ATOMIC_RELAXED) != 0;
-		*pinned += __atomic_load_n(&cache->pinned, __ATOMIC_RELAXED);
-	}
-}
-
 uint64_t page_free_count(const struct page_allocator *allocator)
 {
-	uint64_t pages;
-	int64_t pinned;
+	uint64_t pages = 0;
 
-	caches_count(allocator, &pages, &pinned);
+	for (unsigned i = 0; allocator->locality && i < allocator->locality->count; i++) {
+		const struct page_cache *cache = cache_of(allocator, i);
+		for (unsigned slot = 0; cache && slot < PAGE_CACHE_SLOTS; slot++)
+			pages += __atomic_load_n(&cache->slots[slot], __ATOMIC_RELAXED) != 0;
+	}
 	return __atomic_load_n(&allocator->free_pages, __ATOMIC_RELAXED) + pages;
 }
 
 uint64_t page_pinned_count(const struct page_allocator *allocator)
 {
-	uint64_t pages;
-	int64_t pinned;
+	uint64_t pinned = 0;
 
-	caches_count(allocator, &pages, &pinned);
-	return __atomic_load_n(&allocator->pinned_runs, __ATOMIC_RELAXED) + (uint64_t)pinned;
+	for (uint64_t page = 0; page < allocator->page_count; page++) {
+		struct page word = page_get(allocator, page);
+		pinned += word.state == PAGE_ALLOCATED && word.pins;
+	}
+	return pinned;
 }
 
 /* ---- allocation ---------------------------------------------------------------------- */
@@ -493,6 +483,16 @@ int page_free(struct page_allocator *allocator, pa_t run, unsigned order)
 
 /* ---- pins ------------------------------------------------------------------------------ */
 
+bool page_is_single(const struct page_allocator *allocator, pa_t address)
+{
+	uint64_t page = address.value >> PAGE_SHIFT_4K;
+
+	if (page >= allocator->page_count)
+		return false;
+	struct page word = page_get(allocator, page);
+	return word.state == PAGE_ALLOCATED && !word.order;
+}
+
 /** The first page of the allocated run that contains @p address, and its word; or
  *  NO_PAGE. */
 static uint64_t find_run(const struct page_allocator *allocator, pa_t address, struct page *word)
@@ -513,17 +513,23 @@ static uint64_t find_run(const struct page_allocator *allocator, pa_t address, s
 	return NO_PAGE;
 }
 
-/** Add @p one (1 or -1) to the pins of the run that contains @p address. In the bracket, or
- *  on one processor. *runs: what that adds to the number of pinned runs. */
-static int pins_change(struct page_allocator *allocator, pa_t address, int one, int *runs)
+/** Add @p one (1 or -1) to the pins of the run that contains @p address: by an exchange of
+ *  its word, so neither a lock nor a cache is needed. */
+static inline int pins_change(struct page_allocator *allocator, pa_t address, int one)
 {
 	struct page was, next;
 	uint64_t page;
 
 	do {
-		page = find_run(allocator, address, &was);
-		if (page == NO_PAGE)
+		page = address.value >> PAGE_SHIFT_4K;
+		if (page >= allocator->page_count)
 			return -EFAULT;
+		was = page_get(allocator, page);
+		if (was.state != PAGE_ALLOCATED) { /* not the head of its run */
+			page = find_run(allocator, address, &was);
+			if (page == NO_PAGE)
+				return -EFAULT;
+		}
 		if (one > 0 && was.pins == UINT32_MAX)
 			return -EOVERFLOW;
 		if (one < 0 && !was.pins)
@@ -531,41 +537,17 @@ static int pins_change(struct page_allocator *allocator, pa_t address, int one, 
 		next = was;
 		next.pins += (uint32_t)one;
 	} while (!page_change(allocator, page, was, next));
-	*runs = !was.pins ? 1 : !next.pins ? -1 : 0;
 	return 0;
-}
-
-static int pin(struct page_allocator *allocator, pa_t address, int one)
-{
-	int runs = 0;
-
-	if (allocator->locality) {
-		unsigned processor;
-		uint64_t state = allocator->locality->enter(&processor);
-		struct page_cache *cache = cache_of(allocator, processor);
-		int result = -ENODEV;
-		if (cache) {
-			result = pins_change(allocator, address, one, &runs);
-			__atomic_store_n(&cache->pinned, cache->pinned + runs, __ATOMIC_RELAXED);
-		}
-		allocator->locality->leave(state);
-		if (cache)
-			return result;
-	}
-	uint64_t state = enter(allocator);
-	int result = pins_change(allocator, address, one, &runs);
-	count_add(&allocator->pinned_runs, (uint64_t)(int64_t)runs);
-	return leave(allocator, state, result);
 }
 
 int page_pin(struct page_allocator *allocator, pa_t address)
 {
-	return pin(allocator, address, 1);
+	return pins_change(allocator, address, 1);
 }
 
 int page_unpin(struct page_allocator *allocator, pa_t address)
 {
-	return pin(allocator, address, -1);
+	return pins_change(allocator, address, -1);
 }
 
 int page_run(struct page_allocator *allocator, pa_t address, pa_t *start, unsigned *order,

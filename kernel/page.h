@@ -8,8 +8,9 @@
  * structure is an instance: tests run it hosted over an arena.
  *
  * Locking: none of its own, unless `enter` and `leave` are set after page_init:
- * then each call below is bracketed by them (the kernel's instance takes a lock
- * with them).
+ * then each call below that moves memory is bracketed by them (the kernel's instance
+ * takes a lock with them). Pinning, unpinning and looking need none: a pin is one atomic
+ * exchange of the run's word.
  *
  * Caches: with page_use_caches() each processor keeps up to PAGE_CACHE_SLOTS
  * single pages of its own. Then taking and giving back a single page, pinning,
@@ -40,7 +41,6 @@ enum { PAGE_CACHE_SLOTS = 64, PAGE_CACHE_BATCH = 32 };
 struct page_cache {
 	uint64_t slots[PAGE_CACHE_SLOTS]; /* page numbers; 0: empty */
 	unsigned top;                     /* its processor's: no page lies here or above */
-	int64_t pinned;                   /* runs pinned here, less runs unpinned here */
 	uint64_t hits, refills, drains;   /* pages had without a lock; batches moved */
 } __attribute__((aligned(64)));
 
@@ -59,8 +59,8 @@ struct page_allocator {
 	uint64_t page_count;                    /* highest usable page number + 1 */
 	uint64_t free_head[PAGE_MAX_ORDER + 1]; /* page numbers, private */
 	uint64_t usable_pages;
-	uint64_t free_pages, pinned_runs; /* without what the caches hold: see page_free_count */
-	uint64_t lost_pages;              /* usable, but too far up for bookkeeping that fits */
+	uint64_t free_pages; /* without what the caches hold: see page_free_count */
+	uint64_t lost_pages; /* usable, but too far up for bookkeeping that fits */
 	/* NULL, or called around each operation; what enter returns goes to leave. */
 	uint64_t (*enter)(void);
 	void (*leave)(uint64_t state);
@@ -95,6 +95,8 @@ int must_check page_free(struct page_allocator *allocator, pa_t run, unsigned or
  *  run; pin: -EOVERFLOW at 2^32 - 1 pins; unpin: -EINVAL if there is no pin. */
 int must_check page_pin(struct page_allocator *allocator, pa_t address);
 int must_check page_unpin(struct page_allocator *allocator, pa_t address);
+/** Does @p address lie in a single page that is allocated? */
+bool page_is_single(const struct page_allocator *allocator, pa_t address);
 /** The allocated run that contains @p address: its start and order. -EFAULT if none.
  *  Each of @p start, @p order, @p pins may be NULL. */
 int must_check page_run(struct page_allocator *allocator, pa_t address, pa_t *start,

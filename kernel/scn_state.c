@@ -289,6 +289,7 @@ static bool buffer_give_back(struct scn *scn, struct user_buffer *buffer, const 
 
 bool scn_finish(struct scn *scn)
 {
+	uint64_t pins, unpins;
 	const struct iommu_os *os = scn->os;
 	struct user_memory *memory = scn->platform->memory;
 	bool clean = true;
@@ -322,10 +323,11 @@ bool scn_finish(struct scn *scn)
 		scn_free(scn, mapping, sizeof(*mapping));
 	}
 	clean &= buffer_give_back(scn, scn->abi, "for the calls themselves");
-	if (memory->pins != memory->unpins) {
+	user_memory_pins(memory, &pins, &unpins);
+	if (pins != unpins) {
 		iommu_printf(&scn->out.print, "LEAK: %llu pages were pinned and %llu unpinned\n",
-		             (unsigned long long)memory->pins, (unsigned long long)memory->unpins);
-		memory->pins = memory->unpins; /* said once */
+		             (unsigned long long)pins, (unsigned long long)unpins);
+		memory->pins -= pins - unpins; /* said once */
 		clean = false;
 	}
 	scn->platform->iommu->options.nest_any = scn->nest_any_before;

@@ -4,7 +4,11 @@
  *
  * Invariants: buffers are sorted by address and never overlap, gaps included; a
  * run's pinned_pages is greater than 0 exactly while the backing has it pinned by
- * us, once.
+ * us, once (but for the moment in which the first pin comes or the last one goes).
+ *
+ * Looking, copying, pinning and unpinning take no lock: who does it counts itself in a
+ * gate, one of several so that processors do not share a cache line. Who changes the list
+ * of buffers takes the lock, shuts all gates and waits until nobody is inside.
  */
 #include "kernel/user_memory.h"
 
@@ -20,74 +24,149 @@ static void unlock(struct user_memory *memory)
 	memory->os->unlock(memory->os->ctx, &memory->lock);
 }
 
+/** Calls copy from one buffer and pin in another: a guess for each. */
+enum purpose { FOR_COPY, FOR_PIN };
+
+/** In user_gate.readers. */
+#define GATE_SHUT (UINT32_C(1) << 31)
+
+static __attribute__((noinline)) void gate_wait(struct user_memory *memory, struct user_gate *gate)
+{
+	do {
+		__atomic_fetch_sub(&gate->readers, 1, __ATOMIC_RELEASE);
+		lock(memory); /* who changes the list has it */
+		unlock(memory);
+	} while (__atomic_fetch_add(&gate->readers, 1, __ATOMIC_SEQ_CST) & GATE_SHUT);
+}
+
+/** Buffers stay until leave(). Which gate: processors run on stacks of their own. */
+static inline struct user_gate *enter(struct user_memory *memory)
+{
+	uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+	struct user_gate *gate = &memory->gates[(here >> 14) % USER_GATES];
+
+	if (__builtin_expect(__atomic_fetch_add(&gate->readers, 1, __ATOMIC_SEQ_CST) & GATE_SHUT,
+	                     0))
+		gate_wait(memory, gate);
+	return gate;
+}
+
+static inline void leave(struct user_gate *gate)
+{
+	__atomic_fetch_sub(&gate->readers, 1, __ATOMIC_RELEASE);
+}
+
+/** Take the lock and have the list alone. */
+static void list_lock(struct user_memory *memory)
+{
+	lock(memory);
+	for (size_t i = 0; i < USER_GATES; i++)
+		__atomic_fetch_or(&memory->gates[i].readers, GATE_SHUT, __ATOMIC_SEQ_CST);
+	for (size_t i = 0; i < USER_GATES; i++) {
+		while (__atomic_load_n(&memory->gates[i].readers, __ATOMIC_ACQUIRE) != GATE_SHUT)
+			memory->os->relax(memory->os->ctx);
+		__atomic_store_n(&memory->gates[i].recent[FOR_COPY], NULL, __ATOMIC_RELAXED);
+		__atomic_store_n(&memory->gates[i].recent[FOR_PIN], NULL, __ATOMIC_RELAXED);
+	}
+}
+
+static void list_unlock(struct user_memory *memory)
+{
+	for (size_t i = 0; i < USER_GATES; i++)
+		__atomic_fetch_and(&memory->gates[i].readers, ~GATE_SHUT, __ATOMIC_RELEASE);
+	unlock(memory);
+}
+
 /* ---- addresses ------------------------------------------------------------------ */
 
-/* The buffer that holds all of [user, user + bytes); NULL if none does. */
-static struct user_buffer *buffer_at(struct user_memory *memory, uint64_t user, uint64_t bytes)
+static inline bool buffer_holds(const struct user_buffer *buffer, uint64_t user, uint64_t bytes)
 {
-	for (struct user_buffer *buffer = memory->buffers; buffer; buffer = buffer->next) {
-		if (user < buffer->start)
-			return NULL;
-		uint64_t offset = user - buffer->start;
-		if (offset < buffer->bytes)
-			return bytes <= buffer->bytes - offset ? buffer : NULL;
-	}
-	return NULL;
+	uint64_t offset = user - buffer->start;
+
+	return offset < buffer->bytes && bytes <= buffer->bytes - offset;
+}
+
+static __attribute__((noinline)) struct user_buffer *buffer_search(struct user_memory *memory,
+                                                                   struct user_gate *gate,
+                                                                   enum purpose purpose,
+                                                                   uint64_t user, uint64_t bytes)
+{
+	struct user_buffer *buffer = memory->buffers;
+
+	while (buffer && user >= buffer->start && user - buffer->start >= buffer->bytes)
+		buffer = buffer->next;
+	if (!buffer || !buffer_holds(buffer, user, bytes))
+		return NULL;
+	__atomic_store_n(&gate->recent[purpose], buffer, __ATOMIC_RELAXED);
+	return buffer;
+}
+
+/* The buffer that holds all of [user, user + bytes); NULL if none does. */
+static inline struct user_buffer *buffer_at(struct user_memory *memory, struct user_gate *gate,
+                                            enum purpose purpose, uint64_t user, uint64_t bytes)
+{
+	struct user_buffer *recent = __atomic_load_n(&gate->recent[purpose], __ATOMIC_RELAXED);
+
+	if (__builtin_expect(recent && buffer_holds(recent, user, bytes), 1))
+		return recent;
+	return buffer_search(memory, gate, purpose, user, bytes);
 }
 
 /* How many bytes of the buffer lie in run @p index. */
 static uint64_t run_used(const struct user_buffer *buffer, size_t index)
 {
-	uint64_t before = index * buffer->run_bytes;
+	uint64_t before = (uint64_t)index << buffer->run_shift;
 	uint64_t left = buffer->bytes - before;
 	return left < buffer->run_bytes ? left : buffer->run_bytes;
 }
 
 static pa_t physical_at(const struct user_buffer *buffer, uint64_t offset)
 {
-	return pa_add(buffer->runs[offset / buffer->run_bytes].start, offset % buffer->run_bytes);
+	return pa_add(buffer->runs[offset >> buffer->run_shift].start,
+	              offset & (buffer->run_bytes - 1));
 }
 
 void *user_memory_at(struct user_memory *memory, uint64_t user, uint64_t *bytes)
 {
+	struct user_gate *gate = enter(memory);
+	struct user_buffer *buffer = buffer_at(memory, gate, FOR_PIN, user, 1);
 	void *at = NULL;
 
-	lock(memory);
-	struct user_buffer *buffer = buffer_at(memory, user, 1);
 	if (buffer) {
 		uint64_t offset = user - buffer->start;
-		uint64_t left =
-			run_used(buffer, offset / buffer->run_bytes) - offset % buffer->run_bytes;
+		uint64_t left = run_used(buffer, offset >> buffer->run_shift) -
+		                (offset & (buffer->run_bytes - 1));
 		if (*bytes > left)
 			*bytes = left;
 		at = iommu_os_va(memory->os, physical_at(buffer, offset));
 	}
-	unlock(memory);
+	leave(gate);
 	return at;
 }
 
 int user_memory_physical(struct user_memory *memory, uint64_t user, pa_t *out)
 {
-	lock(memory);
-	struct user_buffer *buffer = buffer_at(memory, user, 1);
+	struct user_gate *gate = enter(memory);
+	struct user_buffer *buffer = buffer_at(memory, gate, FOR_PIN, user, 1);
+
 	if (buffer)
 		*out = physical_at(buffer, user - buffer->start);
-	unlock(memory);
+	leave(gate);
 	return buffer ? 0 : -EFAULT;
 }
 
 enum direction { COPY_IN, COPY_OUT };
 
-static int copy(struct user_memory *memory, uint64_t user, char *kernel, size_t bytes,
-                enum direction direction)
+/** Copy across runs, or where nobody has looked lately. In the gate. */
+static __attribute__((noinline)) int copy_slow(struct user_memory *memory, struct user_gate *gate,
+                                               uint64_t user, char *kernel, size_t bytes,
+                                               enum direction direction)
 {
-	if (bytes == 0)
-		return 0;
-	lock(memory);
-	struct user_buffer *buffer = buffer_at(memory, user, bytes);
+	struct user_buffer *buffer = buffer_at(memory, gate, FOR_COPY, user, bytes);
 	uint64_t offset = buffer ? user - buffer->start : 0;
+
 	for (size_t done = 0; buffer && done < bytes;) {
-		size_t chunk = buffer->run_bytes - offset % buffer->run_bytes;
+		size_t chunk = buffer->run_bytes - (offset & (buffer->run_bytes - 1));
 		if (chunk > bytes - done)
 			chunk = bytes - done;
 		void *at = iommu_os_va(memory->os, physical_at(buffer, offset));
@@ -98,8 +177,64 @@ static int copy(struct user_memory *memory, uint64_t user, char *kernel, size_t 
 		done += chunk;
 		offset += chunk;
 	}
-	unlock(memory);
+	leave(gate);
 	return buffer ? 0 : -EFAULT;
+}
+
+/** One word; neither end need be aligned. */
+#define COPY_WORD(n)                                                                               \
+	do {                                                                                       \
+		uint64_t word;                                                                     \
+		__builtin_memcpy(&word, (const char *)from + (n), sizeof(word));                   \
+		__builtin_memcpy((char *)to + (n), &word, sizeof(word));                           \
+	} while (0)
+
+/** Structures of calls are a few words. */
+static inline void copy_words(void *to, const void *from, size_t bytes)
+{
+	for (; bytes >= 32; bytes -= 32) {
+		COPY_WORD(0);
+		COPY_WORD(8);
+		COPY_WORD(16);
+		COPY_WORD(24);
+		to = (char *)to + 32;
+		from = (const char *)from + 32;
+	}
+	if (bytes & 16) {
+		COPY_WORD(0);
+		COPY_WORD(8);
+		to = (char *)to + 16;
+		from = (const char *)from + 16;
+	}
+	if (bytes & 8) {
+		COPY_WORD(0);
+		to = (char *)to + 8;
+		from = (const char *)from + 8;
+	}
+	if (bytes & 4)
+		__builtin_memcpy(to, from, 4);
+}
+
+static inline int copy(struct user_memory *memory, uint64_t user, char *kernel, size_t bytes,
+                       enum direction direction)
+{
+	if (bytes == 0)
+		return 0;
+	struct user_gate *gate = enter(memory);
+	const struct user_buffer *recent =
+		__atomic_load_n(&gate->recent[FOR_COPY], __ATOMIC_RELAXED);
+	uint64_t offset = recent ? user - recent->start : 0;
+
+	if (!recent || !buffer_holds(recent, user, bytes) || bytes % 4 || bytes > 128 ||
+	    (offset & (recent->run_bytes - 1)) + bytes > recent->run_bytes)
+		return copy_slow(memory, gate, user, kernel, bytes, direction);
+	void *at = iommu_os_va(memory->os, physical_at(recent, offset));
+	if (direction == COPY_IN)
+		copy_words(kernel, at, bytes);
+	else
+		copy_words(at, kernel, bytes);
+	leave(gate);
+	return 0;
 }
 
 int user_memory_copy_in(struct user_memory *memory, void *kernel, uint64_t user, size_t bytes)
@@ -137,10 +272,9 @@ uint64_t user_buffer_pinned(struct user_memory *memory, const struct user_buffer
 {
 	uint64_t pinned = 0;
 
-	lock(memory);
+	(void)memory;
 	for (size_t i = 0; i < buffer->run_count; i++)
-		pinned += buffer->runs[i].pinned_pages;
-	unlock(memory);
+		pinned += __atomic_load_n(&buffer->runs[i].pinned_pages, __ATOMIC_RELAXED);
 	return pinned;
 }
 
@@ -225,7 +359,8 @@ static int buffer_shape(const struct user_memory *memory, struct user_buffer *bu
 		buffer->run_order = order;
 		buffer->run_bytes = PAGE_SIZE_4K << order;
 	}
-	buffer->run_count = (buffer->bytes + buffer->run_bytes - 1) / buffer->run_bytes;
+	buffer->run_shift = (unsigned)__builtin_ctzll(buffer->run_bytes);
+	buffer->run_count = (buffer->bytes + buffer->run_bytes - 1) >> buffer->run_shift;
 	return 0;
 }
 
@@ -258,10 +393,10 @@ int user_buffer_create(struct user_memory *memory, const char *name, uint64_t by
 	}
 	error = runs_alloc(memory, buffer);
 	if (!error) {
-		lock(memory);
+		list_lock(memory);
 		error = buffer_place(memory, buffer,
 		                     buffer->run_bytes > align ? buffer->run_bytes : align);
-		unlock(memory);
+		list_unlock(memory);
 		if (error)
 			runs_free(memory, buffer, buffer->run_count);
 	}
@@ -275,12 +410,10 @@ int user_buffer_create(struct user_memory *memory, const char *name, uint64_t by
 
 int user_buffer_destroy(struct user_memory *memory, struct user_buffer *buffer)
 {
-	lock(memory);
-	for (size_t i = 0; i < buffer->run_count; i++) {
-		if (buffer->runs[i].pinned_pages) {
-			unlock(memory);
-			return -EBUSY;
-		}
+	list_lock(memory);
+	if (user_buffer_pinned(memory, buffer)) {
+		list_unlock(memory);
+		return -EBUSY;
 	}
 	for (struct user_buffer **link = &memory->buffers; *link; link = &(*link)->next) {
 		if (*link == buffer) {
@@ -288,7 +421,9 @@ int user_buffer_destroy(struct user_memory *memory, struct user_buffer *buffer)
 			break;
 		}
 	}
-	unlock(memory);
+	memory->pins += buffer->pins;
+	memory->unpins += buffer->unpins;
+	list_unlock(memory);
 	runs_free(memory, buffer, buffer->run_count);
 	buffer_free(memory, buffer);
 	return 0;
@@ -296,16 +431,28 @@ int user_buffer_destroy(struct user_memory *memory, struct user_buffer *buffer)
 
 /* ---- pins ------------------------------------------------------------------------ */
 
-/* Add @p pages to a run; the first pins it below. */
-static int run_pin(struct user_memory *memory, struct user_run *run, uint64_t pages)
+void user_memory_pins(struct user_memory *memory, uint64_t *pins, uint64_t *unpins)
 {
-	if (run->pinned_pages == 0) {
-		int error = memory->backing->pin(memory->backing->ctx, run->start);
-		if (error)
-			return error;
+	lock(memory);
+	*pins = memory->pins;
+	*unpins = memory->unpins;
+	for (struct user_buffer *buffer = memory->buffers; buffer; buffer = buffer->next) {
+		*pins += __atomic_load_n(&buffer->pins, __ATOMIC_RELAXED);
+		*unpins += __atomic_load_n(&buffer->unpins, __ATOMIC_RELAXED);
 	}
-	run->pinned_pages += pages;
-	memory->pins += pages;
+	unlock(memory);
+}
+
+/* Add @p pages to a run; the first pins it below. */
+static inline int run_pin(const struct user_memory *memory, struct user_run *run, uint64_t pages)
+{
+	if (!__atomic_fetch_add(&run->pinned_pages, pages, __ATOMIC_ACQ_REL)) {
+		int error = memory->backing->pin(memory->backing->ctx, run->start);
+		if (error) {
+			__atomic_fetch_sub(&run->pinned_pages, pages, __ATOMIC_RELEASE);
+			return error;
+		}
+	}
 	return 0;
 }
 
@@ -313,6 +460,8 @@ static int pin(void *ctx, uint64_t user, uint64_t bytes, bool writable,
                struct iommu_extent *extents, size_t capacity, size_t *count, uint64_t *pinned)
 {
 	struct user_memory *memory = ctx;
+	size_t found = 0;
+	uint64_t done = 0;
 	int error = -EFAULT;
 
 	(void)writable; /* every buffer is */
@@ -320,101 +469,99 @@ static int pin(void *ctx, uint64_t user, uint64_t bytes, bool writable,
 	*pinned = 0;
 	if ((user | bytes) % PAGE_SIZE_4K != 0 || bytes == 0)
 		return -EFAULT;
-	lock(memory);
-	struct user_buffer *buffer = buffer_at(memory, user, 1);
-	while (buffer && *pinned < bytes) {
-		uint64_t offset = user + *pinned - buffer->start;
-		if (offset >= buffer->bytes)
-			break;
-		size_t index = offset / buffer->run_bytes;
-		uint64_t part = run_used(buffer, index) - offset % buffer->run_bytes;
-		if (part > bytes - *pinned)
-			part = bytes - *pinned;
-		pa_t start = physical_at(buffer, offset);
-		struct iommu_extent *last = *count ? &extents[*count - 1] : NULL;
+	struct user_gate *gate = enter(memory);
+	struct user_buffer *buffer = buffer_at(memory, gate, FOR_PIN, user, 1);
+	uint64_t offset = buffer ? user - buffer->start : 0;
+	if (buffer && bytes > buffer->bytes - offset)
+		bytes = buffer->bytes - offset;
+	while (buffer && done < bytes) {
+		uint64_t in_run = offset & (buffer->run_bytes - 1);
+		uint64_t part = buffer->run_bytes - in_run;
+		struct user_run *run = &buffer->runs[offset >> buffer->run_shift];
+		if (part > bytes - done)
+			part = bytes - done;
+		pa_t start = pa_add(run->start, in_run);
+		struct iommu_extent *last = found ? &extents[found - 1] : NULL;
 		bool joins = last && last->start.value + last->bytes == start.value;
-		if (!joins && *count == capacity)
+		if (!joins && found == capacity)
 			break;
-		error = run_pin(memory, &buffer->runs[index], part / PAGE_SIZE_4K);
+		error = run_pin(memory, run, part / PAGE_SIZE_4K);
 		if (error)
 			break;
 		if (joins)
 			last->bytes += part;
 		else
-			extents[(*count)++] = (struct iommu_extent){start, part};
-		buffer->last_run = index;
-		*pinned += part;
+			extents[found++] = (struct iommu_extent){start, part};
+		done += part;
+		offset += part;
 	}
-	unlock(memory);
-	return *pinned ? 0 : error;
+	if (done)
+		__atomic_fetch_add(&buffer->pins, done / PAGE_SIZE_4K, __ATOMIC_RELAXED);
+	leave(gate);
+	*count = found;
+	*pinned = done;
+	return done ? 0 : error;
 }
 
-static bool run_holds(const struct user_buffer *buffer, size_t index, pa_t at)
+/** Take @p pages pins, or as many as there are, from a run. Returns how many. */
+static inline uint64_t run_unpin(const struct user_memory *memory, struct user_run *run,
+                                 uint64_t pages)
 {
-	return index < buffer->run_count &&
-	       at.value - buffer->runs[index].start.value < run_used(buffer, index);
+	uint64_t have = __atomic_load_n(&run->pinned_pages, __ATOMIC_RELAXED), taken;
+
+	do
+		taken = pages < have ? pages : have; /* one unpin too many */
+	while (!__atomic_compare_exchange_n(&run->pinned_pages, &have, have - taken, false,
+	                                    __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
+	if (taken && have == taken)
+		(void)!memory->backing->unpin(memory->backing->ctx, run->start);
+	return taken;
 }
 
-/* The run that holds @p at: usually that of the last pin or its neighbour. */
-static struct user_buffer *run_find(struct user_memory *memory, pa_t at, size_t *index)
+/** Undo the pins of one extent at @p user, as far as it is that memory. */
+static inline void extent_unpin(struct user_memory *memory, struct user_gate *gate, uint64_t user,
+                                const struct iommu_extent *extent)
 {
-	struct user_buffer *buffer;
+	struct user_buffer *buffer = buffer_at(memory, gate, FOR_PIN, user, 1);
+	uint64_t unpinned = 0, offset = buffer ? user - buffer->start : 0;
 
-	for (buffer = memory->buffers; buffer; buffer = buffer->next) {
-		for (size_t near = 0; near < 2; near++) {
-			*index = buffer->last_run + near;
-			if (run_holds(buffer, *index, at))
-				return buffer;
-		}
+	for (uint64_t done = 0; buffer && done < extent->bytes && offset < buffer->bytes;) {
+		struct user_run *run = &buffer->runs[offset >> buffer->run_shift];
+		uint64_t in_run = offset & (buffer->run_bytes - 1);
+		uint64_t part = buffer->run_bytes - in_run;
+		if (part > extent->bytes - done)
+			part = extent->bytes - done;
+		if (run->start.value + in_run == extent->start.value + done)
+			unpinned += run_unpin(memory, run, part / PAGE_SIZE_4K);
+		done += part;
+		offset += part;
 	}
-	for (buffer = memory->buffers; buffer; buffer = buffer->next)
-		for (*index = 0; *index < buffer->run_count; ++*index)
-			if (run_holds(buffer, *index, at))
-				return buffer;
-	return NULL;
+	if (unpinned)
+		__atomic_fetch_add(&buffer->unpins, unpinned, __ATOMIC_RELAXED);
 }
 
-static void unpin(void *ctx, const struct iommu_extent *extents, size_t count, bool dirty)
+static void unpin(void *ctx, uint64_t user, const struct iommu_extent *extents, size_t count,
+                  bool dirty)
 {
 	struct user_memory *memory = ctx;
 
 	(void)dirty; /* nothing is written back anywhere */
-	lock(memory);
+	struct user_gate *gate = enter(memory);
 	for (size_t i = 0; i < count; i++) {
-		for (uint64_t done = 0; done < extents[i].bytes;) {
-			pa_t at = pa_add(extents[i].start, done);
-			size_t index;
-			struct user_buffer *buffer = run_find(memory, at, &index);
-			if (!buffer) { /* not ours: skip the page, the rest may be */
-				done += PAGE_SIZE_4K;
-				continue;
-			}
-			struct user_run *run = &buffer->runs[index];
-			uint64_t part = run_used(buffer, index) - (at.value - run->start.value);
-			if (part > extents[i].bytes - done)
-				part = extents[i].bytes - done;
-			uint64_t pages = part / PAGE_SIZE_4K;
-			if (pages > run->pinned_pages)
-				pages = run->pinned_pages; /* one unpin too many */
-			run->pinned_pages -= pages;
-			memory->unpins += pages;
-			if (pages && run->pinned_pages == 0)
-				(void)!memory->backing->unpin(memory->backing->ctx, run->start);
-			buffer->last_run = index;
-			done += part;
-		}
+		extent_unpin(memory, gate, user, &extents[i]);
+		user += extents[i].bytes;
 	}
-	unlock(memory);
+	leave(gate);
 }
 
 static int copy_in_op(void *ctx, void *kernel, uint64_t user, size_t bytes)
 {
-	return user_memory_copy_in(ctx, kernel, user, bytes);
+	return copy(ctx, user, kernel, bytes, COPY_IN);
 }
 
 static int copy_out_op(void *ctx, uint64_t user, const void *kernel, size_t bytes)
 {
-	return user_memory_copy_out(ctx, user, kernel, bytes);
+	return copy(ctx, user, (char *)(uintptr_t)kernel, bytes, COPY_OUT);
 }
 
 const struct ufd_memory_ops user_memory_ops = {

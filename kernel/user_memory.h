@@ -46,7 +46,7 @@ struct user_backing {
 
 struct user_run {
 	pa_t start;
-	uint64_t pinned_pages; /* sum over all pins */
+	uint64_t pinned_pages; /* atomic: sum over all pins */
 };
 
 struct user_buffer {
@@ -55,18 +55,29 @@ struct user_buffer {
 	uint64_t start, bytes; /* user address; a multiple of 4096 */
 	unsigned run_order;    /* as allocated */
 	uint64_t run_bytes;    /* of each run that the buffer uses; the last may use less */
+	unsigned run_shift;    /* the same: 2^run_shift */
 	size_t run_count;
 	struct user_run *runs; /* ascending by user address */
-	size_t last_run;       /* where the last pin or unpin was */
 	bool scattered, zeroed;
+	uint64_t pins, unpins; /* atomic: pages, ever */
 };
+
+enum { USER_GATES = 16 };
+
+/** Where a processor counts itself while it looks at buffers. */
+struct user_gate {
+	uint32_t readers; /* atomic; the top bit: the list is about to change */
+	/* atomic: where the last look was, to copy and to pin, or NULL */
+	struct user_buffer *recent[2];
+} __attribute__((aligned(64)));
 
 struct user_memory {
 	const struct iommu_os *os;
 	const struct user_backing *backing;
-	struct iommu_lock lock; /* everything here; innermost */
+	struct iommu_lock lock; /* the list of buffers; innermost */
 	struct user_buffer *buffers;
-	uint64_t pins, unpins; /* pages, ever */
+	uint64_t pins, unpins; /* pages, ever, of buffers that are gone */
+	struct user_gate gates[USER_GATES];
 };
 
 /** The calls that ufd makes; ctx is the struct user_memory. */
@@ -90,6 +101,8 @@ int must_check user_buffer_create(struct user_memory *memory, const char *name, 
 /** 0, or -EBUSY while any page is pinned. */
 int must_check user_buffer_destroy(struct user_memory *memory, struct user_buffer *buffer);
 struct user_buffer *user_buffer_find(struct user_memory *memory, const char *name);
+/** Pages that were ever pinned and unpinned, each pin counted. */
+void user_memory_pins(struct user_memory *memory, uint64_t *pins, uint64_t *unpins);
 /** Pages pinned in the buffer, each pin counted. */
 uint64_t user_buffer_pinned(struct user_memory *memory, const struct user_buffer *buffer);
 

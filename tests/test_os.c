@@ -124,10 +124,14 @@ static void mmio_unmap_hook(void *ctx, struct mmio *window)
 
 static void log_hook(void *ctx, enum iommu_log_level level, const char *line)
 {
+	static pthread_mutex_t one = PTHREAD_MUTEX_INITIALIZER;
 	struct test_os *test = ctx;
 	__atomic_add_fetch(&test->log_count[level], 1, __ATOMIC_RELAXED);
-	if (level <= IOMMU_LOG_WARNING)
+	if (level <= IOMMU_LOG_WARNING) { /* threads log, too */
+		pthread_mutex_lock(&one);
 		snprintf(test->last_log, sizeof(test->last_log), "%s", line);
+		pthread_mutex_unlock(&one);
+	}
 	if (test->verbose)
 		printf("# %s\n", line);
 }

@@ -2,8 +2,8 @@
 /*
  * Calls on /dev/iommu: the table of commands, and structures that grow.
  *
- * The structure is copied from user memory once; nothing is read twice, so a
- * program that changes it during the call changes nothing. Shorter than the
+ * The structure is copied from user memory once; nothing of it is used that was read
+ * twice, so a program that changes it during the call changes nothing. Shorter than the
  * command's first version: -EINVAL. Shorter than known: the rest is zero. Longer:
  * the rest must be zero, or -E2BIG.
  */
@@ -38,6 +38,8 @@ union arguments {
 	struct iommu_hw_queue_alloc hw_queue_alloc;
 	struct iommu_ioas_noiommu_get_pa noiommu_get_pa;
 };
+
+_Static_assert(offsetof(union arguments, destroy.size) == 0, "each structure begins with its size");
 
 /** No description of anything is longer, whatever is in it. */
 enum { STRUCT_LIMIT = 4096 };
@@ -125,42 +127,64 @@ int ufd_respond(const struct ufd_call *call)
 	return ufd_copy_out(call->ufd, call->user, call->arguments, bytes);
 }
 
+/** The structure is shorter than it must be, or not all there: say which. */
+static __attribute__((noinline)) int refuse_short(const struct ufd *ufd, uint32_t number,
+                                                  uint64_t user, uint32_t least)
+{
+	uint32_t size = 0;
+	int error = ufd_copy_in(ufd, &size, user, sizeof(size));
+
+	if (error)
+		return error;
+	if (size >= least)
+		return -EFAULT;
+	return ufd_refuse(ufd, -EINVAL, "command %#x: a structure of %u bytes, at least %u", number,
+	                  size, least);
+}
+
 int ufd_context_ioctl(struct ufd_context *context, uint32_t number, uint64_t user)
 {
 	struct ufd *ufd = context->file.ufd;
 	union arguments arguments;
-	uint32_t size = 0;
-
 	uint32_t index = number - UFD_COMMAND(IOMMUFD_TYPE, IOMMUFD_CMD_BASE);
-	if (number >> 8 == VFIO_TYPE && index >= ARRAY_SIZE(commands))
-		return ufd_vfio_ioctl(context, number, user);
-	if (index >= ARRAY_SIZE(commands) || !commands[index].run)
+
+	if (__builtin_expect(index >= ARRAY_SIZE(commands) || !commands[index].run, 0)) {
+		if (number >> 8 == VFIO_TYPE && index >= ARRAY_SIZE(commands))
+			return ufd_vfio_ioctl(context, number, user);
 		return ufd_refuse(ufd, -ENOTTY, "command %#x is none of /dev/iommu's", number);
+	}
 	const struct command *command = &commands[index];
+	const uint32_t least = command->least, bytes = command->bytes;
 
-	int error = ufd_copy_in(ufd, &size, user, sizeof(size));
-	if (error)
-		return error;
-	if (size < command->least)
-		return ufd_refuse(ufd, -EINVAL, "command %#x: a structure of %u bytes, at least %u",
-		                  number, size, command->least);
-
-	uint32_t known = size < command->bytes ? size : command->bytes;
-	memset(&arguments, 0, sizeof(arguments));
-	error = ufd_copy_in(ufd, &arguments, user, known);
-	if (!error && size > known)
-		error = user + size < user ? -EFAULT
-		                           : ufd_check_zero(ufd, user + known, size - known);
-	if (error)
-		return error;
-	memcpy(&arguments, &size, sizeof(size));
+	/* Its size comes with the first version, which has to be there. */
+	if (__builtin_expect(ufd_copy_in(ufd, &arguments, user, least), 0))
+		return refuse_short(ufd, number, user, least);
+	const uint32_t size = arguments.destroy.size;
+	if (__builtin_expect(size < least, 0))
+		return refuse_short(ufd, number, user, least);
+	uint32_t known = least;
+	if (size > least) {
+		known = size < bytes ? size : bytes;
+		int error = 0;
+		if (known > least)
+			error = ufd_copy_in(ufd, (uint8_t *)&arguments + least, user + least,
+			                    known - least);
+		if (!error && size > known)
+			error = user + size < user
+			                ? -EFAULT
+			                : ufd_check_zero(ufd, user + known, size - known);
+		if (error)
+			return error;
+	}
+	if (known < bytes)
+		memset((uint8_t *)&arguments + known, 0, bytes - known);
 
 	struct ufd_call call = {
 		.ufd = ufd,
 		.context = context,
 		.user = user,
 		.user_bytes = size,
-		.bytes = command->bytes,
+		.bytes = bytes,
 		.arguments = &arguments,
 	};
 	return command->run(&call);

@@ -27,8 +27,8 @@ static void unlock_devices(struct ufd_context *context)
 
 static bool is_bound(const struct ufd_context *context, const struct iommu_device *device)
 {
-	for (uint32_t i = 0; i < context->capacity; i++) {
-		const struct ufd_object *object = context->objects[i];
+	for (uint32_t at = 1; at <= context->capacity; at++) {
+		const struct ufd_object *object = ufd_object_at(context, at);
 		if (object && object->kind == UFD_DEVICE &&
 		    ((const struct ufd_device *)object)->device == device)
 			return true;
@@ -276,7 +276,7 @@ bool ufd_device_unbind(struct ufd_device *device)
 	group_put(context, device->group);
 	unlock_devices(context);
 
-	if (device->object.state == UFD_NEW) { /* never seen by anybody else */
+	if (!device->object.published) { /* never seen by anybody else */
 		ufd_object_free(&device->object, sizeof(*device));
 		return true;
 	}

@@ -212,7 +212,7 @@ void ufd_event_queue_end(struct ufd_file *file)
 	ufd_lock(file->ufd, &queue->lock);
 	queue->closed = true;
 	ufd_unlock(file->ufd, &queue->lock);
-	if (queue->object.state == UFD_NEW) /* the call that made it failed */
+	if (!queue->object.published) /* the call that made it failed */
 		ufd_event_queue_free(&queue->object);
 	else
 		ufd_object_unuse(&queue->object, 1);

@@ -65,8 +65,8 @@ static uint32_t device_id(struct ufd_context *context, const struct iommu_device
 	uint32_t id = 0;
 
 	ufd_lock(context->file.ufd, &context->table_lock);
-	for (uint32_t i = 0; i < context->capacity && !id; i++) {
-		const struct ufd_object *object = context->objects[i];
+	for (uint32_t at = 1; at <= context->capacity && !id; at++) {
+		const struct ufd_object *object = ufd_object_at(context, at);
 		if (object && object->kind == UFD_DEVICE &&
 		    ((const struct ufd_device *)object)->device == device)
 			id = object->id;
@@ -440,7 +440,7 @@ void ufd_fault_queue_end(struct ufd_fault_queue *queue)
 	struct ufd_context *context = queue->object.context;
 
 	sweep(queue, &all);
-	if (queue->object.state == UFD_NEW) /* the call that made it failed */
+	if (!queue->object.published) /* the call that made it failed */
 		ufd_fault_queue_free(queue);
 	else
 		ufd_object_unuse(&queue->object, 1);

@@ -397,8 +397,8 @@ static int option_rlimit_mode(const struct ufd_call *call, struct iommu_option *
 	} else if (arguments->op != IOMMU_OPTION_OP_SET) {
 		error = -EOPNOTSUPP;
 	} else {
-		for (uint32_t i = 0; i < context->capacity && !error; i++)
-			error = context->objects[i] ? -EBUSY : 0;
+		for (uint32_t id = 1; id <= context->capacity && !error; id++)
+			error = ufd_object_at(context, id) ? -EBUSY : 0;
 		if (!error && arguments->val64 > 1)
 			error = -EINVAL;
 		if (!error)

@@ -38,17 +38,16 @@ static uint32_t map_rights(uint32_t flags)
 
 /** Append an area for [start, start + bytes) of @p pages, whose reference it takes
  *  on success. node.first is the offset in the chain until it is placed. */
-static int chain_add(const struct ufd *ufd, struct chain *chain, struct ufd_pages *pages,
+static int chain_add(struct ufd_context *context, struct chain *chain, struct ufd_pages *pages,
                      uint64_t start, uint64_t bytes, uint32_t rights)
 {
-	struct ufd_area *area = ufd_alloc(ufd, sizeof(*area));
+	struct ufd_area *area = ufd_area_new(context, pages, start, rights);
 
 	if (!area)
 		return -ENOMEM;
 	area->node.first = chain->bytes;
 	area->node.last = chain->bytes + (bytes - 1);
-	area->pages = (uintptr_t)pages | rights;
-	area->start = start;
+	area->node.link[0] = NULL;
 	if (chain->last)
 		chain->last->node.link[0] = &area->node;
 	else
@@ -62,8 +61,7 @@ static void chain_free(struct ufd_context *context, struct chain *chain)
 {
 	for (struct ufd_area *area = chain->first, *next; area; area = next) {
 		next = chain_next(area);
-		ufd_pages_put(context, ufd_area_pages(area));
-		ufd_free(context->file.ufd, area, sizeof(*area));
+		ufd_area_free(context, area);
 	}
 	*chain = (struct chain){0};
 }
@@ -74,15 +72,16 @@ bool ufd_ioas_unmap_hwpts(struct ufd_ioas *ioas, uint64_t first, uint64_t last)
 {
 	bool safe = true;
 
+	const uint64_t bytes = last - first + 1, half = bytes ? 0 : UINT64_C(1) << 63;
+
 	for (struct ufd_hwpt *hwpt = ioas->hwpts; hwpt; hwpt = hwpt->next) {
 		struct iommu_gather gather;
-		uint64_t bytes = last - first + 1, half = bytes ? 0 : UINT64_C(1) << 63;
 
 		iommu_gather_init(&gather, hwpt->domain);
-		if (half) /* all 2^64 bytes do not fit into one count */
+		if (__builtin_expect(half != 0, 0)) /* all 2^64 bytes do not fit into one count */
 			(void)iommu_unmap(hwpt->domain, iova(0), half, &gather);
 		(void)iommu_unmap(hwpt->domain, iova(first + half), bytes - half, &gather);
-		if (iommu_flush(&gather))
+		if (!iommu_gather_idle(&gather) && iommu_flush(&gather))
 			safe = false;
 	}
 	return safe;
@@ -106,6 +105,8 @@ static int map_in_hwpt(struct ufd_ioas *ioas, struct ufd_hwpt *hwpt, struct ufd_
 			break;
 		area = (struct ufd_area *)iova_space_next(&ioas->areas, &area->node);
 	}
+	if (__builtin_expect(iommu_gather_idle(&gather), 1))
+		return error;
 	int flushed = iommu_flush(&gather);
 	if (flushed)
 		*safe = false;
@@ -113,38 +114,45 @@ static int map_in_hwpt(struct ufd_ioas *ioas, struct ufd_hwpt *hwpt, struct ufd_
 }
 
 /** Undo the pins of the areas from @p area up to, not including, @p end. */
-static void unpin_until(struct ufd_ioas *ioas, struct ufd_area *area, const struct ufd_area *end,
-                        bool safe)
+static __attribute__((noinline)) void unpin_until(struct ufd_ioas *ioas, struct ufd_area *area,
+                                                  const struct ufd_area *end, bool safe)
 {
 	for (; area != end; area = (struct ufd_area *)iova_space_next(&ioas->areas, &area->node))
 		ufd_pages_unpin(ioas->object.context, ufd_area_pages(area), safe);
 }
 
-/** Pin and map the areas from @p first to @p last, which are in the space. */
-static int map_everywhere(struct ufd_ioas *ioas, struct ufd_area *first, struct ufd_area *last)
+/** Undo map_everywhere(). */
+static __attribute__((noinline)) void unmap_again(struct ufd_ioas *ioas, struct ufd_area *first,
+                                                  struct ufd_area *last, bool safe)
 {
-	const struct ufd_area *end = (struct ufd_area *)iova_space_next(&ioas->areas, &last->node);
-	struct ufd_area *area = first;
+	safe &= ufd_ioas_unmap_hwpts(ioas, first->node.first, last->node.last);
+	unpin_until(ioas, first, (struct ufd_area *)iova_space_next(&ioas->areas, &last->node),
+	            safe);
+}
+
+/** Pin and map the areas from @p first to @p last, which are in the space. */
+static inline int map_everywhere(struct ufd_ioas *ioas, struct ufd_area *first,
+                                 struct ufd_area *last)
+{
 	bool safe = true;
 	int error = 0;
 
 	if (!ioas->hwpts)
 		return 0;
-	while (area != end && !error) {
+	for (struct ufd_area *area = first;;) {
 		error = ufd_pages_pin(ioas->object.context, ufd_area_pages(area));
-		if (!error)
-			area = (struct ufd_area *)iova_space_next(&ioas->areas, &area->node);
-	}
-	if (error) {
-		unpin_until(ioas, first, area, true);
-		return error;
+		if (__builtin_expect(error, 0)) {
+			unpin_until(ioas, first, area, true);
+			return error;
+		}
+		if (area == last)
+			break;
+		area = (struct ufd_area *)iova_space_next(&ioas->areas, &area->node);
 	}
 	for (struct ufd_hwpt *hwpt = ioas->hwpts; hwpt && !error; hwpt = hwpt->next)
 		error = map_in_hwpt(ioas, hwpt, first, last, &safe);
-	if (error) {
-		safe &= ufd_ioas_unmap_hwpts(ioas, first->node.first, last->node.last);
-		unpin_until(ioas, first, end, safe);
-	}
+	if (__builtin_expect(error, 0))
+		unmap_again(ioas, first, last, safe);
 	return error;
 }
 
@@ -241,8 +249,9 @@ static void remove_chain(struct ufd_ioas *ioas, struct chain *chain, uint64_t at
 
 /** Put the chain at *at (if @p fixed) or where there is room, map it, answer. The
  *  chain is empty after success and unchanged after a failure. */
-static int place(struct ufd_call *call, struct ufd_ioas *ioas, struct chain *chain, bool fixed,
-                 uint64_t *at)
+static inline __attribute__((always_inline)) int place(struct ufd_call *call, struct ufd_ioas *ioas,
+                                                       struct chain *chain, bool fixed,
+                                                       uint64_t *at)
 {
 	struct iova_place where = {0};
 
@@ -258,14 +267,8 @@ static int place(struct ufd_call *call, struct ufd_ioas *ioas, struct chain *cha
 		error = map_everywhere(ioas, chain->first, chain->last);
 		if (!error) {
 			error = ufd_respond(call);
-			if (error && ioas->hwpts) {
-				bool safe = ufd_ioas_unmap_hwpts(ioas, chain->first->node.first,
-				                                 chain->last->node.last);
-				unpin_until(ioas, chain->first,
-				            (struct ufd_area *)iova_space_next(&ioas->areas,
-				                                               &chain->last->node),
-				            safe);
-			}
+			if (error && ioas->hwpts)
+				unmap_again(ioas, chain->first, chain->last, true);
 		}
 		if (error) {
 			remove_chain(ioas, chain, *at);
@@ -301,12 +304,15 @@ static int check_source(const struct ufd *ufd, uint64_t start, uint64_t bytes)
 
 /** Map @p bytes of @p pages, whose reference it takes, from the byte on that has address
  *  or offset @p start. */
-static int map_pages(struct ufd_call *call, struct ufd_ioas *ioas, struct ufd_pages *pages,
-                     uint64_t start, uint64_t bytes, uint32_t flags, uint64_t *at)
+static inline __attribute__((always_inline)) int map_pages(struct ufd_call *call,
+                                                           struct ufd_ioas *ioas,
+                                                           struct ufd_pages *pages, uint64_t start,
+                                                           uint64_t bytes, uint32_t flags,
+                                                           uint64_t *at)
 {
 	struct chain chain = {0};
 
-	int error = chain_add(call->ufd, &chain, pages, start & (PAGE_SIZE_4K - 1), bytes,
+	int error = chain_add(call->context, &chain, pages, start & (PAGE_SIZE_4K - 1), bytes,
 	                      map_rights(flags));
 	if (error)
 		ufd_pages_put(call->context, pages);
@@ -398,8 +404,8 @@ static int collect(struct ufd_call *call, struct ufd_ioas *ioas, uint64_t at, ui
 			                   (unsigned long long)at);
 			break;
 		}
-		error = chain_add(call->ufd, chain, pages, area->start + (at - area->node.first),
-		                  now, rights);
+		error = chain_add(call->context, chain, pages,
+		                  area->start + (at - area->node.first), now, rights);
 		if (!error)
 			ufd_pages_get(pages);
 		at += now;

@@ -4,14 +4,17 @@
  *
  * `users` are objects that refer to this one for longer than a call; while there
  * are any, destroying it is -EBUSY. `holds` are running calls; destroying waits
- * for them, with a deadline. All of it is under table_lock, which is held for a
- * few instructions only (and while the table grows).
+ * for them, with a deadline.
+ *
+ * A call finds and holds its object without a lock: it counts itself in the id's place
+ * first and looks then. Places do not go away and are of one id for good, so counting in
+ * one whose object is gone, or another, does no harm; UFD_SHUT says that what is there must
+ * not be looked at. Who destroys sets it first, waits for the holds that were there, and
+ * then looks for users: nobody can become one without a hold.
  */
 #include "ufd/private.h"
 
 #include "iommu/string.h"
-
-enum { FIRST_CAPACITY = 32, MAX_OBJECTS = 1 << 22 };
 
 /** How long destroying waits for calls that use the object. */
 #define HOLD_DEADLINE_NS (UINT64_C(10) * 1000 * 1000 * 1000)
@@ -29,27 +32,40 @@ static void unlock_table(const struct ufd_context *context, struct iommu_lock *l
 #define LOCK(context)   lock_table(context, &(context)->table_lock)
 #define UNLOCK(context) unlock_table(context, &(context)->table_lock)
 
-static size_t table_bytes(uint32_t capacity)
+static uint32_t piece_places(uint32_t piece)
 {
-	return capacity * sizeof(struct ufd_object *);
+	return piece ? UFD_FIRST_PIECE / 2 << piece : UFD_FIRST_PIECE;
 }
 
-/** Double the table. 0 or -ENOMEM. */
-static int table_grow(struct ufd_context *context)
+static size_t piece_bytes(uint32_t piece)
 {
-	struct ufd *ufd = context->file.ufd;
-	uint32_t capacity = context->capacity * 2;
+	return piece_places(piece) * sizeof(struct ufd_place);
+}
 
-	if (capacity > MAX_OBJECTS)
+/** One more piece, twice as many places. 0 or -ENOMEM. table_lock is held. */
+static int places_grow(struct ufd_context *context)
+{
+	const uint32_t places = context->capacity;
+	uint32_t piece = 0;
+
+	while (piece < UFD_PIECES && context->pieces[piece])
+		piece++;
+	if (piece == UFD_PIECES)
 		return -ENOMEM;
-	struct ufd_object **objects = ufd_alloc(ufd, table_bytes(capacity));
-	if (!objects)
+	struct ufd_place *made = ufd_alloc(context->file.ufd, piece_bytes(piece));
+	if (!made)
 		return -ENOMEM;
-	memcpy(objects, context->objects, table_bytes(context->capacity));
-	ufd_free(ufd, context->objects, table_bytes(context->capacity));
-	context->objects = objects;
-	context->capacity = capacity;
+	for (uint32_t i = 0; i < piece_places(piece); i++)
+		made[i].holds = UFD_SHUT;
+	context->pieces[piece] = made;
+	__atomic_store_n(&context->capacity, places + piece_places(piece), __ATOMIC_RELEASE);
 	return 0;
+}
+
+static void places_free(struct ufd_context *context)
+{
+	for (uint32_t i = 0; i < UFD_PIECES && context->pieces[i]; i++)
+		ufd_free(context->file.ufd, context->pieces[i], piece_bytes(i));
 }
 
 int ufd_object_new(struct ufd_context *context, enum ufd_kind kind, size_t bytes, void *out)
@@ -62,18 +78,18 @@ int ufd_object_new(struct ufd_context *context, enum ufd_kind kind, size_t bytes
 		return -ENOMEM;
 	object->context = context;
 	object->kind = (uint8_t)kind;
-	object->state = UFD_NEW;
 
 	LOCK(context);
 	uint32_t id = context->lowest_free;
-	while (id <= context->capacity && context->objects[id - 1])
+	while (id <= context->capacity && ufd_object_at(context, id))
 		id++;
 	context->lowest_free = id;
 	if (id > context->capacity)
-		error = table_grow(context);
+		error = places_grow(context);
 	if (!error) {
 		object->id = id;
-		context->objects[id - 1] = object;
+		object->place = ufd_place_of(context, id);
+		object->place->object = object;
 		context->lowest_free = id + 1;
 	}
 	UNLOCK(context);
@@ -88,9 +104,13 @@ int ufd_object_new(struct ufd_context *context, enum ufd_kind kind, size_t bytes
 
 void ufd_object_publish(struct ufd_object *object)
 {
-	LOCK(object->context);
-	object->state = UFD_LIVE;
-	UNLOCK(object->context);
+	object->published = true;
+	__atomic_fetch_and(&object->place->holds, ~UFD_SHUT, __ATOMIC_RELEASE);
+}
+
+void ufd_object_shut(struct ufd_object *object)
+{
+	__atomic_fetch_or(&object->place->holds, UFD_SHUT, __ATOMIC_ACQ_REL);
 }
 
 void ufd_object_free(struct ufd_object *object, size_t bytes)
@@ -98,7 +118,7 @@ void ufd_object_free(struct ufd_object *object, size_t bytes)
 	struct ufd_context *context = object->context;
 
 	LOCK(context);
-	context->objects[object->id - 1] = NULL;
+	object->place->object = NULL;
 	if (context->vfio_ioas == object->id)
 		context->vfio_ioas = 0;
 	if (object->id < context->lowest_free)
@@ -107,69 +127,59 @@ void ufd_object_free(struct ufd_object *object, size_t bytes)
 	ufd_free(context->file.ufd, object, bytes);
 }
 
+static bool place_hold(struct ufd_place *place)
+{
+	if (__builtin_expect(!(__atomic_fetch_add(&place->holds, 1, __ATOMIC_ACQUIRE) & UFD_SHUT),
+	                     1))
+		return true;
+	__atomic_fetch_sub(&place->holds, 1, __ATOMIC_RELEASE);
+	return false;
+}
+
 int ufd_object_hold(struct ufd_context *context, uint32_t id, enum ufd_kind kind, void *out)
 {
-	struct ufd_object *object = NULL;
-
-	LOCK(context);
-	if (id && id <= context->capacity)
-		object = context->objects[id - 1];
-	if (object &&
-	    (object->state != UFD_LIVE || (kind != UFD_NONE && object->kind != (uint8_t)kind)))
-		object = NULL;
-	if (object)
-		object->holds++;
-	UNLOCK(context);
-	if (!object)
+	if (id - 1 >= __atomic_load_n(&context->capacity, __ATOMIC_ACQUIRE))
 		return -ENOENT;
+	struct ufd_place *place = ufd_place_of(context, id);
+	if (!place_hold(place))
+		return -ENOENT;
+	struct ufd_object *object = place->object;
+	if (kind != UFD_NONE && object->kind != (uint8_t)kind) {
+		ufd_object_release(object);
+		return -ENOENT;
+	}
 	*(struct ufd_object **)out = object;
 	return 0;
 }
 
 bool ufd_object_try_hold(struct ufd_object *object)
 {
-	LOCK(object->context);
-	bool live = object->state == UFD_LIVE;
-	object->holds += live;
-	UNLOCK(object->context);
-	return live;
+	return place_hold(object->place);
 }
 
 void ufd_object_release(struct ufd_object *object)
 {
-	struct ufd_context *context = object->context;
-
-	LOCK(context);
-	object->holds--;
-	UNLOCK(context);
+	__atomic_fetch_sub(&object->place->holds, 1, __ATOMIC_RELEASE);
 }
 
 void ufd_object_use(struct ufd_object *object, uint32_t users)
 {
-	LOCK(object->context);
-	object->users += users;
-	UNLOCK(object->context);
+	__atomic_fetch_add(&object->users, users, __ATOMIC_RELAXED);
 }
 
 void ufd_object_unuse(struct ufd_object *object, uint32_t users)
 {
-	struct ufd_context *context = object->context;
-
-	LOCK(context);
-	object->users -= users;
-	UNLOCK(context);
+	__atomic_fetch_sub(&object->users, users, __ATOMIC_RELEASE);
 }
 
 bool ufd_object_unuse_hold(struct ufd_object *object, uint32_t users)
 {
-	struct ufd_context *context = object->context;
-
-	LOCK(context);
-	object->users -= users;
-	bool last = !object->users;
-	object->holds += last;
-	UNLOCK(context);
-	return last;
+	/* Held first: as a user the caller keeps it alive until the next line. */
+	__atomic_fetch_add(&object->place->holds, 1, __ATOMIC_ACQUIRE);
+	if (!__atomic_sub_fetch(&object->users, users, __ATOMIC_ACQ_REL))
+		return true;
+	ufd_object_release(object);
+	return false;
 }
 
 /* ---- destroying -------------------------------------------------------------------- */
@@ -218,46 +228,49 @@ static void object_end(struct ufd_object *object)
 	}
 }
 
-int ufd_object_destroy(struct ufd_object *object)
+/** Wait until the caller's is the only hold. 0 or -ETIMEDOUT. */
+static int holds_wait(const struct iommu_os *os, const struct ufd_place *place)
 {
-	struct ufd_context *context = object->context;
-	const struct iommu_os *os = context->file.ufd->os;
 	uint64_t deadline = 0;
-	int error = 0;
 
-	LOCK(context);
-	if (object->state != UFD_LIVE)
-		error = -ENOENT;
-	else if (object->users)
-		error = -EBUSY;
-	else
-		object->state = UFD_DYING;
-	while (!error && object->holds > 1) {
-		UNLOCK(context);
+	while ((__atomic_load_n(&place->holds, __ATOMIC_ACQUIRE) & ~UFD_SHUT) > 1) {
 		uint64_t now = os->now_ns(os->ctx);
 		if (!deadline)
 			deadline = now + HOLD_DEADLINE_NS;
+		else if (now > deadline)
+			return -ETIMEDOUT;
 		os->relax(os->ctx);
-		LOCK(context);
-		if (now > deadline && object->holds > 1)
-			error = -ETIMEDOUT;
 	}
-	/* a call that ran meanwhile may have begun to use it */
-	if (!error && object->users)
-		error = -EBUSY;
-	if (error == -EBUSY || error == -ETIMEDOUT)
-		object->state = UFD_LIVE;
-	uint32_t id = object->id;
-	object->holds--;
-	UNLOCK(context);
+	return 0;
+}
 
-	if (error == -ETIMEDOUT) {
-		iommu_log(os, IOMMU_LOG_ERROR, "ufd: object %u: a call uses it for too long", id);
+int ufd_object_destroy(struct ufd_object *object)
+{
+	const struct iommu_os *os = object->context->file.ufd->os;
+	struct ufd_place *place = object->place;
+	int error = 0;
+
+	if (__atomic_load_n(&object->users, __ATOMIC_ACQUIRE))
+		error = -EBUSY;
+	else if (__atomic_fetch_or(&place->holds, UFD_SHUT, __ATOMIC_ACQ_REL) & UFD_SHUT)
+		error = -ENOENT;
+	if (error) {
+		ufd_object_release(object);
+		return error;
+	}
+	error = holds_wait(os, place);
+	if (error)
+		iommu_log(os, IOMMU_LOG_ERROR, "ufd: object %u: a call uses it for too long",
+		          object->id);
+	/* a call that ran meanwhile may have begun to use it */
+	if (error || __atomic_load_n(&object->users, __ATOMIC_ACQUIRE)) {
+		__atomic_fetch_and(&place->holds, ~UFD_SHUT, __ATOMIC_RELEASE);
+		ufd_object_release(object);
 		return -EBUSY;
 	}
-	if (!error)
-		object_end(object);
-	return error;
+	ufd_object_release(object);
+	object_end(object);
+	return 0;
 }
 
 int ufd_call_destroy(struct ufd_call *call)
@@ -282,10 +295,8 @@ int ufd_context_new(struct ufd *ufd, struct ufd_context **out)
 	if (!context)
 		return -ENOMEM;
 	context->file = (struct ufd_file){.ufd = ufd, .kind = UFD_FILE_CONTEXT, .refs = 1};
-	context->capacity = FIRST_CAPACITY;
 	context->lowest_free = 1;
-	context->objects = ufd_alloc(ufd, table_bytes(FIRST_CAPACITY));
-	if (context->objects) {
+	if (!places_grow(context)) {
 		struct iommu_lock *const locks[] = {&context->device_lock, &context->pages_lock,
 		                                    &context->table_lock};
 		int error = ufd_locks_init(ufd, locks, names, ARRAY_SIZE(locks));
@@ -294,7 +305,7 @@ int ufd_context_new(struct ufd *ufd, struct ufd_context **out)
 			return 0;
 		}
 	}
-	ufd_free(ufd, context->objects, table_bytes(FIRST_CAPACITY));
+	places_free(context);
 	ufd_free(ufd, context, sizeof(*context));
 	return -ENOMEM;
 }
@@ -310,10 +321,10 @@ void ufd_context_free(struct ufd_context *context)
 	struct ufd *ufd = context->file.ufd;
 
 	for (size_t pass = 0; pass < ARRAY_SIZE(order); pass++) {
-		for (uint32_t i = 0; i < context->capacity; i++) {
-			struct ufd_object *object = context->objects[i];
+		for (uint32_t id = 1; id <= context->capacity; id++) {
+			struct ufd_object *object = ufd_object_at(context, id);
 			if (object && object->kind == (uint8_t)order[pass]) {
-				object->state = UFD_DYING;
+				ufd_object_shut(object);
 				object_end(object);
 			}
 		}
@@ -321,7 +332,7 @@ void ufd_context_free(struct ufd_context *context)
 	ufd->os->lock_destroy(ufd->os->ctx, &context->device_lock);
 	ufd->os->lock_destroy(ufd->os->ctx, &context->pages_lock);
 	ufd->os->lock_destroy(ufd->os->ctx, &context->table_lock);
-	ufd_free(ufd, context->objects, table_bytes(context->capacity));
+	places_free(context);
 	ufd_free(ufd, context, sizeof(*context));
 }
 
@@ -360,13 +371,11 @@ const char *ufd_kind_name(enum ufd_kind kind)
 
 static void object_info(struct ufd_object *object, struct ufd_object_info *out)
 {
-	LOCK(object->context);
 	*out = (struct ufd_object_info){
 		.id = object->id,
 		.kind = (enum ufd_kind)object->kind,
-		.users = object->users,
+		.users = __atomic_load_n(&object->users, __ATOMIC_RELAXED),
 	};
-	UNLOCK(object->context);
 
 	if (out->kind == UFD_IOAS) {
 		ufd_ioas_info(container_of(object, struct ufd_ioas, object), out);
@@ -424,15 +433,10 @@ int ufd_object_next(struct ufd *ufd, int fd, uint32_t from, struct ufd_object_in
 	int error = context_get(ufd, fd, &context);
 	if (error)
 		return error;
-	LOCK(context);
-	for (uint32_t id = from ? from : 1; id <= context->capacity && !object; id++) {
-		object = context->objects[id - 1];
-		if (object && object->state != UFD_LIVE)
-			object = NULL;
-	}
-	if (object)
-		object->holds++;
-	UNLOCK(context);
+	uint32_t capacity = __atomic_load_n(&context->capacity, __ATOMIC_ACQUIRE);
+	for (uint32_t id = from ? from : 1; id <= capacity; id++)
+		if (!ufd_object_hold(context, id, UFD_NONE, &object))
+			break;
 	if (object) {
 		object_info(object, out);
 		ufd_object_release(object);

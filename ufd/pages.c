@@ -3,7 +3,7 @@
  * User memory behind mappings, as extents: pinned runs of physical memory.
  *
  * A struct ufd_pages is a range of user pages. Areas refer to it: one after
- * IOAS_MAP, more after IOAS_COPY. Its memory is pinned while an area that refers to
+ * IOAS_MAP, which lies in one block with it, more after IOAS_COPY. Its memory is pinned while an area that refers to
  * it lies in an IOAS that has a HWPT, so it is pinned once however often it is
  * mapped. A single run, the usual case, is kept in place and costs nothing more.
  *
@@ -32,6 +32,7 @@ struct ufd_runs {
 enum {
 	USER_WRITABLE = 1 << 0, /* in `user`; never changes, as nothing there does */
 	USER_FILE = 1 << 1,     /* a file's memory: the address is ours to give back */
+	USER_AREA = 1 << 3,     /* the area in the block has been given out */
 	USER_LENT = 1 << 2,     /* a device's: `loan` is used, and the address is an offset */
 	BYTES_PINNED = 1 << 0,  /* in `bytes`: the runs are valid */
 	BYTES_MANY = 1 << 1,    /* `runs` is used, not `start` */
@@ -55,6 +56,19 @@ struct ufd_pages {
 };
 
 _Static_assert(sizeof(struct ufd_pages) == 32, "with its area a mapping costs 96 bytes");
+
+/** What is allocated. It goes with the last reference to the pages, the area's or another. */
+struct block {
+	struct ufd_area area;
+	struct ufd_pages pages;
+};
+
+_Static_assert(sizeof(struct block) == 96, "a mapping costs 96 bytes");
+
+static struct block *block_of(struct ufd_pages *pages)
+{
+	return container_of(pages, struct block, pages);
+}
 
 enum { FIRST_RUNS = 32 };
 
@@ -89,19 +103,53 @@ static const struct iommu_extent *pages_runs(const struct ufd_pages *pages,
 	return one;
 }
 
-static int pages_alloc(struct ufd_context *context, uint64_t user, uint64_t bytes, bool writable,
-                       struct ufd_pages **out)
+static inline int pages_alloc(struct ufd_context *context, uint64_t user, uint64_t bytes,
+                              bool writable, struct ufd_pages **out)
 {
-	struct ufd_pages *pages = ufd_alloc(context->file.ufd, sizeof(*pages));
+	struct block *block = ufd_alloc(context->file.ufd, sizeof(*block));
 
-	if (!pages)
+	if (!block)
 		return -ENOMEM;
 	uint64_t first = user & ~(PAGE_SIZE_4K - 1);
+	struct ufd_pages *pages = &block->pages;
 	pages->user = first | (writable ? USER_WRITABLE : 0);
 	pages->bytes = ((user + (bytes - 1)) | (PAGE_SIZE_4K - 1)) - first + 1;
 	pages->refs = 1;
 	*out = pages;
 	return 0;
+}
+
+static void pages_free(const struct ufd *ufd, struct ufd_pages *pages)
+{
+	ufd_free(ufd, block_of(pages), sizeof(struct block));
+}
+
+struct ufd_area *ufd_area_new(struct ufd_context *context, struct ufd_pages *pages, uint64_t start,
+                              uint32_t rights)
+{
+	struct ufd_area *area;
+
+	/* With one reference, which is the caller's, nobody else sees the pages. */
+	if (!(pages->user & USER_AREA) && __atomic_load_n(&pages->refs, __ATOMIC_ACQUIRE) == 1) {
+		pages->user |= USER_AREA;
+		area = &block_of(pages)->area;
+	} else {
+		area = ufd_alloc(context->file.ufd, sizeof(*area));
+		if (!area)
+			return NULL;
+	}
+	area->pages = (uintptr_t)pages | rights;
+	area->start = start;
+	return area;
+}
+
+void ufd_area_free(struct ufd_context *context, struct ufd_area *area)
+{
+	struct ufd_pages *pages = ufd_area_pages(area);
+
+	if (area != &block_of(pages)->area)
+		ufd_free(context->file.ufd, area, sizeof(*area));
+	ufd_pages_put(context, pages);
 }
 
 int ufd_pages_new(struct ufd_context *context, uint64_t user, uint64_t bytes, bool writable,
@@ -119,7 +167,7 @@ int ufd_pages_new(struct ufd_context *context, uint64_t user, uint64_t bytes, bo
 	error = ufd->memory->user_keep(ufd->memory_ctx, pages_user(pages), pages_bytes(pages),
 	                               &kept);
 	if (error) {
-		ufd_free(ufd, pages, sizeof(*pages));
+		pages_free(ufd, pages);
 		return error;
 	}
 	pages->user = kept | (writable ? USER_WRITABLE : 0);
@@ -155,7 +203,7 @@ int ufd_pages_new_file(struct ufd_context *context, int fd, uint64_t start, uint
 	error = ufd->memory->file_map(ufd->memory_ctx, fd, first, pages_bytes(pages), writable,
 	                              &user);
 	if (error) {
-		ufd_free(ufd, pages, sizeof(*pages));
+		pages_free(ufd, pages);
 		return error;
 	}
 	pages->user = user | USER_FILE | (writable ? USER_WRITABLE : 0);
@@ -195,12 +243,9 @@ uint64_t ufd_pages_user(const struct ufd_pages *pages, uint64_t start)
 	return pages_user(pages) + start;
 }
 
-void ufd_pages_put(struct ufd_context *context, struct ufd_pages *pages)
+/** Nothing refers to the pages: what is special about them. */
+static __attribute__((noinline)) void pages_end(const struct ufd *ufd, struct ufd_pages *pages)
 {
-	const struct ufd *ufd = context->file.ufd;
-
-	if (__atomic_sub_fetch(&pages->refs, 1, __ATOMIC_ACQ_REL))
-		return;
 	if (pages->bytes & BYTES_MANY)
 		ufd_free(ufd, pages->runs, runs_bytes(pages->runs->count));
 	/* what is still pinned, because a device may reach it, keeps its address */
@@ -210,9 +255,22 @@ void ufd_pages_put(struct ufd_context *context, struct ufd_pages *pages)
 		if (pages->bytes & BYTES_PINNED)
 			ufd_loan_keep(pages->loan);
 		ufd_loan_put(ufd, pages->loan);
-	} else if (!(pages->user & (USER_FILE | USER_LENT)) && ufd->memory->user_drop)
+	}
+}
+
+void ufd_pages_put(struct ufd_context *context, struct ufd_pages *pages)
+{
+	const struct ufd *ufd = context->file.ufd;
+
+	/* who has the only reference is alone with it */
+	if (__atomic_load_n(&pages->refs, __ATOMIC_ACQUIRE) != 1 &&
+	    __atomic_sub_fetch(&pages->refs, 1, __ATOMIC_ACQ_REL))
+		return;
+	if (pages->user & (USER_FILE | USER_LENT) || pages->bytes & BYTES_MANY)
+		pages_end(ufd, pages);
+	if (!(pages->user & (USER_FILE | USER_LENT)) && ufd->memory->user_drop)
 		ufd->memory->user_drop(ufd->memory_ctx, pages_user(pages));
-	ufd_free(ufd, pages, sizeof(*pages));
+	pages_free(ufd, pages);
 }
 
 /* ---- pinning -------------------------------------------------------------------------- */
@@ -292,24 +350,22 @@ static int pages_account(const struct ufd_context *context, const struct ufd_pag
 	             : 0;
 }
 
-/** Pin everything. On failure nothing is pinned, and nothing charged. */
-static int pages_pin_all(const struct ufd_context *context, struct ufd_pages *pages)
+/** Pin what is left of pages of which @p first is pinned (its bytes may be 0). On failure
+ *  nothing is pinned, and nothing charged. */
+static __attribute__((noinline)) int pages_pin_many(const struct ufd_context *context,
+                                                    struct ufd_pages *pages,
+                                                    struct iommu_extent first)
 {
 	const struct ufd *ufd = context->file.ufd;
 	bool writable = ufd_pages_writable(pages);
-	uint64_t user = pages_user(pages), left = pages_bytes(pages);
-	struct gathering found = {.run = found.first, .capacity = FIRST_RUNS};
+	uint64_t user = pages_user(pages) + first.bytes, left = pages_bytes(pages) - first.bytes;
+	struct gathering found;
 	int error = 0;
 
-	if (pages->user & USER_LENT) { /* it does not move */
-		pages->bytes |= BYTES_PINNED;
-		return 0;
-	}
-	if (!left) /* 2^64 bytes */
-		return -EFAULT;
-	error = pages_account(context, pages, true);
-	if (error)
-		return error;
+	found.run = found.first;
+	found.count = first.bytes != 0;
+	found.capacity = FIRST_RUNS;
+	found.first[0] = first;
 	while (left && !error) {
 		size_t count = 0;
 		uint64_t pinned = 0;
@@ -346,11 +402,53 @@ static int pages_pin_all(const struct ufd_context *context, struct ufd_pages *pa
 		pages->bytes |= BYTES_PINNED;
 	}
 	if (error && found.count)
-		ufd->memory->unpin(ufd->memory_ctx, found.run, found.count, false);
+		ufd->memory->unpin(ufd->memory_ctx, pages_user(pages), found.run, found.count,
+		                   false);
 	if (error)
 		(void)pages_account(context, pages, false);
 	gathering_free(ufd, &found);
 	return error;
+}
+
+/** Pin everything. On failure nothing is pinned, and nothing charged. */
+static int pages_pin_all(const struct ufd_context *context, struct ufd_pages *pages)
+{
+	const struct ufd *ufd = context->file.ufd;
+	bool writable = ufd_pages_writable(pages);
+	uint64_t user = pages_user(pages), left = pages_bytes(pages);
+	struct iommu_extent one;
+	size_t count = 0;
+	uint64_t pinned = 0;
+
+	if (pages->user & USER_LENT) { /* it does not move */
+		pages->bytes |= BYTES_PINNED;
+		return 0;
+	}
+	if (!left) /* 2^64 bytes */
+		return -EFAULT;
+	int error = ufd->memory->account ? pages_account(context, pages, true) : 0;
+	if (error)
+		return error;
+	/* The usual case is one run. */
+	error = ufd->memory->pin(ufd->memory_ctx, user, left, writable, &one, 1, &count, &pinned);
+	if (error) {
+		(void)pages_account(context, pages, false);
+		return error;
+	}
+	if (__builtin_expect(count == 1 && pinned == left && one.bytes == left &&
+	                             !(one.start.value % PAGE_SIZE_4K),
+	                     1)) {
+		pages->start = one.start.value;
+		pages->bytes |= BYTES_PINNED;
+		return 0;
+	}
+	/* A provider that miscounts must not lead to a mapping of other memory. */
+	if (count != 1 || pinned > left || one.bytes != pinned || !pinned ||
+	    (one.bytes | one.start.value) % PAGE_SIZE_4K) {
+		(void)pages_account(context, pages, false);
+		return -EFAULT;
+	}
+	return pages_pin_many(context, pages, one);
 }
 
 static void pages_unpin_all(const struct ufd_context *context, struct ufd_pages *pages)
@@ -372,8 +470,10 @@ static void pages_unpin_all(const struct ufd_context *context, struct ufd_pages 
 		return; /* still pinned, and still known to be */
 	}
 	if (!(pages->user & USER_LENT)) {
-		ufd->memory->unpin(ufd->memory_ctx, runs, count, ufd_pages_writable(pages));
-		(void)pages_account(context, pages, false);
+		ufd->memory->unpin(ufd->memory_ctx, pages_user(pages), runs, count,
+		                   ufd_pages_writable(pages));
+		if (ufd->memory->account)
+			(void)pages_account(context, pages, false);
 	}
 	if (pages->bytes & BYTES_MANY)
 		ufd_free(ufd, pages->runs, runs_bytes(count));
@@ -449,21 +549,6 @@ int ufd_pages_extents(const struct ufd_pages *pages, uint64_t start, uint64_t by
 
 /* ---- mapping ---------------------------------------------------------------------------- */
 
-/** Map one run page by page: iommu_map() makes one extent of neighbours, so each call
- *  has one page, and the engine sees no room for a larger one. */
-static int map_small(struct iommu_domain *domain, iova_t at, pa_t from, uint64_t bytes,
-                     uint32_t rights, struct iommu_gather *gather, uint64_t *done)
-{
-	for (uint64_t offset = 0; offset < bytes; offset += PAGE_SIZE_4K) {
-		const struct iommu_extent page = {pa_add(from, offset), PAGE_SIZE_4K};
-		int error = iommu_map(domain, iova_add(at, *done), &page, 1, rights, gather);
-		if (error)
-			return error;
-		*done += PAGE_SIZE_4K;
-	}
-	return 0;
-}
-
 int ufd_pages_map(const struct ufd_pages *pages, uint64_t start, uint64_t bytes,
                   struct iommu_domain *domain, iova_t at, uint32_t rights, bool small,
                   struct iommu_gather *gather)
@@ -476,7 +561,9 @@ int ufd_pages_map(const struct ufd_pages *pages, uint64_t start, uint64_t bytes,
 
 	if (pages->user & USER_LENT && ufd_loan_ended(pages->loan))
 		return 0; /* nothing to map any more */
-	if (!small && !start && bytes == pages_bytes(pages))
+	if (small)
+		rights |= IOMMU_SMALL;
+	if (!start && bytes == pages_bytes(pages))
 		return iommu_map(domain, at, run, count, rights, gather);
 
 	for (; start >= run->bytes; run++)
@@ -485,13 +572,8 @@ int ufd_pages_map(const struct ufd_pages *pages, uint64_t start, uint64_t bytes,
 		uint64_t now = run->bytes - start;
 		struct iommu_extent part = {pa_add(run->start, start), 0};
 		part.bytes = now < bytes - done ? now : bytes - done;
-		if (small) {
-			error = map_small(domain, at, part.start, part.bytes, rights, gather,
-			                  &done);
-		} else {
-			error = iommu_map(domain, iova_add(at, done), &part, 1, rights, gather);
-			done += error ? 0 : part.bytes;
-		}
+		error = iommu_map(domain, iova_add(at, done), &part, 1, rights, gather);
+		done += error ? 0 : part.bytes;
 	}
 	return error;
 }

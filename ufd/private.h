@@ -15,9 +15,9 @@
  *   ufd_context.pages_lock pin state of memory that areas share
  *   (iommu->lock, the drivers' locks, the memory provider's)
  *   ufd_fault_queue.lock, the same of event queues  what they hold: taken by who reports
- *   ufd_context.table_lock ids, states and counts of objects
+ *   ufd_context.table_lock ids of objects
  *   ufd.lock               the descriptor table and the counts of its files
- * Map and unmap take ufd_ioas.lock and no other (table_lock for an instant), so
+ * Map and unmap take ufd_ioas.lock and no other, so
  * calls on different IOASes do not contend. User memory is read and written, and
  * pinned, with these locks held; the provider must not call back.
  */
@@ -44,18 +44,22 @@ enum ufd_file_kind {
 struct ufd_file {
 	struct ufd *ufd;
 	enum ufd_file_kind kind;
-	uint32_t refs; /* under ufd->lock: the table's, running calls', bound devices' */
+	uint32_t refs; /* under ufd->lock: the table's, bound devices' */
 };
 
 struct ufd_object;
+struct ufd_place;
 struct ufd_group;
+
+enum { UFD_FIRST_PIECE = 32, UFD_PIECES = 18 };
 
 struct ufd_context {
 	struct ufd_file file;
 	struct iommu_lock device_lock, pages_lock, table_lock;
-	struct ufd_object **objects; /* by id - 1 */
-	uint32_t capacity;           /* of objects */
-	uint32_t lowest_free;        /* no id below this is free */
+	/* Places by id, in pieces of 32, 32, 64, 128, ... which stay where they are. */
+	struct ufd_place *pieces[UFD_PIECES];
+	uint32_t capacity;    /* places that there are; atomic, grows under table_lock */
+	uint32_t lowest_free; /* no id below this is free */
 	struct ufd_group *groups;
 	uint32_t vfio_ioas;     /* id, 0: none; under table_lock. It keeps nothing alive */
 	bool rlimit_by_process; /* RLIMIT_MODE; written before there is an object */
@@ -150,28 +154,50 @@ int must_check ufd_cdev_ioctl(struct ufd_cdev *cdev, uint32_t command, uint64_t 
 
 /* ---- objects -------------------------------------------------------------------------- */
 
-enum ufd_state {
-	UFD_NEW, /* has an id, and cannot be found yet */
-	UFD_LIVE,
-	UFD_DYING, /* cannot be found any more */
+/** The place of an id: it never moves, so calls count themselves in it without a lock. */
+struct ufd_place {
+	struct ufd_object *object; /* under table_lock, or with a hold */
+	uint32_t holds;            /* atomic: calls that use it now; UFD_SHUT: it cannot be found */
 };
+
+/** In ufd_place.holds: free, new or dying. */
+#define UFD_SHUT (UINT32_C(1) << 31)
 
 /** The head of every object. */
 struct ufd_object {
 	struct ufd_context *context;
+	struct ufd_place *place;
 	uint32_t id;    /* 1, 2, ...: the lowest that is free */
+	uint32_t users; /* atomic: what must go before it may */
 	uint8_t kind;   /* enum ufd_kind */
-	uint8_t state;  /* enum ufd_state */
-	uint32_t users; /* what must go before it may: under table_lock */
-	uint32_t holds; /* calls that are using it now: under table_lock */
+	bool published; /* could be found once */
 };
 
-/** A zeroed object of @p bytes with an id, UFD_NEW. 0 or -ENOMEM. */
+/** The place of @p id, 1 to capacity. */
+static inline struct ufd_place *ufd_place_of(const struct ufd_context *context, uint32_t id)
+{
+	uint32_t index = id - 1, piece = 0, first = 0;
+
+	if (index >= UFD_FIRST_PIECE) {
+		piece = 27 - (uint32_t)__builtin_clz(index);
+		first = UFD_FIRST_PIECE / 2 << piece;
+	}
+	return &context->pieces[piece][index - first];
+}
+/** The object with @p id, 1 to capacity, or NULL. table_lock is held. */
+static inline struct ufd_object *ufd_object_at(const struct ufd_context *context, uint32_t id)
+{
+	return ufd_place_of(context, id)->object;
+}
+
+/** A zeroed object of @p bytes with an id, which cannot be found yet. 0 or -ENOMEM. */
 int must_check ufd_object_new(struct ufd_context *context, enum ufd_kind kind, size_t bytes,
                               void *out);
 /** Let a new object be found. */
 void ufd_object_publish(struct ufd_object *object);
-/** Give the id of an object that is not UFD_LIVE back, and free it. */
+/** Let an object not be found any more. */
+void ufd_object_shut(struct ufd_object *object);
+/** Give the id of an object that cannot be found back, and free it. */
 void ufd_object_free(struct ufd_object *object, size_t bytes);
 /** Find and hold; @p kind UFD_NONE is any. -ENOENT. */
 int must_check ufd_object_hold(struct ufd_context *context, uint32_t id, enum ufd_kind kind,
@@ -220,6 +246,13 @@ static inline uint64_t ufd_area_bytes(const struct ufd_area *area)
 	return area->node.last - area->node.first + 1;
 }
 
+/** An area with @p rights for @p bytes from byte @p start of the pages on, whose reference it
+ *  takes: room for the first one came with the pages. Its node is the caller's. NULL: no
+ *  memory, and the reference is the caller's still. */
+struct ufd_area *ufd_area_new(struct ufd_context *context, struct ufd_pages *pages, uint64_t start,
+                              uint32_t rights);
+/** Free an area that lies in no space, and drop its reference. Its pins are dropped already. */
+void ufd_area_free(struct ufd_context *context, struct ufd_area *area);
 /** The pages of [user, user + bytes), not pinned, with one reference; the range is
  *  not empty and does not wrap around. 0 or -ENOMEM. */
 int must_check ufd_pages_new(struct ufd_context *context, uint64_t user, uint64_t bytes,
@@ -385,7 +418,7 @@ struct ufd_hwpt {
 /** A paging HWPT with the mappings of @p ioas. device_lock is held. */
 int must_check ufd_hwpt_new(struct ufd_ioas *ioas, struct iommu_device *device, uint32_t flags,
                             const struct iommu_user_data *data, struct ufd_hwpt **out);
-/** Free a HWPT that has no users and is not UFD_LIVE. device_lock is held. */
+/** Free a HWPT that has no users and cannot be found. device_lock is held. */
 void ufd_hwpt_free(struct ufd_hwpt *hwpt);
 int must_check ufd_call_hwpt_alloc(struct ufd_call *call);
 /** ufd/invalidate.c */
@@ -453,7 +486,7 @@ struct ufd_device {
 	bool attached;               /* its requests without PASID, with its group's */
 };
 
-/** Claim the device for @p context. UFD_NEW. 0, -ENODEV without a unit, -EBUSY,
+/** Claim the device for @p context; not published. 0, -ENODEV without a unit, -EBUSY,
  *  -EINVAL if it is bound to the context already, -ENOMEM. */
 int must_check ufd_device_bind(struct ufd_context *context, struct iommu_device *device,
                                struct ufd_device **out);

@@ -23,9 +23,7 @@ struct ufd_ioas *ufd_ioas_next(struct ufd_context *context, uint32_t id)
 {
 	struct ufd_ioas *ioas = NULL;
 
-	ufd_lock(context->file.ufd, &context->table_lock);
-	uint32_t capacity = context->capacity;
-	ufd_unlock(context->file.ufd, &context->table_lock);
+	uint32_t capacity = __atomic_load_n(&context->capacity, __ATOMIC_ACQUIRE);
 	for (; id <= capacity; id++)
 		if (!ufd_object_hold(context, id, UFD_IOAS, &ioas))
 			return ioas;

@@ -32,7 +32,7 @@ int ufd_selftest_walk_next(struct ufd_selftest_walk *walk, uint64_t bytes, pa_t 
 			return error;
 		if (!walk->count || !pinned)
 			return -EFAULT;
-		ufd->memory->unpin(ufd->memory_ctx, walk->run, walk->count, false);
+		ufd->memory->unpin(ufd->memory_ctx, walk->user, walk->run, walk->count, false);
 		walk->user += pinned;
 	}
 	const struct iommu_extent *run = &walk->run[walk->index];

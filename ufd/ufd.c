@@ -2,15 +2,23 @@
 /*
  * Descriptors: opening, closing, and finding the file behind a number.
  *
- * A file lives as long as something refers to it: the table, a call that runs on
- * it, and, for /dev/iommu, each device that is bound to it. So a close during a
- * call, or before the devices' closes, ends nothing too early.
+ * A file lives as long as something refers to it: the table and, for /dev/iommu, each
+ * device that is bound to it. So a close before the devices' closes ends nothing too early.
+ *
+ * Calls take no lock to find their file: they count themselves in the slot, which stays
+ * where it is, and the file stays in the slot until the last of them has left. A close
+ * sets SHUT, so no further call enters, and the table's reference is dropped by the close
+ * or, if calls still run, by the last to leave. Who finds SHUT when it enters leaves again,
+ * and may be that last one. Slots that are free are SHUT and have no file.
  */
 #include "ufd/private.h"
 
 #include "iommu/string.h"
 
 enum { FIRST_FD = 3 };
+
+/** In ufd_slot.calls. */
+#define SHUT (UINT32_C(1) << 31)
 
 int ufd_init(struct ufd *ufd, struct iommu *iommu, const struct ufd_memory_ops *memory,
              void *memory_ctx)
@@ -21,6 +29,8 @@ int ufd_init(struct ufd *ufd, struct iommu *iommu, const struct ufd_memory_ops *
 		.memory = memory,
 		.memory_ctx = memory_ctx,
 	};
+	for (int i = 0; i < UFD_MAX_FILES; i++)
+		ufd->slots[i].calls = SHUT;
 	return ufd->os->lock_init(ufd->os->ctx, &ufd->lock, "ufd descriptors");
 }
 
@@ -67,9 +77,10 @@ int ufd_file_install(struct ufd *ufd, struct ufd_file *file)
 
 	ufd_lock(ufd, &ufd->lock);
 	for (int i = 0; i < UFD_MAX_FILES; i++) {
-		if (ufd->files[i])
+		if (ufd->slots[i].file)
 			continue;
-		ufd->files[i] = file;
+		ufd->slots[i].file = file;
+		__atomic_fetch_and(&ufd->slots[i].calls, ~SHUT, __ATOMIC_RELEASE);
 		fd = FIRST_FD + i;
 		break;
 	}
@@ -77,15 +88,61 @@ int ufd_file_install(struct ufd *ufd, struct ufd_file *file)
 	return fd;
 }
 
+/** The slot is shut, and the caller was the last in it: the table lets the file go. */
+static __attribute__((noinline)) void slot_drained(struct ufd *ufd, struct ufd_slot *slot)
+{
+	struct ufd_file *file = NULL;
+
+	ufd_lock(ufd, &ufd->lock);
+	/* else it has a new file meanwhile, or somebody is in it who will be the last */
+	if (__atomic_load_n(&slot->calls, __ATOMIC_ACQUIRE) == SHUT) {
+		file = slot->file;
+		slot->file = NULL;
+	}
+	ufd_unlock(ufd, &ufd->lock);
+	if (file)
+		ufd_file_put(file);
+}
+
+static inline void slot_leave(struct ufd *ufd, struct ufd_slot *slot)
+{
+	if (__builtin_expect(__atomic_fetch_sub(&slot->calls, 1, __ATOMIC_ACQ_REL) == (SHUT | 1),
+	                     0))
+		slot_drained(ufd, slot);
+}
+
+/** Count a call on the open file of @p fd; slot_leave() ends it. NULL: it is not open. */
+static inline struct ufd_slot *slot_enter(struct ufd *ufd, int fd)
+{
+	if (__builtin_expect(fd < FIRST_FD || fd >= FIRST_FD + UFD_MAX_FILES, 0))
+		return NULL;
+	struct ufd_slot *slot = &ufd->slots[fd - FIRST_FD];
+	if (__builtin_expect(__atomic_fetch_add(&slot->calls, 1, __ATOMIC_ACQUIRE) & SHUT, 0)) {
+		slot_leave(ufd, slot);
+		return NULL;
+	}
+	return slot;
+}
+
+/** Shut a slot; false if it was. */
+static bool slot_shut(struct ufd *ufd, struct ufd_slot *slot)
+{
+	uint32_t calls = __atomic_fetch_or(&slot->calls, SHUT, __ATOMIC_ACQ_REL);
+
+	if (!calls)
+		slot_drained(ufd, slot);
+	return !(calls & SHUT);
+}
+
 void ufd_file_uninstall(struct ufd *ufd, int fd, struct ufd_file *file)
 {
-	ufd_lock(ufd, &ufd->lock);
-	bool ours = ufd->files[fd - FIRST_FD] == file;
-	if (ours)
-		ufd->files[fd - FIRST_FD] = NULL;
-	ufd_unlock(ufd, &ufd->lock);
-	if (ours) /* else somebody has closed it meanwhile */
-		ufd_file_put(file);
+	struct ufd_slot *slot = slot_enter(ufd, fd);
+
+	if (!slot)
+		return; /* somebody has closed it meanwhile */
+	if (slot->file == file)
+		(void)slot_shut(ufd, slot);
+	slot_leave(ufd, slot);
 }
 
 void ufd_file_hold(struct ufd_file *file)
@@ -109,24 +166,22 @@ void ufd_file_wake(struct ufd_file *file)
 
 	ufd_lock(ufd, &ufd->lock);
 	for (int i = 0; i < UFD_MAX_FILES && ufd->wake; i++)
-		if (ufd->files[i] == file)
+		if (ufd->slots[i].file == file &&
+		    !(__atomic_load_n(&ufd->slots[i].calls, __ATOMIC_RELAXED) & SHUT))
 			ufd->wake(ufd->wake_ctx, FIRST_FD + i);
 	ufd_unlock(ufd, &ufd->lock);
 }
 
 int ufd_file_get(struct ufd *ufd, int fd, struct ufd_file **out)
 {
-	struct ufd_file *file = NULL;
+	struct ufd_slot *slot = slot_enter(ufd, fd);
 
-	if (fd < FIRST_FD || fd >= FIRST_FD + UFD_MAX_FILES)
+	if (!slot)
 		return -EBADF;
-	ufd_lock(ufd, &ufd->lock);
-	file = ufd->files[fd - FIRST_FD];
-	if (file)
-		file->refs++;
-	ufd_unlock(ufd, &ufd->lock);
-	*out = file;
-	return file ? 0 : -EBADF;
+	*out = slot->file;
+	ufd_file_hold(*out);
+	slot_leave(ufd, slot);
+	return 0;
 }
 
 void ufd_file_put(struct ufd_file *file)
@@ -194,56 +249,49 @@ int ufd_open_device(struct ufd *ufd, struct iommu_device *device)
 
 int ufd_close(struct ufd *ufd, int fd)
 {
-	struct ufd_file *file = NULL;
-
 	if (fd < FIRST_FD || fd >= FIRST_FD + UFD_MAX_FILES)
 		return -EBADF;
-	ufd_lock(ufd, &ufd->lock);
-	file = ufd->files[fd - FIRST_FD];
-	ufd->files[fd - FIRST_FD] = NULL;
-	ufd_unlock(ufd, &ufd->lock);
-	if (!file)
-		return -EBADF;
-	ufd_file_put(file);
-	return 0;
+	return slot_shut(ufd, &ufd->slots[fd - FIRST_FD]) ? 0 : -EBADF;
+}
+
+/** Calls on what is not /dev/iommu. */
+static __attribute__((noinline)) int other_ioctl(struct ufd_file *file, int fd,
+                                                 unsigned long command, uint64_t user)
+{
+	if (file->kind == UFD_FILE_DEVICE)
+		return ufd_cdev_ioctl(container_of(file, struct ufd_cdev, file), (uint32_t)command,
+		                      user);
+	return ufd_refuse(file->ufd, -ENOTTY,
+	                  file->kind == UFD_FILE_FAULT ? "descriptor %d is a fault queue: no calls"
+	                                               : "descriptor %d takes no calls",
+	                  fd);
 }
 
 int ufd_ioctl(struct ufd *ufd, int fd, unsigned long command, uint64_t user)
 {
-	struct ufd_file *file = NULL;
+	struct ufd_slot *slot = slot_enter(ufd, fd);
+	int result;
 
-	int result = ufd_file_get(ufd, fd, &file);
-	if (result)
-		return result;
-	switch (file->kind) {
-	case UFD_FILE_CONTEXT:
+	if (!slot)
+		return -EBADF;
+	struct ufd_file *file = slot->file;
+	if (__builtin_expect(file->kind == UFD_FILE_CONTEXT, 1))
 		result = ufd_context_ioctl(container_of(file, struct ufd_context, file),
 		                           (uint32_t)command, user);
-		break;
-	case UFD_FILE_DEVICE:
-		result = ufd_cdev_ioctl(container_of(file, struct ufd_cdev, file),
-		                        (uint32_t)command, user);
-		break;
-	case UFD_FILE_FAULT:
-		result = ufd_refuse(ufd, -ENOTTY, "descriptor %d is a fault queue: no calls", fd);
-		break;
-	case UFD_FILE_ACCESS:
-	case UFD_FILE_EVENTS:
-	case UFD_FILE_LENDER:
-		result = ufd_refuse(ufd, -ENOTTY, "descriptor %d takes no calls", fd);
-		break;
-	}
-	ufd_file_put(file);
+	else
+		result = other_ioctl(file, fd, command, user);
+	slot_leave(ufd, slot);
 	return result;
 }
 
 int64_t ufd_read(struct ufd *ufd, int fd, uint64_t user, uint64_t bytes)
 {
-	struct ufd_file *file = NULL;
+	struct ufd_slot *slot = slot_enter(ufd, fd);
+	int64_t result;
 
-	int64_t result = ufd_file_get(ufd, fd, &file);
-	if (result)
-		return result;
+	if (!slot)
+		return -EBADF;
+	struct ufd_file *file = slot->file;
 	if (file->kind == UFD_FILE_FAULT)
 		result = ufd_fault_queue_read(container_of(file, struct ufd_fault_queue, file),
 		                              user, bytes);
@@ -251,34 +299,36 @@ int64_t ufd_read(struct ufd *ufd, int fd, uint64_t user, uint64_t bytes)
 		result = ufd_event_queue_read(file, user, bytes);
 	else
 		result = -EINVAL;
-	ufd_file_put(file);
+	slot_leave(ufd, slot);
 	return result;
 }
 
 int64_t ufd_write(struct ufd *ufd, int fd, uint64_t user, uint64_t bytes)
 {
-	struct ufd_file *file = NULL;
+	struct ufd_slot *slot = slot_enter(ufd, fd);
+	int64_t result;
 
-	int64_t result = ufd_file_get(ufd, fd, &file);
-	if (result)
-		return result;
+	if (!slot)
+		return -EBADF;
+	struct ufd_file *file = slot->file;
 	if (file->kind == UFD_FILE_FAULT)
 		result = ufd_fault_queue_write(container_of(file, struct ufd_fault_queue, file),
 		                               user, bytes);
 	else
 		result = -EINVAL;
-	ufd_file_put(file);
+	slot_leave(ufd, slot);
 	return result;
 }
 
 int ufd_mmap(struct ufd *ufd, int fd, uint64_t offset, uint64_t bytes, pa_t *out,
              struct ufd_mapping **mapping)
 {
-	struct ufd_file *file = NULL;
+	struct ufd_slot *slot = slot_enter(ufd, fd);
+	int result;
 
-	int result = ufd_file_get(ufd, fd, &file);
-	if (result)
-		return result;
+	if (!slot)
+		return -EBADF;
+	struct ufd_file *file = slot->file;
 	*out = pa(0);
 	*mapping = NULL;
 	if (file->kind == UFD_FILE_CONTEXT)
@@ -286,24 +336,25 @@ int ufd_mmap(struct ufd *ufd, int fd, uint64_t offset, uint64_t bytes, pa_t *out
 		                         bytes, out, mapping);
 	else
 		result = -ENODEV;
-	ufd_file_put(file);
+	slot_leave(ufd, slot);
 	return result;
 }
 
 int ufd_poll(struct ufd *ufd, int fd)
 {
-	struct ufd_file *file = NULL;
+	struct ufd_slot *slot = slot_enter(ufd, fd);
+	int result;
 
-	int result = ufd_file_get(ufd, fd, &file);
-	if (result)
-		return result;
+	if (!slot)
+		return -EBADF;
+	struct ufd_file *file = slot->file;
 	if (file->kind == UFD_FILE_FAULT)
 		result = ufd_fault_queue_poll(container_of(file, struct ufd_fault_queue, file));
 	else if (file->kind == UFD_FILE_EVENTS)
 		result = ufd_event_queue_poll(file);
 	else /* what Linux says of a file that has no poll */
 		result = UFD_POLL_IN | UFD_POLL_OUT | UFD_POLL_RDNORM | UFD_POLL_WRNORM;
-	ufd_file_put(file);
+	slot_leave(ufd, slot);
 	return result;
 }
 

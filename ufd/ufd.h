@@ -35,8 +35,10 @@ struct ufd_memory_ops {
 	int (*pin)(void *ctx, uint64_t user, uint64_t bytes, bool writable,
 	           struct iommu_extent *extents, size_t capacity, size_t *count, uint64_t *pinned);
 	/** Undo pins, by the physical extents that pin gave (or parts of them, page
-	 *  granular, each byte once a pin). */
-	void (*unpin)(void *ctx, const struct iommu_extent *extents, size_t count, bool dirty);
+	 *  granular, each byte once a pin); the first is what pin had at @p user, the others
+	 *  follow there. */
+	void (*unpin)(void *ctx, uint64_t user, const struct iommu_extent *extents, size_t count,
+	              bool dirty);
 	/** NULL: no files. Give [start, start+bytes) of file @p fd, page-aligned, an address
 	 *  *user of its own, also page-aligned, that the calls above take like any other until
 	 *  file_unmap, whatever becomes of the descriptor. 0, -EBADF, -EINVAL if the
@@ -68,13 +70,19 @@ struct ufd_file;
 
 enum { UFD_MAX_FILES = 256 };
 
+/** A place in the descriptor table; private. */
+struct ufd_slot {
+	struct ufd_file *file;
+	uint32_t calls; /* atomic: calls that run on it; with the top bit, it is not open */
+};
+
 struct ufd {
 	struct iommu *iommu;
 	const struct iommu_os *os;
 	const struct ufd_memory_ops *memory;
 	void *memory_ctx;
 	struct iommu_lock lock; /* the descriptor table */
-	struct ufd_file *files[UFD_MAX_FILES];
+	struct ufd_slot slots[UFD_MAX_FILES];
 	void (*wake)(void *ctx, int fd); /* this and wake_ctx under lock */
 	void *wake_ctx;
 	uint32_t selftest_rid; /* of the next self-test device; under lock */

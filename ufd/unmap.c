@@ -14,58 +14,60 @@
 
 enum { UNPIN_TRIES = 100 }; /* to get an access to unpin */
 
-/** Remove the areas in [first, last]; @p pinned: undo a pin of each. */
-static void drop_areas(struct ufd_ioas *ioas, uint64_t first, uint64_t last, bool pinned, bool safe)
+/** Remove the areas from @p node to @p last; @p pinned: undo a pin of each. */
+static inline void drop_areas(struct ufd_ioas *ioas, struct iova_node *node, uint64_t last,
+                              bool pinned, bool safe)
 {
 	struct ufd_context *context = ioas->object.context;
-	struct iova_node *node = iova_space_find_from(&ioas->areas, first);
 
 	while (node && node->first <= last) {
 		struct ufd_area *area = (struct ufd_area *)node;
-		node = iova_space_next(&ioas->areas, node);
+		node = node->last < last ? iova_space_next(&ioas->areas, node) : NULL;
 		iova_space_remove(&ioas->areas, &area->node);
 		ioas->mapped_bytes -= ufd_area_bytes(area);
 		if (pinned)
 			ufd_pages_unpin(context, ufd_area_pages(area), safe);
-		ufd_pages_put(context, ufd_area_pages(area));
-		ufd_free(context->file.ufd, area, sizeof(*area));
+		ufd_area_free(context, area);
 	}
 }
 
 void ufd_ioas_drop_areas(struct ufd_ioas *ioas)
 {
-	drop_areas(ioas, 0, UINT64_MAX, false, true);
+	drop_areas(ioas, iova_space_first(&ioas->areas), UINT64_MAX, false, true);
 }
 
 /** The mappings in [*first, *last] as a hull, cut to the range if @p cut; else -ENOENT if one
- *  is only partly in it. -ENOENT if there is none. *bytes is what they hold there. */
-static int find_hull(const struct ufd_ioas *ioas, bool cut, uint64_t *first, uint64_t *last,
-                     uint64_t *bytes)
+ *  is only partly in it. -ENOENT if there is none. *bytes is what they hold there, *head the
+ *  first. */
+static inline int find_hull(const struct ufd_ioas *ioas, bool cut, uint64_t *first, uint64_t *last,
+                            uint64_t *bytes, struct iova_node **head)
 {
-	const struct iova_node *node = iova_space_find_from(&ioas->areas, *first);
+	struct iova_node *node = iova_space_find_from(&ioas->areas, *first);
 	const uint64_t from = *first, to = *last;
-	bool any = false;
+	uint64_t sum = 0, end = 0;
 
-	*bytes = 0;
-	for (; node && node->first <= to; node = iova_space_next(&ioas->areas, node)) {
+	if (!node || node->first > to)
+		return -ENOENT;
+	*head = node;
+	*first = node->first < from ? from : node->first;
+	do {
 		uint64_t begin = node->first < from ? from : node->first;
-		uint64_t end = node->last > to ? to : node->last;
+		end = node->last > to ? to : node->last;
 		if (!cut && (begin != node->first || end != node->last))
 			return -ENOENT;
-		if (!any)
-			*first = begin;
-		*last = end;
-		*bytes += end - begin + 1;
-		any = true;
-	}
-	return any ? 0 : -ENOENT;
+		sum += end - begin + 1;
+		node = end < to ? iova_space_next(&ioas->areas, node) : NULL;
+	} while (node && node->first <= to);
+	*last = end;
+	*bytes = sum;
+	return 0;
 }
 
 /** The same, after whoever pins something in there was asked to let go; the lock is held
  *  before and after, not meanwhile. -EDEADLK if it is pinned however often we ask, -EBUSY
  *  if nobody can be asked. */
-static int find_unpinned_hull(struct ufd_ioas *ioas, bool cut, uint64_t *first, uint64_t *last,
-                              uint64_t *bytes)
+static inline int find_unpinned_hull(struct ufd_ioas *ioas, bool cut, uint64_t *first,
+                                     uint64_t *last, uint64_t *bytes, struct iova_node **first_node)
 {
 	const struct ufd *ufd = ioas->object.context->file.ufd;
 	const uint64_t asked_first = *first, asked_last = *last;
@@ -73,8 +75,8 @@ static int find_unpinned_hull(struct ufd_ioas *ioas, bool cut, uint64_t *first, 
 	for (unsigned tries = 0; tries < UNPIN_TRIES; tries++) {
 		*first = asked_first;
 		*last = asked_last;
-		int error = find_hull(ioas, cut, first, last, bytes);
-		if (error)
+		int error = find_hull(ioas, cut, first, last, bytes, first_node);
+		if (error || __builtin_expect(!ioas->accesses, 1))
 			return error;
 		/* a pin counts for the whole of a mapping that is to be cut */
 		const struct iova_node *head = iova_space_find(&ioas->areas, *first);
@@ -146,7 +148,8 @@ int ufd_ioas_unmap(struct ufd_ioas *ioas, uint64_t first, uint64_t last, bool cu
 	uint64_t bytes = 0;
 
 	LOCK(ioas);
-	int error = find_unpinned_hull(ioas, cut, &first, &last, &bytes);
+	struct iova_node *node = NULL;
+	int error = find_unpinned_hull(ioas, cut, &first, &last, &bytes, &node);
 	if (!error && cut)
 		error = cut_prepare(ioas, first, &head);
 	if (!error && cut && last != UINT64_MAX)
@@ -154,15 +157,17 @@ int ufd_ioas_unmap(struct ufd_ioas *ioas, uint64_t first, uint64_t last, bool cu
 	if (!error)
 		error = answer(arg, bytes);
 	if (!error) {
-		if (head)
+		if (head) {
 			cut_carry_out(ioas, first, head);
+			node = &head->node;
+		}
 		if (tail)
 			cut_carry_out(ioas, last + 1, tail);
 		bool safe = ufd_ioas_unmap_hwpts(ioas, first, last);
-		drop_areas(ioas, first, last, ioas->hwpts, safe);
+		drop_areas(ioas, node, last, ioas->hwpts, safe);
 	}
 	UNLOCK(ioas);
-	if (error) {
+	if (error && cut) {
 		ufd_free(ufd, head, sizeof(*head));
 		ufd_free(ufd, tail, sizeof(*tail));
 	}

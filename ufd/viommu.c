@@ -291,11 +291,7 @@ void ufd_vdevice_bury(struct ufd_device *device)
 	struct ufd_vdevice *self = device->vdevice;
 	if (self) {
 		vdevice_unlink(self);
-		/* unless a call destroys it right now */
-		ufd_lock(context->file.ufd, &context->table_lock);
-		if (self->object.state == UFD_LIVE)
-			self->object.state = UFD_DYING;
-		ufd_unlock(context->file.ufd, &context->table_lock);
+		ufd_object_shut(&self->object);
 	}
 	UNLOCK(context);
 }

@@ -81,6 +81,12 @@ static void domain_delete(struct vtd_domain *domain)
 	os->free(os->ctx, domain, sizeof(*domain));
 }
 
+/** By stage (1: second) and levels, 3 to 5. */
+static const char *const format_names[2][3] = {
+	{"VT-d first-stage, 3 levels", "VT-d first-stage, 4 levels", "VT-d first-stage, 5 levels"},
+	{"VT-d second-stage, 3 levels", "VT-d second-stage, 4 levels",
+         "VT-d second-stage, 5 levels"}};
+
 int vtd_domain_create(struct vtd_unit *unit, bool second, uint32_t flags, struct vtd_domain **out)
 {
 	const struct vtd_caps *caps = &unit->caps;
@@ -124,8 +130,7 @@ int vtd_domain_create(struct vtd_unit *unit, bool second, uint32_t flags, struct
 	domain->base.first = iova(0);
 	domain->base.last = iova((UINT64_C(1) << bits) - 1);
 	domain->base.max_rights = IOMMU_READ | IOMMU_WRITE | IOMMU_CACHE;
-	iommu_snprintf(domain->text, sizeof(domain->text), "VT-d %s-stage, %u levels",
-	               second ? "second" : "first", levels);
+	domain->base.format = format_names[second][levels - 3];
 	*out = domain;
 	return 0;
 }

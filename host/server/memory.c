@@ -125,8 +125,10 @@ static int memory_pin(void *ctx, uint64_t user, uint64_t bytes, bool writable,
 	return error;
 }
 
-static void memory_unpin(void *ctx, const struct iommu_extent *extents, size_t count, bool dirty)
+static void memory_unpin(void *ctx, uint64_t user, const struct iommu_extent *extents, size_t count,
+                         bool dirty)
 {
+	(void)user;
 	(void)dirty;
 	frame_unpin(ctx, extents, count);
 }

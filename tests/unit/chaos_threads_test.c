@@ -98,11 +98,12 @@ static int chaos_pin(void *ctx, uint64_t user, uint64_t bytes, bool writable,
 	                     pinned);
 }
 
-static void chaos_unpin(void *ctx, const struct iommu_extent *extents, size_t count, bool dirty)
+static void chaos_unpin(void *ctx, uint64_t user, const struct iommu_extent *extents, size_t count,
+                        bool dirty)
 {
 	struct chaos *chaos = ctx;
 
-	test_user_unpin(&chaos->world.user, extents, count, dirty);
+	test_user_unpin(&chaos->world.user, user, extents, count, dirty);
 }
 
 static const struct ufd_memory_ops chaos_memory_ops = {

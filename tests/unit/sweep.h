@@ -322,15 +322,16 @@ static inline int sweep_pin(void *ctx, uint64_t user, uint64_t bytes, bool writa
 	return error;
 }
 
-static inline void sweep_unpin(void *ctx, const struct iommu_extent *extents, size_t count,
-                               bool dirty)
+static inline void sweep_unpin(void *ctx, uint64_t user, const struct iommu_extent *extents,
+                               size_t count, bool dirty)
 {
 	struct sweep *sweep = ctx;
 
 	for (size_t i = 0; i < count; i++) {
 		struct iommu_extent one = extents[i];
 		one.start.value += sweep->vm.test.os.direct_map;
-		test_user_unpin(&sweep->world.user, &one, 1, dirty);
+		test_user_unpin(&sweep->world.user, user, &one, 1, dirty);
+		user += one.bytes;
 	}
 }
 

@@ -390,7 +390,11 @@ static int lying_pin(void *ctx, uint64_t user, uint64_t bytes, bool write,
 	case 7:
 		*count = capacity + 1;
 		break;
-	case 8: /* an extent of nothing */
+	case 8:                     /* an extent of nothing */
+		if (capacity < 2) { /* (there is room for two when it comes back for the rest) */
+			*pinned = extents[0].bytes = PAGE;
+			break;
+		}
 		extents[1] = (struct iommu_extent){pa(at), 0};
 		*count = 2;
 		break;
@@ -400,10 +404,11 @@ static int lying_pin(void *ctx, uint64_t user, uint64_t bytes, bool write,
 	return 0;
 }
 
-static void nothing_unpinned(void *ctx, const struct iommu_extent *extents, size_t count,
-                             bool dirty)
+static void nothing_unpinned(void *ctx, uint64_t user, const struct iommu_extent *extents,
+                             size_t count, bool dirty)
 {
 	(void)ctx;
+	(void)user;
 	(void)extents;
 	(void)count;
 	(void)dirty;

@@ -151,11 +151,12 @@ static inline int test_user_pin(void *ctx, uint64_t user, uint64_t bytes, bool w
 	return *pinned ? 0 : -EFAULT;
 }
 
-static inline void test_user_unpin(void *ctx, const struct iommu_extent *extents, size_t count,
-                                   bool dirty)
+static inline void test_user_unpin(void *ctx, uint64_t user, const struct iommu_extent *extents,
+                                   size_t count, bool dirty)
 {
 	struct test_user *self = ctx;
 
+	(void)user;
 	(void)dirty;
 	__atomic_add_fetch(&self->unpin_calls, 1, __ATOMIC_RELAXED);
 	for (size_t i = 0; i < count; i++)

@@ -34,13 +34,14 @@ static inline int vtd_world_pin(void *ctx, uint64_t user, uint64_t bytes, bool w
 	return error;
 }
 
-static inline void vtd_world_unpin(void *ctx, const struct iommu_extent *extents, size_t count,
-                                   bool dirty)
+static inline void vtd_world_unpin(void *ctx, uint64_t user, const struct iommu_extent *extents,
+                                   size_t count, bool dirty)
 {
 	for (size_t i = 0; i < count; i++) {
 		struct iommu_extent one = extents[i];
 		one.start.value += vtd_world_shift(ctx);
-		test_user_unpin(ctx, &one, 1, dirty);
+		test_user_unpin(ctx, user, &one, 1, dirty);
+		user += one.bytes;
 	}
 }
 
