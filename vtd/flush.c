@@ -226,6 +226,20 @@ static int flush_unit(struct vtd_domain *domain, struct vtd_unit *unit,
 	return err ? err : flush_err;
 }
 
+/** On every unit where the domain or a child has a tag. The domain is locked. */
+static __attribute__((noinline)) int flush_units(struct vtd_domain *domain,
+                                                 const struct iommu_gather *gather, iova_t last)
+{
+	int result = 0;
+
+	for (struct vtd_unit *unit = next_unit(domain, NULL); unit;
+	     unit = next_unit(domain, unit)) {
+		int err = flush_unit(domain, unit, gather, last);
+		result = result ? result : err;
+	}
+	return result;
+}
+
 int vtd_domain_flush(struct iommu_domain *base, struct iommu_gather *gather)
 {
 	struct vtd_domain *domain = vtd_domain_of(base);
@@ -236,11 +250,11 @@ int vtd_domain_flush(struct iommu_domain *base, struct iommu_gather *gather)
 		if (last.value > base->last.value)
 			last = base->last;
 		vtd_domain_lock(domain);
-		for (struct vtd_unit *unit = next_unit(domain, NULL); unit;
-		     unit = next_unit(domain, unit)) {
-			int err = flush_unit(domain, unit, gather, last);
-			result = result ? result : err;
-		}
+		const struct vtd_tag *tag = domain->tags;
+		if (__builtin_expect(!domain->children && tag && !tag->next, 1))
+			result = flush_unit(domain, tag->unit, gather, last);
+		else
+			result = flush_units(domain, gather, last);
 		vtd_domain_unlock(domain);
 	}
 	/* A unit where the domain is attached no more may hold what is asked for. */

@@ -18,8 +18,8 @@ unsigned vtd_split_range(uint64_t first, uint64_t last, unsigned max_order, stru
 		unsigned order = page ? (unsigned)__builtin_ctzll(page) : max_order;
 		if (order > max_order)
 			order = max_order;
-		while (order && (UINT64_C(1) << order) - 1 > left)
-			order--;
+		if (order && (UINT64_C(1) << order) - 1 > left)
+			order = left + 1 ? 63 - (unsigned)__builtin_clzll(left + 1) : order;
 		if (count == capacity)
 			return count + 1;
 		out[count++] = (struct vtd_block){page, order};
@@ -152,8 +152,18 @@ void vtd_batch_add_range(struct vtd_batch *batch, uint16_t did, iova_t first, io
 	struct vtd_block blocks[VTD_MAX_PAGE_DESCRIPTORS];
 	const struct vtd_caps *caps = &batch->unit->caps;
 	uint64_t first_page = first.value >> 12, last_page = last.value >> 12;
+	uint64_t differ = first_page ^ last_page; /* of a block: its low bits, all of them */
 	unsigned count = VTD_MAX_PAGE_DESCRIPTORS + 1;
 
+	/* Most ranges are one block. */
+	if (!(differ & (differ + 1)) && !(first_page & differ) && caps->psi) {
+		unsigned order = differ ? 64 - (unsigned)__builtin_clzll(differ) : 0;
+		if (order <= caps->mamv) {
+			vtd_batch_add(batch, vtd_desc_iotlb_page(did, first_page << 12, order,
+			                                         leaves_only));
+			return;
+		}
+	}
 	/* More pages than one descriptor can name: one that names the domain is cheaper. */
 	if (caps->psi &&
 	    (caps->mamv >= VTD_MAX_ORDER || (last_page - first_page) >> caps->mamv == 0))

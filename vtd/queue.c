@@ -14,7 +14,11 @@ enum {
 	/** Slots that errors may need on top of a batch: a wait for a dropped one, and three
 	 *  descriptors that make the unit forget a device that was cut off. */
 	SPARE_SLOTS = 4 * MAX_CHANCES + 2,
+	/** A batch of less fits in any case: a ring has 128 slots at least. */
+	SMALL_BATCH = 64,
 };
+
+_Static_assert(SMALL_BATCH + SPARE_SLOTS < 128, "with all that errors may need");
 
 /** A batch that is being waited for. */
 struct submission {
@@ -40,17 +44,31 @@ static uint64_t *slot(const struct vtd_unit *unit, unsigned index)
 	return (uint64_t *)((char *)vtd_va(unit, unit->queue) + (size_t)index * unit->slot_bytes);
 }
 
-static void fill_slot(struct vtd_unit *unit, unsigned index, const struct vtd_descriptor *from)
+static inline void fill_slot(const struct vtd_unit *unit, unsigned index,
+                             const struct vtd_descriptor *from)
 {
-	memcpy(slot(unit, index), from->word, unit->slot_bytes);
+	uint64_t *to = slot(unit, index);
+
+	to[0] = from->word[0];
+	to[1] = from->word[1];
+	if (unit->slot_bytes > 16) {
+		to[2] = from->word[2];
+		to[3] = from->word[3];
+	}
+}
+
+/** The slot after @p index: their number is a power of two. */
+static inline unsigned slot_after(const struct vtd_unit *unit, unsigned index)
+{
+	return (index + 1) & (unit->slots - 1);
 }
 
 /** Put a descriptor at the tail; the hardware sees it with the next tail write. The
  *  queue reads snoop whatever ECAP.C says, so nothing is cleaned. */
-static void append(struct vtd_unit *unit, const struct vtd_descriptor *descriptor)
+static inline void append(struct vtd_unit *unit, const struct vtd_descriptor *descriptor)
 {
 	fill_slot(unit, unit->tail, descriptor);
-	unit->tail = (unit->tail + 1) % unit->slots;
+	unit->tail = slot_after(unit, unit->tail);
 	unit->stats.descriptors[vtd_descriptor_type(descriptor)]++;
 }
 
@@ -97,7 +115,7 @@ static bool recover_bad_descriptor(struct vtd_unit *unit)
 	        "%s)",
 	        (unsigned long long)bad[0], (unsigned long long)bad[1], (unsigned long long)head,
 	        iqei, vtd_queue_error_name(iqei));
-	bool is_last = (index + 1) % unit->slots == unit->tail;
+	bool is_last = slot_after(unit, index) == unit->tail;
 	if (!is_last) {
 		struct vtd_descriptor nothing =
 			vtd_desc_wait(0, status_pa(unit, VTD_STATUS_SCRATCH));
@@ -195,22 +213,17 @@ static uint64_t patience(const struct submission *batch)
 	return VTD_DEADLINE_NS;
 }
 
-/** One batch, which fits into the ring. */
-static int submit_batch(struct vtd_unit *unit, const struct vtd_descriptor *descriptors,
-                        unsigned count)
+/** Wait for the batch, whose completion word is not there yet. */
+static __attribute__((noinline)) int batch_wait(struct vtd_unit *unit,
+                                                const struct vtd_descriptor *descriptors,
+                                                unsigned count)
 {
 	struct submission batch = {
 		.descriptors = descriptors,
 		.count = count,
 		.chances = count < MAX_CHANCES ? count + 1 : MAX_CHANCES,
 	};
-	uint32_t *word = status_word(unit, VTD_STATUS_WAIT);
-
-	for (unsigned i = 0; i < count; i++)
-		append(unit, &descriptors[i]);
-	unit->sequence++;
-	append_wait(unit);
-	ring(unit);
+	const uint32_t *word = status_word(unit, VTD_STATUS_WAIT);
 
 	for (unsigned turn = 0;; turn++) {
 		if (__atomic_load_n(word, __ATOMIC_ACQUIRE) == unit->sequence)
@@ -231,11 +244,30 @@ static int submit_batch(struct vtd_unit *unit, const struct vtd_descriptor *desc
 	}
 }
 
+/** One batch, which fits into the ring. */
+static inline int submit_batch(struct vtd_unit *unit, const struct vtd_descriptor *descriptors,
+                               unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		append(unit, &descriptors[i]);
+	unit->sequence++;
+	append_wait(unit);
+	ring(unit);
+	/* often it is done before the write of the tail is */
+	if (__builtin_expect(__atomic_load_n(status_word(unit, VTD_STATUS_WAIT),
+	                                     __ATOMIC_ACQUIRE) == unit->sequence,
+	                     1))
+		return 0;
+	return batch_wait(unit, descriptors, count);
+}
+
 int vtd_queue_submit(struct vtd_unit *unit, const struct vtd_descriptor *descriptors,
                      unsigned count)
 {
 	int result = 0;
 
+	if (__builtin_expect(count < SMALL_BATCH && !unit->broken, 1))
+		return submit_batch(unit, descriptors, count);
 	while (count) {
 		unsigned most = unit->slots - SPARE_SLOTS - 1;
 		unsigned batch = count < most ? count : most;
