@@ -26,5 +26,6 @@ bench-host: ## measure in a process, in nanoseconds: a table, and build/bench-ho
 bench-linux: bench ## measure a distribution's Linux kernel in the same QEMU, side by side
 	@tools/bench-linux.sh
 plots: ## pictures of the bench's curves: build/plots
+	@tools/need.sh plots
 	@[ -r build/bench.json ] || $(MAKE) --no-print-directory bench
 	@tools/plots.sh build/bench.json build/plots

@@ -209,6 +209,15 @@ static __attribute__((noinline)) int map_extents(struct iommu_domain *domain, io
 	int error = 0;
 
 	for (size_t i = 0; i < count && !error;) {
+		if (extents[i].bytes == PAGE_SIZE_4K && domain->ops->map_pages) {
+			size_t quick =
+				domain->ops->map_pages(domain, iova_add(start, done), &extents[i],
+			                               count - i, rights, gather);
+			done += quick * PAGE_SIZE_4K;
+			i += quick;
+			if (i == count)
+				break;
+		}
 		pa_t memory = extents[i].start;
 		uint64_t bytes = extents[i++].bytes;
 		while (i < count && extents[i].start.value == memory.value + bytes)

@@ -89,6 +89,13 @@ struct iommu_domain_ops {
 	 *  the format cannot express. What must be flushed goes into @p gather. */
 	int (*map)(struct iommu_domain *domain, iova_t start, pa_t to, uint64_t bytes,
 	           uint32_t rights, struct iommu_gather *gather);
+	/** NULL, or the short way for scattered memory: map as many of @p extents, from the
+	 *  first on, as are single pages of 4 KiB with no neighbour behind them, lie in one
+	 *  table that is there, and are free. Returns how many; where it stops, map() goes on
+	 *  or says why not. Makes no table, and cannot fail. */
+	size_t (*map_pages)(struct iommu_domain *domain, iova_t start,
+	                    const struct iommu_extent *extents, size_t count, uint32_t rights,
+	                    struct iommu_gather *gather);
 	/** Unmap every leaf that lies in [start, start+bytes); holes are skipped.
 	 *  Returns the bytes that were mapped. A leaf that is larger than the range
 	 *  ends it there and is left alone. Cannot fail. */

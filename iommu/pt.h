@@ -12,6 +12,8 @@
  *   void     vtd_ss_destroy(struct pt *);              frees every table
  *   int      vtd_ss_map(struct pt *, iova_t, pa_t, uint64_t bytes, uint32_t rights,
  *                       struct iommu_gather *);        as iommu_domain_ops.map
+ *   size_t   vtd_ss_map_pages(struct pt *, iova_t, const struct iommu_extent *, size_t count,
+ *                       uint32_t rights, struct iommu_gather *);  as ...ops.map_pages
  *   uint64_t vtd_ss_unmap(struct pt *, iova_t, uint64_t bytes, struct iommu_gather *);
  *   bool     vtd_ss_lookup(struct pt *, iova_t, struct iommu_leaf *);
  *   bool     vtd_ss_visit(struct pt *, iova_t first, iova_t last, visit, arg);

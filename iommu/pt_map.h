@@ -314,4 +314,38 @@ PT_PUBLIC int PT_FN(map)(struct pt *pt, iova_t start, pa_t to, uint64_t bytes, u
 	return PT_FN(map_one_done)(pt, slot, at, gather);
 }
 
+PT_PUBLIC size_t PT_FN(map_pages)(struct pt *pt, iova_t start, const struct iommu_extent *extents,
+                                  size_t count, uint32_t rights, struct iommu_gather *gather)
+{
+	const uint64_t at = start.value;
+	const uint64_t wrong = ~PT_FORMAT_MEMORY | pt_format_address(pt->reserved_bits);
+	uint64_t bits;
+	unsigned level;
+	size_t i = 0;
+
+	if (at % PAGE_SIZE_4K || at >> pt_format_width(pt->levels) ||
+	    pt_format_bits(rights & ~(uint32_t)IOMMU_SMALL, &bits))
+		return 0;
+	bits |= pt->leaf_bits | pt_format_leaf_mark(1);
+	uint64_t *slot = PT_FN(find)(pt, at, 1, &level);
+	if (level != 1)
+		return 0;
+	const size_t room = PT_ENTRIES - pt_index(at, 1), most = count < room ? count : room;
+	for (; i < most; i++) {
+		uint64_t memory = extents[i].start.value;
+		if (PT_UNLIKELY(extents[i].bytes != pt_size(1) || memory & wrong ||
+		                pt_load(&slot[i]) & PT_FORMAT_PRESENT))
+			break;
+		if (i + 1 < count && extents[i + 1].start.value == memory + pt_size(1))
+			break; /* together they may be a larger page */
+		pt_publish(&slot[i], pt_format_place(memory) | bits);
+	}
+	pt->stores += i;
+	if (!pt->coherent)
+		pt_clean(pt, slot, (unsigned)i);
+	if (i && pt->gather_on_map)
+		iommu_gather_add(gather, start, iova(at + i * pt_size(1) - 1), false);
+	return i;
+}
+
 #endif /* PT_NAME */

@@ -515,7 +515,8 @@ static uint64_t find_run(const struct page_allocator *allocator, pa_t address, s
 
 /** Add @p one (1 or -1) to the pins of the run that contains @p address: by an exchange of
  *  its word, so neither a lock nor a cache is needed. */
-static inline int pins_change(struct page_allocator *allocator, pa_t address, int one)
+static __attribute__((noinline)) int pins_change(struct page_allocator *allocator, pa_t address,
+                                                 int one)
 {
 	struct page was, next;
 	uint64_t page;
@@ -540,14 +541,38 @@ static inline int pins_change(struct page_allocator *allocator, pa_t address, in
 	return 0;
 }
 
+_Static_assert(offsetof(struct page, pins) == 0 && offsetof(struct page, state) == 4,
+               "pins are the low half of a page's word, the state comes next");
+
+/** The usual case: the page is the head of an allocated run, and the pins stay in bounds (they
+ *  are not @p limit before). False: nothing is done. */
+static inline bool pins_quick(const struct page_allocator *allocator, pa_t address, uint64_t more,
+                              uint32_t limit)
+{
+	uint64_t page = address.value >> PAGE_SHIFT_4K;
+
+	if (page >= allocator->page_count)
+		return false;
+	uint64_t *word = (uint64_t *)&allocator->pages[page];
+	uint64_t was = __atomic_load_n(word, __ATOMIC_RELAXED);
+	do
+		if ((uint8_t)(was >> 32) != PAGE_ALLOCATED || (uint32_t)was == limit)
+			return false;
+	while (!__atomic_compare_exchange_n(word, &was, was + more, false, __ATOMIC_ACQ_REL,
+	                                    __ATOMIC_RELAXED));
+	return true;
+}
+
 int page_pin(struct page_allocator *allocator, pa_t address)
 {
-	return pins_change(allocator, address, 1);
+	return pins_quick(allocator, address, 1, UINT32_MAX) ? 0
+	                                                     : pins_change(allocator, address, 1);
 }
 
 int page_unpin(struct page_allocator *allocator, pa_t address)
 {
-	return pins_change(allocator, address, -1);
+	return pins_quick(allocator, address, UINT64_MAX, 0) ? 0
+	                                                     : pins_change(allocator, address, -1);
 }
 
 int page_run(struct page_allocator *allocator, pa_t address, pa_t *start, unsigned *order,

@@ -120,8 +120,11 @@ look() {
 				/usr/share/kbd/consolefonts/*.psf*
 			program gzip gzip
 			;;
+		plots)
+			program gnuplot gnuplot-nox
+			;;
 		*)
-			echo "need.sh: unknown group '$group': build, run, iso, efi, check, font" >&2
+			echo "need.sh: unknown group '$group': build, run, iso, efi, check, font, plots" >&2
 			exit 2
 			;;
 		esac
@@ -129,7 +132,7 @@ look() {
 }
 
 [ $# -gt 0 ] || {
-	echo "usage: tools/need.sh GROUP... (build, run, iso, efi, check, font)" >&2
+	echo "usage: tools/need.sh GROUP... (build, run, iso, efi, check, font, plots)" >&2
 	exit 2
 }
 look "$@"

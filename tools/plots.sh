@@ -37,6 +37,7 @@ picture() { # name, title, x label, more settings, plots
 			set logscale x 2
 			set grid
 			set key left top
+			set rmargin 6
 			set style data linespoints
 			$4
 			plot $5

@@ -136,6 +136,16 @@ static int domain_map(struct iommu_domain *domain, iova_t start, pa_t to, uint64
 	                   bytes << scale, rights, gather);
 }
 
+static size_t domain_map_pages(struct iommu_domain *domain, iova_t start,
+                               const struct iommu_extent *extents, size_t count, uint32_t rights,
+                               struct iommu_gather *gather)
+{
+	struct mock_domain *self = mock_domain(domain);
+
+	return self->scale ? 0
+	                   : mock_pt_map_pages(&self->pt, start, extents, count, rights, gather);
+}
+
 static uint64_t domain_unmap(struct iommu_domain *domain, iova_t start, uint64_t bytes,
                              struct iommu_gather *gather)
 {
@@ -314,6 +324,7 @@ static void domain_free(struct iommu_domain *domain)
 
 static const struct iommu_domain_ops mock_domain_ops = {
 	.map = domain_map,
+	.map_pages = domain_map_pages,
 	.unmap = domain_unmap,
 	.lookup = domain_lookup,
 	.visit = domain_visit,

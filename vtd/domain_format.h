@@ -19,6 +19,18 @@ static int format_map(struct iommu_domain *base, iova_t start, pa_t to, uint64_t
 	return PT_FN(map)(&domain->pt, start, to, bytes, rights, gather);
 }
 
+static size_t format_map_pages(struct iommu_domain *base, iova_t start,
+                               const struct iommu_extent *extents, size_t count, uint32_t rights,
+                               struct iommu_gather *gather)
+{
+	struct vtd_domain *domain = vtd_domain_of(base);
+
+	if (vtd_domain_may_map(domain, rights))
+		return 0;
+	gather->write_buffer |= __atomic_load_n(&domain->write_buffer, __ATOMIC_RELAXED);
+	return PT_FN(map_pages)(&domain->pt, start, extents, count, rights, gather);
+}
+
 static uint64_t format_unmap(struct iommu_domain *base, iova_t start, uint64_t bytes,
                              struct iommu_gather *gather)
 {
@@ -55,6 +67,7 @@ const struct vtd_format VTD_FORMAT = {
 	.ops =
 		{
 			.map = format_map,
+			.map_pages = format_map_pages,
 			.unmap = format_unmap,
 			.lookup = format_lookup,
 			.visit = format_visit,

@@ -30,6 +30,7 @@ static void not_coherent(void)
 static void arguments(void)
 {
 	run_arguments(&four);
+	run_pages(&four);
 }
 
 static void fail_nth(void)

@@ -59,8 +59,11 @@ static void not_coherent(void)
 static void arguments(void)
 {
 	run_arguments(&three);
+	run_pages(&three);
 	run_arguments(&four);
+	run_pages(&four);
 	run_arguments(&five);
+	run_pages(&five);
 }
 
 static void fail_nth(void)

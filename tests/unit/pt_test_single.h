@@ -85,6 +85,78 @@ static void run_arguments(const struct pt_config *config)
 	free(bench);
 }
 
+/** Scattered pages: as many as can go into the table that is there, and nothing else. And
+ *  IOMMU_SMALL: no large page, whatever fits. */
+static void run_pages(const struct pt_config *config)
+{
+	enum { LIST = 24 };
+	struct bench *bench = test_malloc(sizeof(*bench));
+	struct iommu_extent list[LIST];
+	struct iommu_leaf leaf;
+	uint64_t at = config->base + (PT_ENTRIES - 16) * PAGE_SIZE_4K; /* 16 to the table's end */
+	const uint32_t rights = IOMMU_READ | IOMMU_WRITE;
+
+	bench_init(bench, config, true);
+	struct pt *pt = &bench->pt;
+	struct iommu_gather *gather = &bench->gather;
+	for (unsigned i = 0; i < LIST; i++)
+		list[i] = (struct iommu_extent){pa(0x10000000 + i * 0x3000), PAGE_SIZE_4K};
+	KTAP_EQUAL(fmt_map_pages(pt, iova(at), list, LIST, rights, gather), 0); /* no table */
+	KTAP_EQUAL(pt->table_pages, 1);
+	KTAP_EQUAL(MAP(config->base, 0x9000, 0x1000), 0);
+	uint64_t stores = pt->stores;
+	KTAP_EQUAL(fmt_map_pages(pt, iova(at), list, LIST, rights, gather), 16);
+	KTAP_EQUAL(pt->stores, stores + 16);
+	for (unsigned i = 0; i < 16; i++) {
+		KTAP_CHECK(fmt_lookup(pt, iova(at + i * PAGE_SIZE_4K), &leaf));
+		KTAP_EQUAL(leaf.pa.value, list[i].start.value);
+		KTAP_EQUAL(leaf.bytes, PAGE_SIZE_4K);
+	}
+	KTAP_CHECK(!fmt_lookup(pt, iova(at - PAGE_SIZE_4K), &leaf));
+	KTAP_CHECK(!fmt_lookup(pt, iova(at + 16 * PAGE_SIZE_4K), &leaf));
+	/* what is mapped stays as it is */
+	KTAP_EQUAL(fmt_map_pages(pt, iova(at), list + 1, 8, rights, gather), 0);
+	KTAP_EQUAL(fmt_map_pages(pt, iova(at - 2 * PAGE_SIZE_4K), list + 1, 8, rights, gather), 2);
+	KTAP_CHECK(fmt_lookup(pt, iova(at), &leaf) && leaf.pa.value == list[0].start.value);
+	KTAP_EQUAL(fmt_unmap(pt, iova(at - 2 * PAGE_SIZE_4K), 18 * PAGE_SIZE_4K, gather),
+	           18 * PAGE_SIZE_4K);
+	bench_settle(bench);
+	/* neighbours, more than a page, wrong addresses, wrong rights */
+	struct iommu_extent keep = list[3];
+	list[3].start = pa_add(list[2].start, PAGE_SIZE_4K);
+	KTAP_EQUAL(fmt_map_pages(pt, iova(at), list, 8, rights, gather), 2);
+	list[3] = keep;
+	list[3].bytes = 2 * PAGE_SIZE_4K;
+	KTAP_EQUAL(fmt_map_pages(pt, iova(at + 2 * PAGE_SIZE_4K), list + 2, 6, rights, gather), 1);
+	list[3] = keep;
+	list[3].start = pa_add(keep.start, 8);
+	KTAP_EQUAL(fmt_map_pages(pt, iova(at + 3 * PAGE_SIZE_4K), list + 3, 5, rights, gather), 0);
+	list[3].start = pa(PT_FORMAT_MEMORY + PAGE_SIZE_4K);
+	KTAP_EQUAL(fmt_map_pages(pt, iova(at + 3 * PAGE_SIZE_4K), list + 3, 5, rights, gather), 0);
+	list[3] = keep;
+	KTAP_EQUAL(fmt_map_pages(pt, iova(at + 8), list, 1, rights, gather), 0);
+	KTAP_EQUAL(fmt_map_pages(pt, iova(UINT64_C(1) << pt_format_width(config->levels)), list, 1,
+	                         rights, gather),
+	           0);
+	KTAP_EQUAL(fmt_map_pages(pt, iova(at + 3 * PAGE_SIZE_4K), list, 1, 0, gather), 0);
+	KTAP_EQUAL(fmt_unmap(pt, iova(at), 3 * PAGE_SIZE_4K, gather), 3 * PAGE_SIZE_4K);
+	KTAP_EQUAL(fmt_unmap(pt, iova(config->base), 0x1000, gather), 0x1000);
+	bench_settle(bench);
+
+	KTAP_EQUAL(fmt_map(pt, iova(config->base), pa(PAGE_SIZE_2M), 3 * PAGE_SIZE_2M,
+	                   rights | IOMMU_SMALL, gather),
+	           0);
+	for (uint64_t offset = 0; offset < 3 * PAGE_SIZE_2M; offset += 37 * PAGE_SIZE_4K) {
+		KTAP_CHECK(fmt_lookup(pt, iova(config->base + offset), &leaf));
+		KTAP_EQUAL(leaf.bytes, PAGE_SIZE_4K);
+		KTAP_EQUAL(leaf.pa.value, PAGE_SIZE_2M + offset);
+	}
+	KTAP_EQUAL(fmt_unmap(pt, iova(config->base), 3 * PAGE_SIZE_2M, gather), 3 * PAGE_SIZE_2M);
+	bench_settle(bench);
+	bench_exit(bench);
+	free(bench);
+}
+
 /** A failure at each allocation in turn leaves nothing behind. */
 static void run_fail_nth(const struct pt_config *config)
 {
