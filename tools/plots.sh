@@ -3,7 +3,7 @@
 #
 # make plots: pictures (SVG and PNG) of the bench's curves, from its JSON: cost against mapping
 # size, live mappings, children of a nest parent, devices on a domain. docs/performance.md shows
-# the first two: copy their SVG to docs/ when they change.
+# the first two: copy their SVG to docs/images/ when they change.
 #
 #   tools/plots.sh JSON FOLDER        (build/bench.json build/plots)
 #
@@ -43,6 +43,7 @@ picture() { # name, title, x label, more settings, plots
 			plot $5
 		PLOT
 	done
+	sed -i '1a <!-- SPDX-License-Identifier: MIT -->' "$folder/$1.svg"
 }
 picture size 'Mapping and unmapping, by size' 'bytes' \
 	"set logscale y; set xtics ('4K' 2**12, '64K' 2**16, '1M' 2**20, '16M' 2**24, '256M' 2**28, '4G' 2**32, '64G' 2**36)" \
