@@ -52,9 +52,10 @@ PT_INLINE unsigned pt_index(uint64_t at, unsigned level)
 	return (unsigned)(at >> pt_shift(level)) % PT_ENTRIES;
 }
 
+/** What a present entry leads to was written before: a walk beside a map sees it. */
 PT_INLINE uint64_t pt_load(const uint64_t *entry)
 {
-	return __atomic_load_n(entry, __ATOMIC_RELAXED);
+	return __atomic_load_n(entry, __ATOMIC_ACQUIRE);
 }
 
 /** Make @p entry present: all that it leads to was written before. */
