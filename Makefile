@@ -106,18 +106,22 @@ build/kernel/builtin.S: tools/embed.sh $(SCENARIO_FILES)
 build/kernel/builtin.o: build/kernel/builtin.S build/kernel/.flags $(SCENARIO_FILES)
 	$(call quiet,AS,$(CC) $(KERNEL_FLAGS) -c $< -o $@)
 
-# Linked twice: the symbol table of the first link goes into the second.
+# $(call image,FILE,objects): linked twice, the symbol table of the first link goes into the
+# second.
 LINK := $(LD) -nostdlib -static -z max-page-size=4096 -z noexecstack --build-id=none -T linker.ld
 KERNEL_PARTS := $(KERNEL_OBJECTS) build/kernel/font.o build/kernel/builtin.o
-build/kernel/nosymbols.elf: linker.ld tools/symbols.sh $(KERNEL_PARTS)
-	@NM='$(NM)' tools/symbols.sh > build/kernel/symbols0.S
-	@$(CC) $(KERNEL_FLAGS) -c build/kernel/symbols0.S -o build/kernel/symbols0.o
-	$(call quiet,LD,$(LINK) $(KERNEL_PARTS) build/kernel/symbols0.o -o $@)
-$(KERNEL): build/kernel/nosymbols.elf
-	@NM='$(NM)' tools/symbols.sh $< > build/kernel/symbols1.S
-	@$(CC) $(KERNEL_FLAGS) -c build/kernel/symbols1.S -o build/kernel/symbols1.o
-	$(call quiet,LD,$(LINK) $(KERNEL_PARTS) build/kernel/symbols1.o -o $@)
-	@NM='$(NM)' tools/symbols.sh $@ | cmp - build/kernel/symbols1.S # nothing moved
+define image
+$(dir $(1))nosymbols.elf: linker.ld tools/symbols.sh $(2)
+	@NM='$$(NM)' tools/symbols.sh > $$(@D)/symbols0.S
+	@$$(CC) $$(KERNEL_FLAGS) -c $$(@D)/symbols0.S -o $$(@D)/symbols0.o
+	$$(call quiet,LD,$$(LINK) $(2) $$(@D)/symbols0.o -o $$@)
+$(1): $(dir $(1))nosymbols.elf
+	@NM='$$(NM)' tools/symbols.sh $$< > $$(@D)/symbols1.S
+	@$$(CC) $$(KERNEL_FLAGS) -c $$(@D)/symbols1.S -o $$(@D)/symbols1.o
+	$$(call quiet,LD,$$(LINK) $(2) $$(@D)/symbols1.o -o $$@)
+	@NM='$$(NM)' tools/symbols.sh $$@ | cmp - $$(@D)/symbols1.S # nothing moved
+endef
+$(eval $(call image,$(KERNEL),$(KERNEL_PARTS)))
 
 # ---- library -------------------------------------------------------------------------
 
@@ -174,7 +178,7 @@ $(eval $(call test_variant,tsan,$(CLANG),$(TSAN)))
 $(eval $(call test_variant,coverage,$(HOSTCC),$(COVERAGE)))
 .PRECIOUS: build/asan-gcc/%.o build/asan-clang/%.o build/tsan/%.o build/coverage/%.o
 # Under the thread sanitizer: the programs that have threads.
-TESTS_tsan := $(filter %_threads_test,$(TESTS_tsan))
+TESTS_tsan := $(filter %_threads_test build/tsan/tests/ufd_%,$(TESTS_tsan))
 
 # ---- EFI and ISO -----------------------------------------------------------------------
 
@@ -197,7 +201,7 @@ check: ## every test, one summary by prove
 	@tools/need.sh build run font check efi iso
 	@$(MAKE) --no-print-directory -j2 check-built
 .PHONY: check-built
-check-built: unit kernel lib host efi iso
+check-built: unit kernel kernel-units lib host efi iso
 	@prove --exec '' --jobs 2 --timer $(CHECKS)
 .PHONY: unit
 unit: $(TESTS_asan-gcc) $(TESTS_asan-clang) $(TESTS_tsan) build/asan-gcc/nestor build/asan-gcc/nestor-run build/tsan/nestor
@@ -219,6 +223,7 @@ conformance: host ## Linux's own iommufd self-tests, fetched and unmodified, thr
 	@tools/need.sh build check
 	@tools/conformance.sh
 include tests/fuzz/rules.mk
+include tests/kernel/rules.mk
 .PHONY: lint
 lint: ## clang-format, clang-tidy, cppcheck, the static analyzer, folder rules
 	@tools/need.sh build check

@@ -109,6 +109,9 @@ static void shell_smp_test(void *ctx, unsigned processors)
 	(void)smp_stress(&machine, processors);
 }
 
+/** tests/kernel/units.c: in the image that is made for it, and in no other. */
+extern bool kernel_units_run(void) __attribute__((weak));
+
 static bool is_none(const char *text)
 {
 	return text[0] == 'n' && text[1] == 'o' && text[2] == 'n' && text[3] == 'e' && !text[4];
@@ -146,6 +149,8 @@ void kernel_main(struct boot_info *info)
 	machine_print(&machine, console_print());
 	kprintf("\n");
 
+	if (kernel_units_run)
+		passed = kernel_units_run() && passed;
 	if (options.bench)
 		passed = bench_machine(&machine, options.bench_stage, true) && passed;
 	if (options.smp_test)

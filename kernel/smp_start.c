@@ -355,7 +355,7 @@ void smp_start(const struct acpi *acpi, const struct boot_info *boot)
 	if (!start_page || vm_root() >> 32)
 		klog(IOMMU_LOG_WARNING, "the other processors are left out: no page below 640 KiB "
 		                        "is free for them to start in");
-	else if (!vm_start_map(start_page))
+	else if (!vm_identity_map(start_page, PAGE_SIZE_4K, true))
 		klog(IOMMU_LOG_WARNING, "the other processors are left out: no memory for tables");
 	else
 		send_all();
@@ -374,7 +374,7 @@ void smp_join(void)
 			give_up();
 	}
 	admit();
-	vm_start_unmap(start_page);
+	vm_identity_unmap(start_page, PAGE_SIZE_4K);
 	smp_start_us += (unsigned)((time_ns() - start) / 1000);
 	klog(IOMMU_LOG_DEBUG, "%u of %u processors, through %#llx; the boot waited %u us for them",
 	     smp_count(), smp_present(), (unsigned long long)start_page, smp_start_us);

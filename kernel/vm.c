@@ -568,21 +568,21 @@ void vm_stack_free(uint64_t bottom)
 	heap_free(area, sizeof(*area));
 }
 
-bool vm_start_map(uint64_t page)
+bool vm_identity_map(uint64_t start, uint64_t bytes, bool code)
 {
 	uint64_t flags = spin_lock(&areas_lock);
-	int result = map_range(page, page, PAGE_SIZE_4K, MAP_CODE);
+	int result = map_range(start, start, bytes, code ? MAP_CODE : MAP_DATA);
 	spin_unlock(&areas_lock, flags);
 	if (result != 0)
-		vm_start_unmap(page);
+		vm_identity_unmap(start, bytes);
 	return result == 0;
 }
 
-void vm_start_unmap(uint64_t page)
+void vm_identity_unmap(uint64_t start, uint64_t bytes)
 {
 	uint64_t flags = spin_lock(&areas_lock);
 
-	clear_range(root, 4, page, page + PAGE_SIZE_4K - 1);
+	clear_range(root, 4, start, start + bytes - 1);
 	smp_flush_translations();
 	spin_unlock(&areas_lock, flags);
 }

@@ -19,11 +19,11 @@ bool vm_is_ram(uint64_t address, uint64_t bytes);
  *  and above it. False for want of memory. */
 bool vm_stack_alloc(uint64_t bytes, uint64_t *bottom, uint64_t *top);
 void vm_stack_free(uint64_t bottom);
-/** For the start of other processors: let the page at physical @p page be executed where
- *  it lies, by those who load the tables at vm_root(); and the end of that. False for want
- *  of memory. */
-bool vm_start_map(uint64_t page);
-void vm_start_unmap(uint64_t page);
+/** Map whole pages of memory at the virtual address that is their physical one, to be
+ *  executed or to be written: for the start of other processors, and for tests; and the end
+ *  of that. False for want of memory. */
+bool vm_identity_map(uint64_t start, uint64_t bytes, bool code);
+void vm_identity_unmap(uint64_t start, uint64_t bytes);
 /** Physical address of the top table. */
 uint64_t vm_root(void);
 /** On another processor than the first: these tables, and the memory types that their
