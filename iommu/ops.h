@@ -126,11 +126,12 @@ struct iommu_domain_ops {
 	 *  IOMMU_ALLOC_DIRTY_TRACKING. Called without iommu->lock, and under the lock that
 	 *  its maps and unmaps are under: it reads the tables. 0, -ETIMEDOUT, -EIO. */
 	int (*dirty_tracking)(struct iommu_domain *domain, bool on);
-	/** Call @p visit for each leaf that overlaps [first, last] and was written, until it
-	 *  returns false; @p clear: each is made clean first, and goes into @p gather, for
-	 *  the caller to flush. NULL with dirty_tracking. Locked as that is. */
+	/** Call @p written (NULL: nobody) for each run of adjacent leaves that overlap
+	 *  [first, last] and were written: whole leaves, ascending. @p clear: they are made
+	 *  clean first, and go into @p gather, for the caller to flush. NULL with
+	 *  dirty_tracking. Locked as that is. */
 	void (*read_dirty)(struct iommu_domain *domain, iova_t first, iova_t last, bool clear,
-	                   bool (*visit)(void *arg, const struct iommu_leaf *leaf), void *arg,
+	                   void (*written)(void *arg, iova_t first, iova_t last), void *arg,
 	                   struct iommu_gather *gather);
 	/** Free a domain that is attached nowhere and has no children. The tables go
 	 *  with it, mapped leaves or not. Cannot fail. */

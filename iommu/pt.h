@@ -20,7 +20,7 @@
  *   void     vtd_ss_walk(struct pt *, iova_t, uint32_t access, struct iommu_walk *);
  *   int      vtd_ss_split(struct pt *, iova_t, unsigned page_shift, struct iommu_gather *);
  *   uint64_t vtd_ss_read_dirty(struct pt *, iova_t first, iova_t last, bool clear,
- *                       visit, arg, struct iommu_gather *);
+ *                       written, arg, struct iommu_gather *);
  *
  * init returns 0 or -ENOMEM (root table allocated) or -EINVAL. Entries are raw
  * uint64_t and change only by publish (fill, then set present) and retract
@@ -35,9 +35,9 @@
  *             that the table does not use, -ENOMEM, or pt->flush's error. With
  *             pt->flush the entry is broken, flushed and made anew; without it, it
  *             is replaced in one store and gathered.
- * read_dirty: calls visit (may be NULL) for each dirty leaf that overlaps
- *             [first, last], until it returns false; if `clear`, each leaf is made
- *             clean first and gathered. Returns the bytes of the leaves seen.
+ * read_dirty: calls written (may be NULL) for each run of adjacent dirty leaves that
+ *             overlap [first, last]; if `clear`, they are made clean first and gathered.
+ *             Returns the bytes of all runs.
  *
  * Locking: calls that change one table do not overlap each other in time; lookup,
  * visit and read_dirty may run beside them, at other addresses.

@@ -120,6 +120,14 @@ PT_INLINE uint64_t pt_group_or(const uint64_t *entry)
 #undef OR
 }
 
+/** Clear the bits of @p mask in each of a group of PT_GROUP entries, indivisibly. */
+PT_INLINE void pt_group_clear(uint64_t *entry, uint64_t mask)
+{
+#define CLEAR(i) __atomic_fetch_and(&entry[i], ~mask, __ATOMIC_RELAXED);
+	PT_REPEAT16(CLEAR)
+#undef CLEAR
+}
+
 /** The AND of a group of PT_GROUP entries. */
 PT_INLINE uint64_t pt_group_and(const uint64_t *entry)
 {

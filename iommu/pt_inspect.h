@@ -43,91 +43,152 @@ PT_PUBLIC bool PT_FN(lookup)(struct pt *pt, iova_t at, struct iommu_leaf *out)
 
 typedef bool PT_FN(visitor)(void *arg, const struct iommu_leaf *leaf);
 
-/** State of a scan over leaves that have a bit of a mask set. */
-struct PT_FN(scan) {
-	struct pt *pt;
-	bool clear; /* the dirty flag, before each leaf is shown */
-	PT_FN(visitor) * visit;
-	void *arg;
-	struct iommu_gather *gather;
-	uint64_t bytes; /* of leaves shown */
-};
-
-/** A leaf was found. False: stop. */
-static bool PT_FN(scan_leaf)(struct PT_FN(scan) * scan, uint64_t at, uint64_t *slot, uint64_t entry,
-                             unsigned level)
+/** The entry that translates @p at, its level, and how many entries from there on lie in
+ *  one table of 4 KiB pages and no further than @p last; 1 on other levels. */
+PT_INLINE uint64_t *PT_FN(span)(struct pt *pt, uint64_t at, uint64_t last, unsigned *level,
+                                unsigned *count)
 {
-	struct iommu_leaf leaf;
+	uint64_t *slot = PT_FN(find)(pt, at, 1, level);
 
-	if (scan->clear) {
-		/* hardware may set the flag at any time: nothing but it may change */
-		entry = __atomic_fetch_and(slot, ~PT_FORMAT_DIRTY, __ATOMIC_RELAXED);
-		scan->pt->stores++;
-		if (!scan->pt->coherent)
-			pt_clean(scan->pt, slot, 1);
+	*count = 1;
+	if (*level == 1) {
+		*count = PT_ENTRIES - pt_index(at, 1);
+		if (((last - at) >> PAGE_SHIFT_4K) + 1 < *count)
+			*count = (unsigned)((last - at) >> PAGE_SHIFT_4K) + 1;
 	}
-	PT_FN(leaf)(scan->pt, at, slot, entry, level, &leaf);
-	if (scan->clear)
-		iommu_gather_add(scan->gather, leaf.iova, iova(leaf.iova.value + leaf.bytes - 1),
-		                 false);
-	scan->bytes += leaf.bytes;
-	return !scan->visit || scan->visit(scan->arg, &leaf);
+	return slot;
 }
 
-/** Show each leaf in [first, last] that has a bit of @p mask set. False if stopped. */
-PT_INLINE bool PT_FN(scan_all)(struct PT_FN(scan) * scan, uint64_t first, uint64_t last,
-                               const uint64_t mask)
+/** What lies behind the table cannot be asked for. */
+PT_INLINE uint64_t PT_FN(limit)(const struct pt *pt, uint64_t last)
 {
-	struct pt *pt = scan->pt;
 	uint64_t limit = (UINT64_C(1) << pt_format_width(pt->levels)) - 1;
 
-	if (last > limit)
-		last = limit;
-	for (uint64_t at = first; at <= last;) {
-		unsigned level;
-		uint64_t *slot = PT_FN(find)(pt, at, 1, &level);
-		unsigned count = 1;
-		if (level == 1) {
-			count = PT_ENTRIES - pt_index(at, 1);
-			if (((last - at) >> PAGE_SHIFT_4K) + 1 < count)
-				count = (unsigned)((last - at) >> PAGE_SHIFT_4K) + 1;
-		}
-		for (unsigned i = 0; i < count;) {
-			if (count - i >= PT_GROUP && !(pt_group_or(&slot[i]) & mask)) {
-				i += PT_GROUP;
+	return last < limit ? last : limit;
+}
+
+PT_PUBLIC bool PT_FN(visit)(struct pt *pt, iova_t first, iova_t end, PT_FN(visitor) * visit,
+                            void *arg)
+{
+	const uint64_t last = PT_FN(limit)(pt, end.value);
+
+	for (uint64_t at = first.value; at <= last;) {
+		unsigned level, count;
+		uint64_t *slot = PT_FN(span)(pt, at, last, &level, &count);
+		for (unsigned i = 0; i < count; i++) {
+			uint64_t entry = pt_load(&slot[i]);
+			struct iommu_leaf leaf;
+			if (!(entry & PT_FORMAT_PRESENT))
 				continue;
-			}
-			unsigned stop = count - i >= PT_GROUP ? i + PT_GROUP : count;
-			for (; i < stop; i++) {
-				uint64_t entry = pt_load(&slot[i]);
-				if (!(entry & mask))
-					continue;
-				if (!PT_FN(scan_leaf)(scan, at + ((uint64_t)i << PAGE_SHIFT_4K),
-				                      &slot[i], entry, level))
-					return false;
-			}
+			PT_FN(leaf)
+			(pt, at + ((uint64_t)i << PAGE_SHIFT_4K), &slot[i], entry, level, &leaf);
+			if (!visit(arg, &leaf))
+				return false;
 		}
 		at = (at & ~(pt_size(level) - 1)) + ((uint64_t)count << pt_shift(level));
 	}
 	return true;
 }
 
-PT_PUBLIC bool PT_FN(visit)(struct pt *pt, iova_t first, iova_t last, PT_FN(visitor) * visit,
-                            void *arg)
-{
-	struct PT_FN(scan) scan = {.pt = pt, .visit = visit, .arg = arg};
+/** A read of dirty flags: adjacent pages are told as one run. */
+struct PT_FN(dirty) {
+	struct pt *pt;
+	bool clear;
+	void (*written)(void *arg, iova_t first, iova_t last);
+	void *arg;
+	struct iommu_gather *gather;
+	uint64_t start, end; /* the run, end excluded; empty: none */
+	uint64_t bytes;      /* of all runs that were told */
+};
 
-	return PT_FN(scan_all)(&scan, first.value, last.value, PT_FORMAT_PRESENT);
+static void PT_FN(dirty_tell)(struct PT_FN(dirty) * dirty)
+{
+	if (dirty->start == dirty->end)
+		return;
+	iova_t first = iova(dirty->start), last = iova(dirty->end - 1);
+	if (dirty->clear)
+		iommu_gather_add(dirty->gather, first, last, false);
+	if (dirty->written)
+		dirty->written(dirty->arg, first, last);
+	dirty->bytes += dirty->end - dirty->start;
+	dirty->start = dirty->end;
 }
 
-PT_PUBLIC uint64_t PT_FN(read_dirty)(struct pt *pt, iova_t first, iova_t last, bool clear,
-                                     PT_FN(visitor) * visit, void *arg, struct iommu_gather *gather)
+PT_INLINE void PT_FN(dirty_add)(struct PT_FN(dirty) * dirty, uint64_t at, uint64_t bytes)
 {
-	struct PT_FN(scan)
-		scan = {.pt = pt, .clear = clear, .visit = visit, .arg = arg, .gather = gather};
+	if (PT_UNLIKELY(at != dirty->end)) {
+		PT_FN(dirty_tell)(dirty);
+		dirty->start = at;
+	}
+	dirty->end = at + bytes;
+}
 
-	PT_FN(scan_all)(&scan, first.value, last.value, PT_FORMAT_DIRTY);
-	return scan.bytes;
+/** Dirty flags of @p count entries at @p slot, each of @p bytes from @p at on. Hardware may
+ *  set a flag at any time: nothing but the flag changes, in one indivisible step. */
+PT_INLINE void PT_FN(dirty_entries)(struct PT_FN(dirty) * dirty, uint64_t *slot, unsigned count,
+                                    uint64_t at, const uint64_t bytes)
+{
+	struct pt *pt = dirty->pt;
+
+	while (count) {
+		unsigned group = PT_GROUP;
+		if (PT_LIKELY(count >= PT_GROUP) && !(pt_group_or(slot) & PT_FORMAT_DIRTY)) {
+			/* most are clean */
+			slot += PT_GROUP;
+			count -= PT_GROUP;
+			at += PT_GROUP * bytes;
+			continue;
+		}
+		__asm__ volatile("" ::: "memory"); /* nobody reads both ways at once */
+		if (count < PT_GROUP)
+			group = count;
+		if (group == PT_GROUP && pt_group_and(slot) & PT_FORMAT_DIRTY) {
+			if (dirty->clear) {
+				pt_group_clear(slot, PT_FORMAT_DIRTY);
+				pt->stores += group;
+				if (!pt->coherent)
+					pt_clean(pt, slot, group);
+			}
+			PT_FN(dirty_add)(dirty, at, group * bytes);
+		} else {
+			for (unsigned i = 0; i < group; i++) {
+				if (!(pt_load(&slot[i]) & PT_FORMAT_DIRTY))
+					continue;
+				if (dirty->clear) {
+					__atomic_fetch_and(&slot[i], ~PT_FORMAT_DIRTY,
+					                   __ATOMIC_RELAXED);
+					pt->stores++;
+					if (!pt->coherent)
+						pt_clean(pt, &slot[i], 1);
+				}
+				PT_FN(dirty_add)(dirty, at + i * bytes, bytes);
+			}
+		}
+		slot += group;
+		count -= group;
+		at += group * bytes;
+	}
+}
+
+PT_PUBLIC uint64_t PT_FN(read_dirty)(struct pt *pt, iova_t first, iova_t end, bool clear,
+                                     void (*written)(void *arg, iova_t first, iova_t last),
+                                     void *arg, struct iommu_gather *gather)
+{
+	struct PT_FN(dirty) dirty = {pt, clear, written, arg, gather, 0, 0, 0};
+	const uint64_t last = PT_FN(limit)(pt, end.value);
+
+	for (uint64_t at = first.value; at <= last;) {
+		unsigned level, count;
+		uint64_t *slot = PT_FN(span)(pt, at, last, &level, &count);
+		at &= ~(pt_size(level) - 1);
+		if (level == 1)
+			PT_FN(dirty_entries)(&dirty, slot, count, at, PAGE_SIZE_4K);
+		else
+			PT_FN(dirty_entries)(&dirty, slot, 1, at, pt_size(level));
+		at += (uint64_t)count << pt_shift(level);
+	}
+	PT_FN(dirty_tell)(&dirty);
+	return dirty.bytes;
 }
 
 /* ---- split ------------------------------------------------------------------------ */

@@ -19,7 +19,7 @@
 #define UNLOCK(ioas) ufd_unlock((ioas)->object.context->file.ufd, &(ioas)->lock)
 
 /** Bytes of bitmap in a window. */
-enum { WINDOW = 2048 };
+enum { WINDOW = 2048, CHUNK = 256 };
 
 static bool can_track(const struct ufd_hwpt *hwpt)
 {
@@ -71,20 +71,25 @@ static void mark(struct window *window, uint64_t first, uint64_t last)
 		first = window->first;
 	if (last > window->last)
 		last = window->last;
-	uint64_t bit = (first - window->first) >> shift, end = (last - window->first) >> shift;
-	for (; bit <= end; bit++)
-		window->bits[bit / 8] |= (uint8_t)(1u << bit % 8);
+	const uint64_t bit = (first - window->first) >> shift,
+		       end = (last - window->first) >> shift;
+	const uint8_t head = (uint8_t)(0xff << bit % 8), tail = (uint8_t)(0xff >> (7 - end % 8));
+	if (bit / 8 == end / 8) {
+		window->bits[bit / 8] |= head & tail;
+	} else {
+		window->bits[bit / 8] |= head;
+		memset(&window->bits[bit / 8 + 1], 0xff, end / 8 - bit / 8 - 1);
+		window->bits[end / 8] |= tail;
+	}
 }
 
-static bool mark_leaf(void *arg, const struct iommu_leaf *leaf)
+static void mark_run(void *arg, iova_t first, iova_t last)
 {
 	struct window *window = arg;
-	uint64_t last = leaf->iova.value + (leaf->bytes - 1);
 
-	mark(window, leaf->iova.value, last);
-	if (last > window->last)
-		window->carry = last;
-	return true;
+	mark(window, first.value, last.value);
+	if (last.value > window->last)
+		window->carry = last.value;
 }
 
 /** The flags of the window; clear them where the page lies in the range. */
@@ -104,41 +109,74 @@ static void read_window(struct window *window, struct iommu_domain *domain, bool
 	/* the page at either end, if it sticks out of the range */
 	if (ops->lookup(domain, iova(first), &leaf) && leaf.iova.value < start) {
 		uint64_t leaf_last = leaf.iova.value + (leaf.bytes - 1);
-		ops->read_dirty(domain, iova(first), iova(first), false, mark_leaf, window, gather);
+		ops->read_dirty(domain, iova(first), iova(first), false, mark_run, window, gather);
 		if (leaf_last >= last)
 			return;
 		first = leaf_last + 1;
 	}
 	if (ops->lookup(domain, iova(last), &leaf) && leaf.iova.value + (leaf.bytes - 1) > end) {
-		ops->read_dirty(domain, iova(last), iova(last), false, mark_leaf, window, gather);
+		ops->read_dirty(domain, iova(last), iova(last), false, mark_run, window, gather);
 		if (leaf.iova.value <= first)
 			return;
 		last = leaf.iova.value - 1;
 	}
-	ops->read_dirty(domain, iova(first), iova(last), clear, mark_leaf, window, gather);
+	ops->read_dirty(domain, iova(first), iova(last), clear, mark_run, window, gather);
 }
 
 /** Set in the user's bitmap what is set in the window. 0 or -EFAULT. */
 static int report(const struct ufd *ufd, const struct window *window, uint64_t user, uint32_t bytes)
 {
-	uint8_t theirs[256];
+	enum { WORDS = CHUNK / sizeof(uint64_t) };
+	uint64_t theirs[WORDS];
 
-	for (uint32_t done = 0; done < bytes;) {
-		uint32_t now = bytes - done < sizeof(theirs) ? bytes - done : sizeof(theirs);
-		int error = ufd_copy_in(ufd, theirs, user + done, now);
+	for (uint32_t done = 0; done < bytes; done += CHUNK) {
+		uint32_t now = bytes - done < CHUNK ? bytes - done : CHUNK;
+		/* what lies behind the last bit is 0 */
+		const uint64_t *ours = (const uint64_t *)(const void *)&window->bits[done];
+		uint64_t any = 0, all = ~UINT64_C(0);
+		int error = 0;
+		for (uint32_t i = 0; i < WORDS; i++) {
+			any |= ours[i];
+			all &= ours[i];
+		}
+		if (!any)
+			continue;
+		if (all + 1) {
+			if (now < CHUNK)
+				memset(theirs, 0, sizeof(theirs));
+			error = ufd_copy_in(ufd, theirs, user + done, now);
+			for (uint32_t i = 0; i < WORDS; i++)
+				theirs[i] |= ours[i];
+		}
+		if (!error)
+			error = ufd_copy_out(ufd, user + done, all + 1 ? theirs : ours, now);
 		if (error)
 			return error;
-		for (uint32_t i = 0; i < now; i++)
-			theirs[i] |= window->bits[done + i];
-		error = ufd_copy_out(ufd, user + done, theirs, now);
-		if (error)
-			return error;
-		done += now;
 	}
 	return 0;
 }
 
-/** All windows in turn; with @p domain NULL only touch the user's bitmap. */
+/** Can the user's bitmap be read and written? One byte of each page tells. */
+static int probe(const struct ufd *ufd, const struct iommu_hwpt_get_dirty_bitmap *range)
+{
+	const uint64_t user = range->data;
+	const uint64_t bytes = (range->length - 1) / range->page_size / 8 + 1;
+
+	if (user + bytes < user)
+		return -EFAULT;
+	for (uint64_t done = 0; done < bytes;) {
+		uint8_t byte;
+		int error = ufd_copy_in(ufd, &byte, user + done, 1);
+		if (!error)
+			error = ufd_copy_out(ufd, user + done, &byte, 1);
+		if (error)
+			return error;
+		done += PAGE_SIZE_4K - (user + done) % PAGE_SIZE_4K;
+	}
+	return 0;
+}
+
+/** All windows in turn. */
 static int read_range(const struct ufd *ufd, struct iommu_hwpt_get_dirty_bitmap *range,
                       struct iommu_domain *domain, uint8_t *bits)
 {
@@ -155,14 +193,12 @@ static int read_range(const struct ufd *ufd, struct iommu_hwpt_get_dirty_bitmap 
 		struct iommu_gather gather;
 
 		window.last = window.first + (now * range->page_size - 1);
-		memset(bits, 0, bytes);
-		if (domain) {
-			iommu_gather_init(&gather, domain);
-			read_window(&window, domain, clear, &gather);
-			error = iommu_flush(&gather);
-		}
+		memset(bits, 0, (bytes + CHUNK - 1) & ~(CHUNK - 1));
+		iommu_gather_init(&gather, domain);
+		read_window(&window, domain, clear, &gather);
+		error = iommu_flush(&gather);
 		/* what was cleared is reported in any case */
-		int reported = user + bytes < user ? -EFAULT : report(ufd, &window, user, bytes);
+		int reported = report(ufd, &window, user, bytes);
 		if (!error)
 			error = reported;
 		if (error || now == left)
@@ -236,7 +272,7 @@ int ufd_call_hwpt_get_dirty_bitmap(struct ufd_call *call)
 			error = ufd_refuse(call->ufd, -EINVAL, "HWPT %u does not track now",
 			                   arguments->hwpt_id);
 		if (!error)
-			error = read_range(call->ufd, arguments, NULL, bits);
+			error = probe(call->ufd, arguments);
 		if (!error)
 			error = read_range(call->ufd, arguments, hwpt->domain, bits);
 		UNLOCK(hwpt->ioas);

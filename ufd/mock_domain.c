@@ -67,6 +67,21 @@ static bool visit_out(void *arg, const struct iommu_leaf *leaf)
 	return visitor->visit(visitor->arg, &out);
 }
 
+/** Who is told of written pages, in addresses of a domain. */
+struct listener {
+	const struct mock_domain *domain;
+	void (*written)(void *arg, iova_t first, iova_t last);
+	void *arg;
+};
+
+static void written_out(void *arg, iova_t first, iova_t last)
+{
+	const struct listener *listener = arg;
+	const unsigned scale = listener->domain->scale;
+
+	listener->written(listener->arg, iova(first.value >> scale), iova(last.value >> scale));
+}
+
 /** Cut [*first, *last] to what the table has, in its addresses. False: nothing is left. */
 static bool range_in(const struct mock_domain *domain, iova_t *first, iova_t *last)
 {
@@ -211,13 +226,6 @@ static int domain_flush(struct iommu_domain *domain, struct iommu_gather *gather
 	return error;
 }
 
-static bool make_clean(void *arg, const struct iommu_leaf *leaf)
-{
-	(void)arg;
-	(void)leaf;
-	return true;
-}
-
 static int domain_dirty_tracking(struct iommu_domain *domain, bool on)
 {
 	struct mock_unit *unit = mock_unit(domain->unit);
@@ -232,7 +240,7 @@ static int domain_dirty_tracking(struct iommu_domain *domain, bool on)
 	else if (on && !self->tracking)
 		mock_pt_read_dirty(&self->pt, iova(0),
 		                   iova((UINT64_C(1) << pt_format_width(MOCK_LEVELS)) - 1), true,
-		                   make_clean, NULL, &gather);
+		                   NULL, NULL, &gather);
 	if (!error) {
 		/* translations that were used before did not note what is written */
 		tlb_drop(unit, self, 0, UINT64_MAX);
@@ -245,14 +253,15 @@ static int domain_dirty_tracking(struct iommu_domain *domain, bool on)
 }
 
 static void domain_read_dirty(struct iommu_domain *domain, iova_t first, iova_t last, bool clear,
-                              bool (*visit)(void *arg, const struct iommu_leaf *leaf), void *arg,
+                              void (*written)(void *arg, iova_t first, iova_t last), void *arg,
                               struct iommu_gather *gather)
 {
 	struct mock_domain *self = mock_domain(domain);
-	struct visitor visitor = {self, visit, arg};
+	struct listener listener = {self, written, arg};
 
 	if (range_in(self, &first, &last))
-		mock_pt_read_dirty(&self->pt, first, last, clear, visit_out, &visitor, gather);
+		mock_pt_read_dirty(&self->pt, first, last, clear, written ? written_out : NULL,
+		                   &listener, gather);
 }
 
 /** Forget what one entry names. */

@@ -117,12 +117,6 @@ static int switch_all(struct vtd_domain *domain, bool on)
 
 /* ---- operations ------------------------------------------------------------------ */
 
-static bool make_clean(void *arg, const struct iommu_leaf *leaf)
-{
-	(void)arg, (void)leaf;
-	return true;
-}
-
 int vtd_domain_dirty_tracking(struct iommu_domain *base, bool on)
 {
 	struct vtd_domain *domain = vtd_domain_of(base);
@@ -134,7 +128,7 @@ int vtd_domain_dirty_tracking(struct iommu_domain *base, bool on)
 		/* No unit sets flags yet, and all that is cached is forgotten below. */
 		iommu_gather_init(&covered, base);
 		if (on)
-			base->ops->read_dirty(base, base->first, base->last, true, make_clean, NULL,
+			base->ops->read_dirty(base, base->first, base->last, true, NULL, NULL,
 			                      &covered);
 		err = switch_all(domain, on);
 		if (err) {

@@ -56,10 +56,10 @@ static void format_walk(struct iommu_domain *base, iova_t at, uint32_t access,
 
 #if VTD_FORMAT_TRACKS
 static void format_read_dirty(struct iommu_domain *base, iova_t first, iova_t last, bool clear,
-                              bool (*visit)(void *arg, const struct iommu_leaf *leaf), void *arg,
+                              void (*written)(void *arg, iova_t first, iova_t last), void *arg,
                               struct iommu_gather *gather)
 {
-	PT_FN(read_dirty)(&vtd_domain_of(base)->pt, first, last, clear, visit, arg, gather);
+	PT_FN(read_dirty)(&vtd_domain_of(base)->pt, first, last, clear, written, arg, gather);
 }
 #endif
 

@@ -43,20 +43,22 @@ static int64_t fetch(struct iommu_device *device, int pasid, uint64_t at)
 	return vm_access(&vm, device, pasid, MODEL_READ, at, &fault);
 }
 
-static bool note(void *arg, const struct iommu_leaf *leaf)
+/** A run of pages; its ends are ends of pages. */
+static void note(void *arg, iova_t first, iova_t last)
 {
-	uint32_t *marks = arg, bit;
+	uint32_t *marks = arg;
+	uint64_t at = first.value;
 
-	if (leaf->iova.value >= HUGE)
-		bit = PAGES + 2;
-	else if (leaf->iova.value >= LARGE)
-		bit = PAGES + (leaf->iova.value - LARGE > 0x1fffff);
-	else
-		bit = (uint32_t)(leaf->iova.value - BASE) >> 12;
-	KTAP_EQUAL(leaf->bytes, bit < PAGES ? 0x1000 : bit < PAGES + 2 ? 0x200000 : 0x40000000);
-	KTAP_CHECK(leaf->dirty);
-	*marks |= 1u << bit;
-	return true;
+	while (at <= last.value) {
+		uint64_t bytes = at >= HUGE ? 0x40000000 : at >= LARGE ? 0x200000 : 0x1000;
+		uint32_t bit = at >= HUGE    ? PAGES + 2
+		               : at >= LARGE ? PAGES + (at - LARGE > 0x1fffff)
+		                             : (uint32_t)(at - BASE) >> 12;
+		KTAP_EQUAL(at & (bytes - 1), 0);
+		*marks |= 1u << bit;
+		at += bytes;
+	}
+	KTAP_EQUAL(at, last.value + 1);
 }
 
 /** Which of the pages of map_all() are marked; they are clean afterwards if @p clear. */

@@ -85,11 +85,9 @@ static void *maps(void *arg)
 	return NULL;
 }
 
-static bool count(void *arg, const struct iommu_leaf *leaf)
+static void count(void *arg, iova_t first, iova_t last)
 {
-	(void)leaf;
-	++*(unsigned *)arg;
-	return true;
+	*(unsigned *)arg += (unsigned)((last.value + 1 - first.value) / PAGE_SIZE_4K);
 }
 
 static unsigned marks(struct race *race)
