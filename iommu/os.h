@@ -63,6 +63,12 @@ struct iommu_os {
 	void (*lock)(void *ctx, struct iommu_lock *lock);
 	void (*unlock)(void *ctx, struct iommu_lock *lock);
 
+	/** Both NULL, or: keep this processor's interrupts away, and have them as they were
+	 *  before. Needed where handlers of msi_alloc run on top of a thread that is in the
+	 *  core. Nests. */
+	uint64_t (*interrupts_off)(void *ctx);
+	void (*interrupts_restore)(void *ctx, uint64_t before);
+
 	/** Nanoseconds since some fixed moment; never goes back. */
 	uint64_t (*now_ns)(void *ctx);
 	/** Called in every turn of a wait. A simulated unit makes progress here. */

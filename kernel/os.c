@@ -105,6 +105,18 @@ static void os_unlock(void *ctx, struct iommu_lock *word)
 		irq_restore(CPU_FLAGS_IF);
 }
 
+static uint64_t os_interrupts_off(void *ctx)
+{
+	(void)ctx;
+	return irq_save();
+}
+
+static void os_interrupts_restore(void *ctx, uint64_t before)
+{
+	(void)ctx;
+	irq_restore(before);
+}
+
 static uint64_t os_now_ns(void *ctx)
 {
 	(void)ctx;
@@ -169,6 +181,8 @@ const struct iommu_os kernel_os = {
 	.unlock = os_unlock,
 	.now_ns = os_now_ns,
 	.relax = os_relax,
+	.interrupts_off = os_interrupts_off,
+	.interrupts_restore = os_interrupts_restore,
 	.mmio_map = os_mmio_map,
 	.mmio_unmap = os_mmio_unmap,
 	.msi_alloc = os_msi_alloc,

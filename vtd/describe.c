@@ -113,8 +113,10 @@ void vtd_describe_stats(struct iommu_unit *base, struct iommu_print *to)
 		any = true;
 	}
 	iommu_printf(to, "%s\n", any ? "" : " none");
-	iommu_printf(to, "  flushes %llu, register commands %llu, queue errors %llu\n",
-	             (unsigned long long)stats->flushes,
+	iommu_printf(to,
+	             "  flushes %llu, %llu that shared a wait; register commands %llu, queue "
+	             "errors %llu\n",
+	             (unsigned long long)stats->flushes, (unsigned long long)stats->merged,
 	             (unsigned long long)stats->register_commands,
 	             (unsigned long long)stats->queue_errors);
 	iommu_printf(to, "  register reads %llu, writes %llu; cache lines cleaned %llu\n",

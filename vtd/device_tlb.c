@@ -4,6 +4,7 @@
 
 #include "vtd/context.h"
 #include "vtd/page_request.h"
+#include "vtd/submit.h"
 
 /* ---- what is on -------------------------------------------------------------------- */
 
@@ -274,18 +275,22 @@ static bool cut_off(struct vtd_unit *unit, iommu_rid_t rid)
 	return true;
 }
 
-unsigned vtd_device_cut_off(struct vtd_unit *unit, const struct vtd_descriptor *descriptors,
-                            unsigned count, uint16_t sid)
+unsigned vtd_device_cut_off(struct vtd_unit *unit, const struct vtd_request *first,
+                            const struct vtd_request *last, uint16_t sid)
 {
 	unsigned found = 0;
 	bool named = false;
 
-	for (unsigned i = 0; i < count; i++)
-		named |= receiver(&descriptors[i]) == sid;
-	for (unsigned i = 0; i < count; i++) {
-		int rid = receiver(&descriptors[i]);
-		if (rid >= 0 && (!named || rid == sid))
-			found += cut_off(unit, (iommu_rid_t)rid);
+	for (const struct vtd_request *at = first; at; at = at == last ? NULL : at->next)
+		for (unsigned i = 0; i < at->count; i++)
+			named |= receiver(&at->descriptors[i]) == sid;
+	for (const struct vtd_request *at = first; at; at = at == last ? NULL : at->next) {
+		for (unsigned i = 0; i < at->count; i++) {
+			int rid = receiver(&at->descriptors[i]);
+			/* (one that is named and is here no more needs no cutting off) */
+			if (rid >= 0 && (!named || rid == sid))
+				found += cut_off(unit, (iommu_rid_t)rid) || named;
+		}
 	}
 	return found;
 }

@@ -64,11 +64,11 @@ void vtd_batch_add_tag_range(struct vtd_batch *batch, const struct vtd_tag *tag,
                              iova_t last);
 void vtd_batch_add_tag_all(struct vtd_batch *batch, const struct vtd_tag *tag);
 
-/** Invalidations among @p descriptors were not answered (FSTS.ITE); @p sid is whose, or if no
- *  such is among them, the unit does not say: each may be. Cut these off, in memory; what the
+/** Invalidations among the requests from @p first through @p last were not answered
+ *  (FSTS.ITE); @p sid is whose, or if no such is among them, the unit does not say: each may be. Cut these off, in memory; what the
  *  unit may have cached of it has yet to be forgotten. Returns how many were found.
  *  unit->lock is held. */
-unsigned vtd_device_cut_off(struct vtd_unit *unit, const struct vtd_descriptor *descriptors,
-                            unsigned count, uint16_t sid);
+unsigned vtd_device_cut_off(struct vtd_unit *unit, const struct vtd_request *first,
+                            const struct vtd_request *last, uint16_t sid);
 
 #endif

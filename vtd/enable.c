@@ -18,6 +18,7 @@
 #include "vtd/fault.h"
 #include "vtd/page_request.h"
 #include "vtd/queue.h"
+#include "vtd/submit.h"
 
 /** How a unit was found, and what was changed so far: enough to put it back. */
 struct found_state {
@@ -166,6 +167,7 @@ static void put_back(struct vtd_unit *unit, struct found_state *found)
 {
 	const struct iommu_os *os = unit->os;
 	bool translated = found->gsts & VTD_GSTS_TES;
+	struct vtd_request turn;
 	int err = 0;
 
 	os->lock(os->ctx, &unit->lock);
@@ -180,6 +182,7 @@ static void put_back(struct vtd_unit *unit, struct found_state *found)
 	os->unlock(os->ctx, &unit->lock);
 	if (found->root_set && translated)
 		keep_first(&err, vtd_flush_all(unit));
+	vtd_turn_begin(unit, &turn);
 	os->lock(os->ctx, &unit->lock);
 	if (unit->live)
 		unit->live = err != 0; /* if it did not answer, it may still walk our tables */
@@ -202,6 +205,7 @@ static void put_back(struct vtd_unit *unit, struct found_state *found)
 		keep_first(&err, vtd_command_toggle(unit, VTD_GCMD_IRE, true));
 	unit->broken = false; /* the next attempt finds out for itself */
 	os->unlock(os->ctx, &unit->lock);
+	vtd_turn_end(unit, &turn);
 	if (err)
 		vtd_log(unit, IOMMU_LOG_ERROR,
 		        "could not be put back into the state in which it was found");
@@ -243,6 +247,7 @@ int vtd_unit_enable(struct iommu_unit *base)
 		.rtaddr = vtd_read(&unit->window, VTD_REG_RTADDR),
 		.iqa = unit->caps.qi ? vtd_read(&unit->window, VTD_REG_IQA) : 0,
 	};
+	struct vtd_request turn;
 	int err;
 
 	if (unit->live)
@@ -265,9 +270,11 @@ int vtd_unit_enable(struct iommu_unit *base)
 	err = program_devices(unit); /* not live: memory only */
 	if (err)
 		return err;
+	vtd_turn_begin(unit, &turn);
 	os->lock(os->ctx, &unit->lock);
 	err = take_over(unit, &found);
 	os->unlock(os->ctx, &unit->lock);
+	vtd_turn_end(unit, &turn);
 	if (!err)
 		err = vtd_flush_all(unit);
 	if (!err) {
@@ -303,6 +310,7 @@ void vtd_unit_disable(struct iommu_unit *base)
 {
 	struct vtd_unit *unit = vtd_unit_of(base);
 	const struct iommu_os *os = unit->os;
+	struct vtd_request turn;
 	bool stopped = true;
 
 	if (!unit->live)
@@ -310,6 +318,7 @@ void vtd_unit_disable(struct iommu_unit *base)
 	vtd_fault_poll(base);
 	vtd_device_services_suspend(unit);
 	vtd_page_requests_stop(unit);
+	vtd_turn_begin(unit, &turn);
 	os->lock(os->ctx, &unit->lock);
 	if (vtd_read(&unit->window, VTD_REG_GSTS) & VTD_GSTS_TES)
 		stopped = vtd_command_toggle(unit, VTD_GCMD_TE, false) == 0;
@@ -318,6 +327,7 @@ void vtd_unit_disable(struct iommu_unit *base)
 	unit->live = !stopped;
 	unit->broken = false; /* whoever enables it finds out for himself */
 	os->unlock(os->ctx, &unit->lock);
+	vtd_turn_end(unit, &turn);
 	vtd_fault_event_stop(unit);
 	if (stopped)
 		vtd_log(unit, IOMMU_LOG_INFO, "disabled");

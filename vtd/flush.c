@@ -12,7 +12,8 @@
  *
  * and after that, for devices that translate for themselves, the same range of their caches;
  * of a nested domain's devices, everything. A flush makes one batch for each unit, and waits
- * once for each batch.
+ * once for each batch, with no lock held: a domain id or a device that goes meanwhile is
+ * forgotten once more than it must be.
  */
 #include "vtd/device_tlb.h"
 #include "vtd/domain.h"
@@ -197,7 +198,7 @@ static struct vtd_unit *next_unit(struct vtd_domain *domain, const struct vtd_un
 	return next;
 }
 
-/** One unit's part of a flush. The domain is locked. */
+/** One unit's part of a flush. The domain is locked, and then it is not. */
 static int flush_unit(struct vtd_domain *domain, struct vtd_unit *unit,
                       const struct iommu_gather *gather, iova_t last)
 {
@@ -222,11 +223,13 @@ static int flush_unit(struct vtd_domain *domain, struct vtd_unit *unit,
 			vtd_domain_unlock(child);
 		}
 	}
+	vtd_domain_unlock(domain);
 	int flush_err = vtd_batch_end(&batch);
 	return err ? err : flush_err;
 }
 
-/** On every unit where the domain or a child has a tag. The domain is locked. */
+/** On every unit where the domain or a child has a tag. The domain is locked, and then it is
+ *  not. */
 static __attribute__((noinline)) int flush_units(struct vtd_domain *domain,
                                                  const struct iommu_gather *gather, iova_t last)
 {
@@ -236,7 +239,9 @@ static __attribute__((noinline)) int flush_units(struct vtd_domain *domain,
 	     unit = next_unit(domain, unit)) {
 		int err = flush_unit(domain, unit, gather, last);
 		result = result ? result : err;
+		vtd_domain_lock(domain);
 	}
+	vtd_domain_unlock(domain);
 	return result;
 }
 
@@ -255,7 +260,6 @@ int vtd_domain_flush(struct iommu_domain *base, struct iommu_gather *gather)
 			result = flush_unit(domain, tag->unit, gather, last);
 		else
 			result = flush_units(domain, gather, last);
-		vtd_domain_unlock(domain);
 	}
 	/* A unit where the domain is attached no more may hold what is asked for. */
 	if (!result && __atomic_load_n(&base->unforgotten, __ATOMIC_ACQUIRE))

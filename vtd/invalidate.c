@@ -2,7 +2,7 @@
 /* Making a unit forget: see invalidate.h. */
 #include "vtd/invalidate.h"
 
-#include "vtd/queue.h"
+#include "vtd/submit.h"
 
 unsigned vtd_split_range(uint64_t first, uint64_t last, unsigned max_order, struct vtd_block *out,
                          unsigned capacity)
@@ -92,25 +92,16 @@ static int execute_by_registers(struct vtd_unit *unit, const struct vtd_descript
 	}
 }
 
-int vtd_submit(struct vtd_unit *unit, const struct vtd_descriptor *descriptors, unsigned count)
+int vtd_execute_by_registers(struct vtd_unit *unit, const struct vtd_descriptor *descriptors,
+                             unsigned count)
 {
 	int result = 0;
 
-	if (!count)
-		return 0;
 	unit->os->lock(unit->os->ctx, &unit->lock);
-	if (!unit->live) {
-		result = 0;
-	} else if (unit->broken) {
-		result = -EIO;
-	} else if (unit->queue_on) {
-		result = vtd_queue_submit(unit, descriptors, count);
-	} else {
-		arch_barrier();
-		for (unsigned i = 0; i < count && !unit->broken; i++) {
-			int err = execute_by_registers(unit, &descriptors[i]);
-			result = result ? result : err;
-		}
+	arch_barrier();
+	for (unsigned i = 0; i < count && !unit->broken; i++) {
+		int err = execute_by_registers(unit, &descriptors[i]);
+		result = result ? result : err;
 	}
 	unit->os->unlock(unit->os->ctx, &unit->lock);
 	return result;

@@ -56,10 +56,10 @@ void vtd_batch_add_pasid_range(struct vtd_batch *batch, uint16_t did, uint32_t p
 /** Forget everything about a domain id: needed before it is used again. */
 void vtd_batch_add_domain(struct vtd_batch *batch, uint16_t did);
 
-/** Execute @p count descriptors now, by queue or by registers. Takes unit->lock. A unit
- *  that does not use our tables (not live) has nothing to forget: 0. */
-int must_check vtd_submit(struct vtd_unit *unit, const struct vtd_descriptor *descriptors,
-                          unsigned count);
+/** Execute descriptors of types CONTEXT and IOTLB through CCMD, IVA and IOTLB. The caller has
+ *  the turn (submit.h); takes unit->lock. 0, -EIO, -ETIMEDOUT. */
+int must_check vtd_execute_by_registers(struct vtd_unit *unit,
+                                        const struct vtd_descriptor *descriptors, unsigned count);
 /** Forget everything: context, PASID (scalable mode) and IOTLB, globally. */
 int must_check vtd_flush_all(struct vtd_unit *unit);
 

@@ -2,7 +2,7 @@
 /* The page request queue: see page_request.h. */
 #include "vtd/page_request.h"
 
-#include "vtd/invalidate.h"
+#include "vtd/submit.h"
 
 enum {
 	SLOT_BYTES = sizeof(struct vtd_page_request),

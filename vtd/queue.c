@@ -3,27 +3,26 @@
 #include "vtd/queue.h"
 
 #include "vtd/device_tlb.h"
+#include "vtd/submit.h"
 
 enum {
 	/** FSTS is read in every n-th turn of a wait: it costs a register access, and a
 	 *  healthy queue completes before the first. */
 	FSTS_EVERY = 8,
-	/** Errors of one batch before the queue counts as dead: a batch of the driver's has at
-	 *  most 24 descriptors, and devices seldom fall silent by the dozen. */
+	/** Errors of one turn before the queue counts as dead: devices seldom fall silent by
+	 *  the dozen. */
 	MAX_CHANCES = 12,
 	/** Slots that errors may need on top of a batch: a wait for a dropped one, and three
 	 *  descriptors that make the unit forget a device that was cut off. */
 	SPARE_SLOTS = 4 * MAX_CHANCES + 2,
-	/** A batch of less fits in any case: a ring has 128 slots at least. */
-	SMALL_BATCH = 64,
 };
 
-_Static_assert(SMALL_BATCH + SPARE_SLOTS < 128, "with all that errors may need");
+/* a ring has 128 slots at least */
+_Static_assert(VTD_TURN_DESCRIPTORS + SPARE_SLOTS < 128, "with all that errors may need");
 
-/** A batch that is being waited for. */
+/** Requests that are waited for, from the first through the last. */
 struct submission {
-	const struct vtd_descriptor *descriptors;
-	unsigned count;
+	const struct vtd_request *first, *last;
 	unsigned chances;
 	int result;        /* the first error */
 	uint64_t deadline; /* 0: not read from the clock yet */
@@ -134,7 +133,7 @@ static void recover_silent_device(struct vtd_unit *unit, struct submission *batc
 	uint64_t record = vtd_read(&unit->window, VTD_REG_IQERCD);
 	uint16_t sid = (uint16_t)field_get(VTD_IQERCD_ITESID, record);
 
-	if (vtd_device_cut_off(unit, batch->descriptors, batch->count, sid)) {
+	if (vtd_device_cut_off(unit, batch->first, batch->last, sid)) {
 		const struct vtd_descriptor context = vtd_desc_context(VTD_CONTEXT_GLOBAL, 0, 0);
 		const struct vtd_descriptor pasid = vtd_desc_pasid(VTD_PASID_CACHE_GLOBAL, 0, 0);
 		const struct vtd_descriptor iotlb = vtd_desc_iotlb(VTD_IOTLB_GLOBAL, 0);
@@ -202,33 +201,47 @@ static bool handle_errors(struct vtd_unit *unit, struct submission *batch)
 	return true;
 }
 
-/** How long a batch may take. A device's answer is the device's matter. */
+/** How long requests may take. A device's answer is the device's matter. */
 static uint64_t patience(const struct submission *batch)
 {
-	for (unsigned i = 0; i < batch->count; i++) {
-		unsigned type = vtd_descriptor_type(&batch->descriptors[i]);
-		if (type == VTD_DESC_DEV_TLB || type == VTD_DESC_P_DEV_TLB)
-			return VTD_DEVICE_DEADLINE_NS;
+	for (const struct vtd_request *at = batch->first; at;
+	     at = at == batch->last ? NULL : at->next) {
+		for (unsigned i = 0; i < at->count; i++) {
+			unsigned type = vtd_descriptor_type(&at->descriptors[i]);
+			if (type == VTD_DESC_DEV_TLB || type == VTD_DESC_P_DEV_TLB)
+				return VTD_DEVICE_DEADLINE_NS;
+		}
 	}
 	return VTD_DEADLINE_NS;
 }
 
-/** Wait for the batch, whose completion word is not there yet. */
-static __attribute__((noinline)) int batch_wait(struct vtd_unit *unit,
-                                                const struct vtd_descriptor *descriptors,
-                                                unsigned count)
+/** Look at FSTS now and then, with the lock under which devices are cut off. */
+static bool look(struct vtd_unit *unit, struct submission *batch, unsigned turn)
 {
-	struct submission batch = {
-		.descriptors = descriptors,
-		.count = count,
-		.chances = count < MAX_CHANCES ? count + 1 : MAX_CHANCES,
-	};
+	if (turn % FSTS_EVERY)
+		return true;
+	unit->os->lock(unit->os->ctx, &unit->lock);
+	bool alive = handle_errors(unit, batch);
+	unit->os->unlock(unit->os->ctx, &unit->lock);
+	return alive;
+}
+
+/** Wait for requests whose completion word is not there yet. */
+static __attribute__((noinline)) int batch_wait(struct vtd_unit *unit,
+                                                const struct vtd_request *first,
+                                                const struct vtd_request *last)
+{
+	struct submission batch = {.first = first, .last = last, .chances = 1};
 	const uint32_t *word = status_word(unit, VTD_STATUS_WAIT);
 
+	for (const struct vtd_request *at = first; at; at = at == last ? NULL : at->next)
+		batch.chances += at->count;
+	if (batch.chances > MAX_CHANCES)
+		batch.chances = MAX_CHANCES;
 	for (unsigned turn = 0;; turn++) {
 		if (__atomic_load_n(word, __ATOMIC_ACQUIRE) == unit->sequence)
 			return batch.result;
-		if (turn % FSTS_EVERY == 0 && !handle_errors(unit, &batch))
+		if (!look(unit, &batch, turn))
 			return -EIO;
 		if (!batch.deadline)
 			batch.deadline = unit->os->now_ns(unit->os->ctx) + patience(&batch);
@@ -236,20 +249,26 @@ static __attribute__((noinline)) int batch_wait(struct vtd_unit *unit,
 			continue;
 		if (__atomic_load_n(word, __ATOMIC_ACQUIRE) == unit->sequence)
 			return batch.result;
+		unit->os->lock(unit->os->ctx, &unit->lock);
 		die(unit, patience(&batch) == VTD_DEADLINE_NS
 		                  ? "a wait descriptor did not complete within 1000 ms"
 		                  : "devices did not answer within 90 s, and it did not give them "
 		                    "up (FSTS.ITE)");
+		unit->os->unlock(unit->os->ctx, &unit->lock);
 		return -ETIMEDOUT;
 	}
 }
 
-/** One batch, which fits into the ring. */
-static inline int submit_batch(struct vtd_unit *unit, const struct vtd_descriptor *descriptors,
-                               unsigned count)
+/** Requests that fit into the ring together. */
+static inline int submit_batch(struct vtd_unit *unit, const struct vtd_request *first,
+                               const struct vtd_request *last)
 {
-	for (unsigned i = 0; i < count; i++)
-		append(unit, &descriptors[i]);
+	for (const struct vtd_request *at = first;; at = at->next) {
+		for (unsigned i = 0; i < at->count; i++)
+			append(unit, &at->descriptors[i]);
+		if (at == last)
+			break;
+	}
 	unit->sequence++;
 	append_wait(unit);
 	ring(unit);
@@ -258,25 +277,30 @@ static inline int submit_batch(struct vtd_unit *unit, const struct vtd_descripto
 	                                     __ATOMIC_ACQUIRE) == unit->sequence,
 	                     1))
 		return 0;
-	return batch_wait(unit, descriptors, count);
+	return batch_wait(unit, first, last);
 }
 
-int vtd_queue_submit(struct vtd_unit *unit, const struct vtd_descriptor *descriptors,
-                     unsigned count)
+int vtd_queue_execute(struct vtd_unit *unit, const struct vtd_request *first,
+                      const struct vtd_request *last)
 {
+	return submit_batch(unit, first, last);
+}
+
+int vtd_queue_execute_one(struct vtd_unit *unit, const struct vtd_request *request)
+{
+	struct vtd_request part = {.descriptors = request->descriptors};
+	const unsigned most = unit->slots - SPARE_SLOTS - 1;
 	int result = 0;
 
-	if (__builtin_expect(count < SMALL_BATCH && !unit->broken, 1))
-		return submit_batch(unit, descriptors, count);
-	while (count) {
-		unsigned most = unit->slots - SPARE_SLOTS - 1;
-		unsigned batch = count < most ? count : most;
+	if (__builtin_expect(request->count < VTD_TURN_DESCRIPTORS, 1))
+		return submit_batch(unit, request, request);
+	for (unsigned left = request->count; left; left -= part.count) {
+		part.count = left < most ? left : most;
 		if (unit->broken)
 			return -EIO;
-		int err = submit_batch(unit, descriptors, batch);
+		int err = submit_batch(unit, &part, &part);
 		result = result ? result : err;
-		descriptors += batch;
-		count -= batch;
+		part.descriptors += part.count;
 	}
 	return result;
 }
@@ -301,6 +325,26 @@ int vtd_queue_start(struct vtd_unit *unit)
 	return err;
 }
 
+/** A wait in a queue that was never used. */
+static int first_wait(struct vtd_unit *unit)
+{
+	uint64_t deadline = vtd_deadline(unit);
+	bool over = false;
+
+	unit->sequence++;
+	append_wait(unit);
+	ring(unit);
+	while (__atomic_load_n(status_word(unit, VTD_STATUS_WAIT), __ATOMIC_ACQUIRE) !=
+	       unit->sequence) {
+		if (over) {
+			die(unit, "its first wait descriptor did not complete within 1000 ms");
+			return -ETIMEDOUT;
+		}
+		over = vtd_wait_over(unit, deadline);
+	}
+	return 0;
+}
+
 int vtd_queue_stop(struct vtd_unit *unit)
 {
 	int err;
@@ -308,7 +352,7 @@ int vtd_queue_stop(struct vtd_unit *unit)
 	/* The last descriptor must have been a wait. Every submission ends with one, so
 	 * only a queue that was never used lacks it. */
 	if (unit->queue_on && !unit->broken && unit->sequence == 0) {
-		err = submit_batch(unit, NULL, 0);
+		err = first_wait(unit);
 		if (err)
 			return err;
 	}

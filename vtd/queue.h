@@ -6,7 +6,7 @@
  * mode. A submission ends with one wait descriptor, whose completion word lies in
  * the unit's second queue page, and returns when the word is there: the queue is
  * empty between submissions, and its last descriptor is a wait, which is what
- * switching it off needs. Errors, all with unit->lock held:
+ * switching it off needs. Errors, handled with unit->lock held:
  *
  *   IQE  the descriptor at the head is reported and replaced by a wait that nobody
  *        waits for, FSTS.IQE is cleared and the tail written again (QEMU goes on only
@@ -25,15 +25,21 @@
 
 #include "vtd/unit.h"
 
-/** Empty the queue and switch it on. unit->lock is held. 0 or an error, logged. */
+/** Empty the queue and switch it on. The caller has the turn, and holds unit->lock. 0 or an
+ *  error, logged. */
 int must_check vtd_queue_start(struct vtd_unit *unit);
-/** Switch it off. unit->lock is held. 0 or an error, logged. */
+/** Switch it off; the same. */
 int must_check vtd_queue_stop(struct vtd_unit *unit);
 
-/** Execute @p count descriptors, in order, and wait for them. unit->lock is held.
- *  0, -EIO, -ETIMEDOUT: what they were to forget may then still be cached. */
-int must_check vtd_queue_submit(struct vtd_unit *unit, const struct vtd_descriptor *descriptors,
-                                unsigned count);
+struct vtd_request;
+
+/** Execute a request, in order, and wait for it. The caller has the turn (submit.h), and
+ *  unit->lock is free. 0, -EIO, -ETIMEDOUT: what it was to forget may then still be cached. */
+int must_check vtd_queue_execute_one(struct vtd_unit *unit, const struct vtd_request *request);
+/** The same with the requests from @p first through @p last, linked, which have less than
+ *  VTD_TURN_DESCRIPTORS together: one wait, and one result. */
+int must_check vtd_queue_execute(struct vtd_unit *unit, const struct vtd_request *first,
+                                 const struct vtd_request *last);
 
 /** Stop a queue that firmware left on: wait for it to drain, switch it off; if the unit
  *  will not, append a wait to firmware's queue and try again (QEMU stops a queue only

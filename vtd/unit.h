@@ -80,6 +80,7 @@ struct vtd_stats {
 	uint64_t descriptors[VTD_DESC_TYPES]; /* by type, the waits included */
 	uint64_t register_commands;           /* invalidations by CCMD and IOTLB */
 	uint64_t flushes;                     /* of domains */
+	uint64_t merged;                      /* submissions that shared another one's wait */
 	uint64_t queue_errors;                /* IQE, ICE, ITE seen */
 	uint64_t cleans;                      /* cache lines of tables, page tables excluded */
 	uint64_t faults, faults_lost;         /* drained; overflows of the log */
@@ -113,6 +114,7 @@ struct vtd_unit {
 	uint32_t domain_id_count;
 	uint32_t domain_ids_used;
 
+	struct vtd_request *requests; /* atomic: the last in line for the queue; submit.h */
 	struct iommu_lock lock;
 	bool queue_on;
 	pa_t queue;          /* one page of descriptors, then one page: completion words */

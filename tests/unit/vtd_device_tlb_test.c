@@ -3,6 +3,7 @@
  * becomes of a device that does not answer. */
 #include "tests/unit/vtd_model_ats.h"
 #include "vtd/device_tlb.h"
+#include "vtd/submit.h"
 
 #define AT  UINT64_C(0x40000000)
 #define AT2 UINT64_C(0x80000000)
@@ -332,14 +333,17 @@ static void nobody_named(void)
 		vtd_desc_p_dev_tlb((struct vtd_device_tlb_target){.sid = two->core->desc.rid}, 5, 0,
 	                           0),
 	};
+	/* two requests that are done together */
+	struct vtd_request last = {.descriptors = &asked[1], .count = 2};
+	struct vtd_request first = {.descriptors = asked, .count = 1, .next = &last};
 	unit->os->lock(unit->os->ctx, &unit->lock);
-	KTAP_EQUAL(vtd_device_cut_off(unit, asked, 1, 0), 0);
-	KTAP_EQUAL(vtd_device_cut_off(unit, asked, 3, two->core->desc.rid), 1);
+	KTAP_EQUAL(vtd_device_cut_off(unit, &first, &first, 0), 0);
+	KTAP_EQUAL(vtd_device_cut_off(unit, &first, &last, two->core->desc.rid), 1);
 	unit->os->unlock(unit->os->ctx, &unit->lock);
 	KTAP_CHECK(vtd_device_has_tlb(one->core->driver_data));
 	KTAP_CHECK(!vtd_device_has_tlb(two->core->driver_data));
 	unit->os->lock(unit->os->ctx, &unit->lock);
-	KTAP_EQUAL(vtd_device_cut_off(unit, asked, 3, 0), 2);
+	KTAP_EQUAL(vtd_device_cut_off(unit, &first, &last, 0), 2);
 	unit->os->unlock(unit->os->ctx, &unit->lock);
 	KTAP_CHECK(!vtd_device_has_tlb(one->core->driver_data));
 	KTAP_CHECK(vtd_device_has_tlb(three->core->driver_data));

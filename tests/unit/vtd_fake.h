@@ -59,6 +59,7 @@ struct fake {
 	bool queue_dead; /* descriptors are not fetched */
 	bool vanished;   /* every read is all ones */
 	int refuse_in;   /* the n-th descriptor from now sets IQE; 0: none */
+	uint64_t refuse; /* whatever has this first word sets IQE; 0: none */
 	bool ccmd_stuck;
 	bool last_was_wait;
 	bool te_fell;
@@ -179,7 +180,8 @@ static inline void fake_run_queue(struct fake *fake)
 			iommu_os_va(&fake->test.os, pa((iqa & ~UINT64_C(0xfff)) + head));
 		unsigned type = (unsigned)(words[0] & 15);
 		bool ttm_scalable = (fake->latched_root >> 10 & 3) == 1;
-		if (fake->refuse_in && --fake->refuse_in == 0) {
+		if ((fake->refuse_in && --fake->refuse_in == 0) ||
+		    (fake->refuse && words[0] == fake->refuse)) {
 			fake_set32(fake, FAKE_FSTS, fake_get32(fake, FAKE_FSTS) | 0x10);
 			fake_set64(fake, FAKE_IQERCD, 4);
 			break;
