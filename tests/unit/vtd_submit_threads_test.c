@@ -159,7 +159,7 @@ static void races(void)
 	KTAP_EQUAL(fake.descriptors[VTD_DESC_IOTLB], iotlb + ROUNDS * (1 + 2 + 3 + 4));
 	KTAP_EQUAL(fake.descriptors[VTD_DESC_WAIT] - waits + unit->stats.merged, THREADS * ROUNDS);
 	KTAP_CHECK(!unit->requests);
-	printf("# %llu of %u submissions shared a wait\n", (unsigned long long)unit->stats.merged,
+	printf("# %llu of %d submissions shared a wait\n", (unsigned long long)unit->stats.merged,
 	       THREADS * ROUNDS);
 	fake_exit(&fake);
 }
