@@ -5,8 +5,8 @@
 # an embedder includes, and -I must name the folder that this file lies in.
 
 LIB_SOURCES := $(sort $(wildcard iommu/*.c vtd/*.c ufd/*.c))
-LIB_HEADERS := $(sort $(wildcard arch/arch.h arch/x86_64/*.h arch/host/*.h iommu/*.h ufd/ufd.h \
-	ufd/iommufd.h ufd/vfio.h vtd/vtd.h vtd/dmar.h))
+LIB_HEADERS := $(sort $(wildcard arch/arch.h arch/x86_64/*.h arch/host/*.h iommu/*.h \
+	ufd/ufd.h ufd/iommufd.h ufd/nestor.h ufd/vfio.h vtd/vtd.h vtd/dmar.h))
 
 # The reference model of VT-d hardware: all of libnestor-model.a; it shares nothing with the rest.
 MODEL_SOURCES := $(sort $(wildcard model/*.c))

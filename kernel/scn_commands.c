@@ -73,6 +73,11 @@ const struct scn_command scn_commands[] = {
          "nest-any: grant NEST_PARENT on hardware that cannot nest, marked so.\n"
          "huge-pages: of one IOAS; process-accounting: of all (IOMMU_OPTION).",
          0, NULL, scn_do_option},
+	{"defer", "IOAS MAPPINGS [within US]", OBJECTS,
+         "Let devices go on with what was unmapped, until that is so many mappings, or so many\n"
+         "microseconds after the first (10000 unless told); 0: strict (IOMMU_OPTION, of\n"
+         "ufd/nestor.h).",
+         0, NULL, scn_do_defer},
 	{"hwpt",
          "NAME:HWPT on PT for DEV [nest-parent] [dirty-tracking] [pasid] [flags FLAGS]"
          " [stage1 S1] [width BITS] [sre] [eafe] [wpe] [fault-queue QUEUE]",
@@ -156,6 +161,12 @@ const struct scn_command scn_commands[] = {
          "The device reads in one place and writes in another, piece by piece; memory is\n"
          "compared. A device that writes data of its own only does that.",
          SCN_TAKES_FAULT, NULL, scn_do_move},
+	{"window", "DEV IOVA [MS]", DEVICES,
+         "The device reads (or writes, if that is all it can), over and over, until it is "
+         "blocked:\n"
+         "shows how long it was not. Open: it never was, in this many milliseconds (1000 unless\n"
+         "told).",
+         SCN_TAKES_VALUE, "open closed", scn_do_window},
 	/* ---- looking ---- */
 	{"format", "TABLE", LOOKING, "Show a table's format, by name.", SCN_TAKES_VALUE,
          "first-stage second-stage nested identity blocked", scn_do_format},

@@ -54,6 +54,9 @@ SCN_HANDLER(info);
 /* scn_dma.c */
 SCN_HANDLER(dma);
 SCN_HANDLER(move);
+/* scn_window.c */
+SCN_HANDLER(defer);
+SCN_HANDLER(window);
 /* scn_memory.c */
 SCN_HANDLER(buffer);
 SCN_HANDLER(free);

@@ -441,8 +441,10 @@ SCN_HANDLER(wait)
 	if (result->broken)
 		return;
 	uint64_t start = platform->now_ns(platform->ctx);
-	while (platform->now_ns(platform->ctx) - start < ms * 1000000)
+	while (platform->now_ns(platform->ctx) - start < ms * 1000000) {
 		platform->wait(platform->ctx);
+		ufd_flush_deferred(platform->ufd);
+	}
 }
 
 /* step and need: the runner's own */

@@ -186,6 +186,8 @@ const struct scn_metavariable scn_metavariables[] = {
 	{"LEVELS", .number = true, .means = "a number of levels"},
 	{"LEVEL", .number = true, .means = "a level (1: the last table)"},
 	{"VALUE", .number = true, .means = "a 64-bit value"},
+	{"US", .number = true, .means = "microseconds"},
+	{"MAPPINGS", .number = true, .means = "a number of mappings"},
 	{"BITS", .number = true, .means = "a number of bits"},
 	{"COUNT", .number = true, .means = "a number of requests"},
 	{"TYPE", .number = true, .means = "a type's number"},

@@ -297,6 +297,7 @@ static void faults_show(struct shell *shell, bool hide)
 	struct iommu_fault fault;
 	bool hidden = false;
 
+	ufd_flush_deferred(shell->platform->ufd);
 	iommu_poll(iommu);
 	while (shell->faults_shown < iommu->fault_count) {
 		if (!iommu_fault_get(iommu, ++shell->faults_shown, &fault))

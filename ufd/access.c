@@ -13,8 +13,8 @@
  */
 #include "ufd/private.h"
 
-#define LOCK(ioas)   ufd_lock((ioas)->object.context->file.ufd, &(ioas)->lock)
-#define UNLOCK(ioas) ufd_unlock((ioas)->object.context->file.ufd, &(ioas)->lock)
+#define LOCK(ioas)   ufd_ioas_lock(ioas)
+#define UNLOCK(ioas) ufd_ioas_unlock(ioas)
 
 static const struct ufd *ufd_of(const struct ufd_access *access)
 {

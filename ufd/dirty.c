@@ -15,8 +15,8 @@
 
 #include "iommu/string.h"
 
-#define LOCK(ioas)   ufd_lock((ioas)->object.context->file.ufd, &(ioas)->lock)
-#define UNLOCK(ioas) ufd_unlock((ioas)->object.context->file.ufd, &(ioas)->lock)
+#define LOCK(ioas)   ufd_ioas_lock(ioas)
+#define UNLOCK(ioas) ufd_ioas_unlock(ioas)
 
 /** Bytes of bitmap in a window. */
 enum { WINDOW = 2048, CHUNK = 256 };

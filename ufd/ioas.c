@@ -7,10 +7,11 @@
  * mappings may begin at any byte; the first HWPT brings the alignment of its
  * smallest page, and is refused with -EADDRINUSE if an area does not keep to it.
  */
+#include "ufd/nestor.h"
 #include "ufd/private.h"
 
-#define LOCK(ioas)   ufd_lock((ioas)->object.context->file.ufd, &(ioas)->lock)
-#define UNLOCK(ioas) ufd_unlock((ioas)->object.context->file.ufd, &(ioas)->lock)
+#define LOCK(ioas)   ufd_ioas_lock(ioas)
+#define UNLOCK(ioas) ufd_ioas_unlock(ioas)
 
 static struct ufd_area *first_area(const struct ufd_ioas *ioas)
 {
@@ -56,6 +57,7 @@ void ufd_ioas_free(struct ufd_ioas *ioas)
 	const struct iommu_os *os = ioas->object.context->file.ufd->os;
 
 	ufd_ioas_drop_areas(ioas);
+	ufd_ioas_deferral_free(ioas);
 	iova_ranges_exit(&ioas->ranges);
 	os->lock_destroy(os->ctx, &ioas->lock);
 	ufd_object_free(&ioas->object, sizeof(*ioas));
@@ -63,8 +65,8 @@ void ufd_ioas_free(struct ufd_ioas *ioas)
 
 void ufd_ioas_info(struct ufd_ioas *ioas, struct ufd_object_info *out)
 {
-	LOCK(ioas);
-	out->areas = ioas->areas.count;
+	ufd_lock(ioas->object.context->file.ufd, &ioas->lock); /* a look flushes nothing */
+	out->areas = ioas->areas.count - ufd_ioas_deferred(ioas);
 	out->mapped_bytes = ioas->mapped_bytes;
 	UNLOCK(ioas);
 }
@@ -178,6 +180,7 @@ int ufd_ioas_add_hwpt(struct ufd_ioas *ioas, struct ufd_hwpt *hwpt)
 	}
 	if (!error) {
 		ioas->alignment = alignment;
+		iommu_gather_init(&hwpt->deferred, domain);
 		hwpt->next = ioas->hwpts;
 		ioas->hwpts = hwpt;
 	}
@@ -467,9 +470,14 @@ int ufd_call_option(struct ufd_call *call)
 	case IOMMU_OPTION_HUGE_PAGES:
 		error = option_huge_pages(call, arguments);
 		break;
+	case IOMMU_OPTION_NESTOR_DEFER_COUNT:
+	case IOMMU_OPTION_NESTOR_DEFER_US:
+		error = ufd_option_defer(call, arguments);
+		break;
 	default:
 		error = ufd_refuse(call->ufd, -EOPNOTSUPP,
-		                   "OPTION: id %u, known are 0 (RLIMIT_MODE) and 1 (HUGE_PAGES)",
+		                   "OPTION: id %u, known are 0 (RLIMIT_MODE) and 1 (HUGE_PAGES), "
+		                   "and those of ufd/nestor.h",
 		                   arguments->option_id);
 	}
 	return error || arguments->op == IOMMU_OPTION_OP_SET ? error : ufd_respond(call);

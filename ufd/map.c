@@ -257,10 +257,16 @@ static inline __attribute__((always_inline)) int place(struct ufd_call *call, st
 
 	assume(chain->first && chain->last);
 	LOCK(ioas);
+	if (__builtin_expect(ioas->deferral != NULL, 0) && ufd_ioas_deferred(ioas))
+		ufd_ioas_make_room(ioas, fixed, *at, chain->bytes);
 	int error = check_parts(call->ufd, ioas, chain);
 	if (!error)
 		error = fixed ? check_iova(call->ufd, ioas, *at, chain->bytes, &where)
 		              : choose_iova(ioas, chain, &where);
+	if (__builtin_expect(error == -ENOSPC, 0) && ufd_ioas_deferred(ioas)) {
+		(void)ufd_ioas_settle(ioas);
+		error = choose_iova(ioas, chain, &where);
+	}
 	if (!error) {
 		*at = where.first;
 		insert_chain(ioas, chain, where);
@@ -388,7 +394,7 @@ static int collect(struct ufd_call *call, struct ufd_ioas *ioas, uint64_t at, ui
 {
 	int error = 0;
 
-	LOCK(ioas);
+	ufd_ioas_lock(ioas);
 	while (bytes && !error) {
 		struct ufd_area *area = (struct ufd_area *)iova_space_find(&ioas->areas, at);
 		if (!area) {

@@ -52,9 +52,9 @@ int ufd_call_ioas_noiommu_get_pa(struct ufd_call *call)
 	int error = ufd_object_hold(call->context, arguments->ioas_id, UFD_IOAS, &ioas);
 	if (error)
 		return error;
-	ufd_lock(call->ufd, &ioas->lock);
+	ufd_ioas_lock(ioas);
 	error = find_piece(ioas, at, &bytes, &arguments->out_phys);
-	ufd_unlock(call->ufd, &ioas->lock);
+	ufd_ioas_unlock(ioas);
 	ufd_object_release(&ioas->object);
 	arguments->length = bytes;
 	if (error)

@@ -225,15 +225,18 @@ struct ufd_pages;
 /** A run of user memory, mapped at an IOVA. 64 bytes. */
 struct ufd_area {
 	struct iova_node node; /* first */
-	uintptr_t pages;       /* struct ufd_pages *; bits 1:0 are the rights */
+	uintptr_t pages;       /* struct ufd_pages *; bits 1:0 are the rights, bit 2 below */
 	uint64_t start;        /* byte of the pages that node.first maps */
 };
 
 _Static_assert(sizeof(struct ufd_area) == 64, "with its pages an area costs 96 bytes");
 
+/** In ufd_area.pages: unmapped, and the units may not have forgotten it yet (ufd/defer.c). */
+#define UFD_AREA_DEFERRED ((uintptr_t)4)
+
 static inline struct ufd_pages *ufd_area_pages(const struct ufd_area *area)
 {
-	return (struct ufd_pages *)(area->pages & ~(uintptr_t)3);
+	return (struct ufd_pages *)(area->pages & ~(uintptr_t)7);
 }
 
 static inline uint32_t ufd_area_rights(const struct ufd_area *area)
@@ -303,8 +306,38 @@ struct ufd_ioas {
 	struct ufd_access_link *accesses;
 	uint64_t alignment; /* of IOVAs and lengths: 1 without a HWPT */
 	uint64_t mapped_bytes;
-	bool small_pages; /* IOMMU_OPTION_HUGE_PAGES is 0 */
+	bool small_pages;              /* IOMMU_OPTION_HUGE_PAGES is 0 */
+	struct ufd_deferral *deferral; /* NULL: strict */
 };
+
+/** ufd/defer.c. The lock is held, but by ufd_ioas_lock(), which takes it and has everything
+ *  flushed: for all but IOAS_MAP, IOAS_UNMAP and who only looks. How many wait: */
+uint32_t ufd_ioas_deferred(const struct ufd_ioas *ioas);
+/** Flush, and drop what waited for it. False if an IOMMU did not confirm: pins stay then. */
+bool ufd_ioas_settle(struct ufd_ioas *ioas);
+/** Before [at, at + bytes) is mapped (@p fixed) or a place is looked for: flush if it must be.
+ *  Something is deferred. */
+void ufd_ioas_make_room(struct ufd_ioas *ioas, bool fixed, uint64_t at, uint64_t bytes);
+/** Unmap the areas from @p first to the one that ends at @p last, and have them wait. There is
+ *  a deferral and a HWPT, and the areas do not span all 2^64 bytes. */
+void ufd_ioas_defer(struct ufd_ioas *ioas, struct ufd_area *first, uint64_t last);
+/** Nothing is deferred. */
+void ufd_ioas_deferral_free(struct ufd_ioas *ioas);
+/** Flush what is deferred in any IOAS: nobody comes back for it. */
+void ufd_context_settle(struct ufd_context *context);
+int must_check ufd_option_defer(const struct ufd_call *call, struct iommu_option *arguments);
+
+static inline void ufd_ioas_lock(struct ufd_ioas *ioas)
+{
+	ufd_lock(ioas->object.context->file.ufd, &ioas->lock);
+	if (__builtin_expect(ioas->deferral != NULL, 0))
+		(void)ufd_ioas_settle(ioas);
+}
+
+static inline void ufd_ioas_unlock(struct ufd_ioas *ioas)
+{
+	ufd_unlock(ioas->object.context->file.ufd, &ioas->lock);
+}
 
 /** Map every area in @p hwpt, which is attached nowhere, and let it follow. 0,
  *  -EADDRINUSE if its aperture or alignment excludes an area, -ENOMEM, -EFAULT
@@ -411,8 +444,9 @@ struct ufd_hwpt {
 	struct ufd_fault_queue *queue; /* of page requests; NULL: none. A user of it */
 	struct iommu_page_sink sink;   /* domain->page_sink, if there is a queue */
 	bool automatic;
-	bool pasid_compatible; /* IOMMU_HWPT_ALLOC_PASID */
-	bool tracking;         /* dirty pages; under ioas->lock */
+	bool pasid_compatible;        /* IOMMU_HWPT_ALLOC_PASID */
+	bool tracking;                /* dirty pages; under ioas->lock */
+	struct iommu_gather deferred; /* paging: ufd/defer.c; under ioas->lock */
 };
 
 /** A paging HWPT with the mappings of @p ioas. device_lock is held. */

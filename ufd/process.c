@@ -8,14 +8,13 @@
 /** Does @p ioas map anything but files? */
 static bool maps_addresses(struct ufd_ioas *ioas)
 {
-	const struct ufd *ufd = ioas->object.context->file.ufd;
 	bool found = false;
 
-	ufd_lock(ufd, &ioas->lock);
+	ufd_ioas_lock(ioas);
 	for (const struct iova_node *node = iova_space_first(&ioas->areas); node && !found;
 	     node = iova_space_next(&ioas->areas, node))
 		found = !ufd_pages_is_file(ufd_area_pages((const struct ufd_area *)node));
-	ufd_unlock(ufd, &ioas->lock);
+	ufd_ioas_unlock(ioas);
 	return found;
 }
 

@@ -88,9 +88,9 @@ static int add_reserved(struct ufd_call *call)
 	int error = ufd_object_hold(call->context, arguments->id, UFD_IOAS, &ioas);
 	if (error)
 		return error;
-	ufd_lock(call->ufd, &ioas->lock);
+	ufd_ioas_lock(ioas);
 	error = iova_ranges_reserve(&ioas->ranges, first, last, ioas);
-	ufd_unlock(call->ufd, &ioas->lock);
+	ufd_ioas_unlock(ioas);
 	ufd_object_release(&ioas->object);
 	return error;
 }
@@ -138,7 +138,7 @@ static int check_map(struct ufd_call *call)
 	int error = mock_hwpt(call, arguments->id, &hwpt);
 	if (error)
 		return error;
-	ufd_lock(call->ufd, &hwpt->ioas->lock);
+	ufd_ioas_lock(hwpt->ioas);
 	ufd_selftest_walk_begin(&walk, call->ufd, user);
 	for (uint64_t done = 0; done < bytes && !error; done += got) {
 		error = ufd_selftest_walk_next(&walk, bytes - done, &memory, &got);
@@ -148,7 +148,7 @@ static int check_map(struct ufd_call *call)
 			                   arguments->id, (unsigned long long)(at + done),
 			                   (unsigned long long)memory.value);
 	}
-	ufd_unlock(call->ufd, &hwpt->ioas->lock);
+	ufd_ioas_unlock(hwpt->ioas);
 	ufd_object_release(&hwpt->object);
 	return error;
 }
@@ -192,12 +192,12 @@ static int dirty(struct ufd_call *call)
 	int error = mock_hwpt(call, arguments->id, &hwpt);
 	if (error)
 		return error;
-	ufd_lock(call->ufd, &hwpt->ioas->lock);
+	ufd_ioas_lock(hwpt->ioas);
 	if (at + (bytes - 1) > hwpt->domain->last.value || !ufd_mock_is_tracking(hwpt->domain))
 		error = -EINVAL;
 	else
 		error = write_pages(call, hwpt->domain, &count);
-	ufd_unlock(call->ufd, &hwpt->ioas->lock);
+	ufd_ioas_unlock(hwpt->ioas);
 	ufd_object_release(&hwpt->object);
 	arguments->dirty.out_nr_dirty = count;
 	return error ? error : ufd_respond(call);

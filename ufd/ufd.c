@@ -15,8 +15,6 @@
 
 #include "iommu/string.h"
 
-enum { FIRST_FD = 3 };
-
 /** In ufd_slot.calls. */
 #define SHUT (UINT32_C(1) << 31)
 
@@ -36,7 +34,7 @@ int ufd_init(struct ufd *ufd, struct iommu *iommu, const struct ufd_memory_ops *
 
 void ufd_exit(struct ufd *ufd)
 {
-	for (int fd = FIRST_FD; fd < FIRST_FD + UFD_MAX_FILES; fd++)
+	for (int fd = UFD_FIRST_FD; fd < UFD_FIRST_FD + UFD_MAX_FILES; fd++)
 		(void)ufd_close(ufd, fd);
 	ufd->os->lock_destroy(ufd->os->ctx, &ufd->lock);
 }
@@ -81,7 +79,7 @@ int ufd_file_install(struct ufd *ufd, struct ufd_file *file)
 			continue;
 		ufd->slots[i].file = file;
 		__atomic_fetch_and(&ufd->slots[i].calls, ~SHUT, __ATOMIC_RELEASE);
-		fd = FIRST_FD + i;
+		fd = UFD_FIRST_FD + i;
 		break;
 	}
 	ufd_unlock(ufd, &ufd->lock);
@@ -100,8 +98,11 @@ static __attribute__((noinline)) void slot_drained(struct ufd *ufd, struct ufd_s
 		slot->file = NULL;
 	}
 	ufd_unlock(ufd, &ufd->lock);
-	if (file)
-		ufd_file_put(file);
+	if (!file)
+		return;
+	if (file->kind == UFD_FILE_CONTEXT) /* it may stay, for its devices */
+		ufd_context_settle(container_of(file, struct ufd_context, file));
+	ufd_file_put(file);
 }
 
 static inline void slot_leave(struct ufd *ufd, struct ufd_slot *slot)
@@ -114,9 +115,9 @@ static inline void slot_leave(struct ufd *ufd, struct ufd_slot *slot)
 /** Count a call on the open file of @p fd; slot_leave() ends it. NULL: it is not open. */
 static inline struct ufd_slot *slot_enter(struct ufd *ufd, int fd)
 {
-	if (__builtin_expect(fd < FIRST_FD || fd >= FIRST_FD + UFD_MAX_FILES, 0))
+	if (__builtin_expect(fd < UFD_FIRST_FD || fd >= UFD_FIRST_FD + UFD_MAX_FILES, 0))
 		return NULL;
-	struct ufd_slot *slot = &ufd->slots[fd - FIRST_FD];
+	struct ufd_slot *slot = &ufd->slots[fd - UFD_FIRST_FD];
 	if (__builtin_expect(__atomic_fetch_add(&slot->calls, 1, __ATOMIC_ACQUIRE) & SHUT, 0)) {
 		slot_leave(ufd, slot);
 		return NULL;
@@ -168,7 +169,7 @@ void ufd_file_wake(struct ufd_file *file)
 	for (int i = 0; i < UFD_MAX_FILES && ufd->wake; i++)
 		if (ufd->slots[i].file == file &&
 		    !(__atomic_load_n(&ufd->slots[i].calls, __ATOMIC_RELAXED) & SHUT))
-			ufd->wake(ufd->wake_ctx, FIRST_FD + i);
+			ufd->wake(ufd->wake_ctx, UFD_FIRST_FD + i);
 	ufd_unlock(ufd, &ufd->lock);
 }
 
@@ -249,9 +250,9 @@ int ufd_open_device(struct ufd *ufd, struct iommu_device *device)
 
 int ufd_close(struct ufd *ufd, int fd)
 {
-	if (fd < FIRST_FD || fd >= FIRST_FD + UFD_MAX_FILES)
+	if (fd < UFD_FIRST_FD || fd >= UFD_FIRST_FD + UFD_MAX_FILES)
 		return -EBADF;
-	return slot_shut(ufd, &ufd->slots[fd - FIRST_FD]) ? 0 : -EBADF;
+	return slot_shut(ufd, &ufd->slots[fd - UFD_FIRST_FD]) ? 0 : -EBADF;
 }
 
 /** Calls on what is not /dev/iommu. */

@@ -68,7 +68,7 @@ struct ufd_memory_ops {
 
 struct ufd_file;
 
-enum { UFD_MAX_FILES = 256 };
+enum { UFD_MAX_FILES = 256, UFD_FIRST_FD = 3 };
 
 /** A place in the descriptor table; private. */
 struct ufd_slot {
@@ -120,6 +120,10 @@ void ufd_munmap(struct ufd *ufd, struct ufd_mapping *mapping);
  *  request or an event has come. It is called with locks held, and must be quick, not wait,
  *  and not call ufd/. ufd_poll() then says what there is. */
 void ufd_set_wake(struct ufd *ufd, void (*wake)(void *ctx, int fd), void *ctx);
+/** Have the units forget what was unmapped longer ago than its IOAS allows (ufd/nestor.h).
+ *  Returns in how many nanoseconds it is to be called again, at the latest; UINT64_MAX: not
+ *  before another unmap. Takes locks; may wait for units. */
+uint64_t ufd_flush_deferred(struct ufd *ufd);
 /** What can be done without waiting now: bits of UFD_POLL_..., or -EBADF. */
 int must_check ufd_poll(struct ufd *ufd, int fd);
 /** Linux's numbers of poll's events. */

@@ -37,8 +37,8 @@ void ufd_ioas_drop_areas(struct ufd_ioas *ioas)
 }
 
 /** The mappings in [*first, *last] as a hull, cut to the range if @p cut; else -ENOENT if one
- *  is only partly in it. -ENOENT if there is none. *bytes is what they hold there, *head the
- *  first. */
+ *  is only partly in it. -ENOENT if there is none. -EAGAIN if one is gone, but for its flush.
+ *  *bytes is what they hold there, *head the first. */
 static inline int find_hull(const struct ufd_ioas *ioas, bool cut, uint64_t *first, uint64_t *last,
                             uint64_t *bytes, struct iova_node **head)
 {
@@ -51,6 +51,8 @@ static inline int find_hull(const struct ufd_ioas *ioas, bool cut, uint64_t *fir
 	*head = node;
 	*first = node->first < from ? from : node->first;
 	do {
+		if (__builtin_expect(((struct ufd_area *)node)->pages & UFD_AREA_DEFERRED, 0))
+			return -EAGAIN;
 		uint64_t begin = node->first < from ? from : node->first;
 		end = node->last > to ? to : node->last;
 		if (!cut && (begin != node->first || end != node->last))
@@ -149,7 +151,14 @@ int ufd_ioas_unmap(struct ufd_ioas *ioas, uint64_t first, uint64_t last, bool cu
 
 	LOCK(ioas);
 	struct iova_node *node = NULL;
+	const uint64_t from = first, to = last;
 	int error = find_unpinned_hull(ioas, cut, &first, &last, &bytes, &node);
+	if (__builtin_expect(error == -EAGAIN, 0)) {
+		(void)ufd_ioas_settle(ioas);
+		first = from;
+		last = to;
+		error = find_unpinned_hull(ioas, cut, &first, &last, &bytes, &node);
+	}
 	if (!error && cut)
 		error = cut_prepare(ioas, first, &head);
 	if (!error && cut && last != UINT64_MAX)
@@ -163,8 +172,13 @@ int ufd_ioas_unmap(struct ufd_ioas *ioas, uint64_t first, uint64_t last, bool cu
 		}
 		if (tail)
 			cut_carry_out(ioas, last + 1, tail);
-		bool safe = ufd_ioas_unmap_hwpts(ioas, first, last);
-		drop_areas(ioas, node, last, ioas->hwpts, safe);
+		if (__builtin_expect(ioas->deferral != NULL, 0) && ioas->hwpts &&
+		    last - first != UINT64_MAX) {
+			ufd_ioas_defer(ioas, (struct ufd_area *)node, last);
+		} else {
+			bool safe = ufd_ioas_unmap_hwpts(ioas, first, last);
+			drop_areas(ioas, node, last, ioas->hwpts, safe);
+		}
 	}
 	UNLOCK(ioas);
 	if (error && cut) {
@@ -176,7 +190,7 @@ int ufd_ioas_unmap(struct ufd_ioas *ioas, uint64_t first, uint64_t last, bool cu
 
 bool ufd_ioas_is_free(struct ufd_ioas *ioas, uint64_t first, uint64_t last)
 {
-	LOCK(ioas);
+	ufd_ioas_lock(ioas);
 	const struct iova_node *node = iova_space_find_from(&ioas->areas, first);
 	bool is_free = !node || node->first > last;
 	UNLOCK(ioas);
@@ -188,7 +202,7 @@ void ufd_ioas_unmap_loan(struct ufd_context *context, const struct ufd_loan *loa
 	struct ufd_ioas *ioas;
 
 	for (uint32_t id = 1; (ioas = ufd_ioas_next(context, id)) != NULL;) {
-		LOCK(ioas);
+		ufd_ioas_lock(ioas);
 		struct iova_node *node = iova_space_first(&ioas->areas);
 		for (; node; node = iova_space_next(&ioas->areas, node)) {
 			struct ufd_pages *pages = ufd_area_pages((struct ufd_area *)node);

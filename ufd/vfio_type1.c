@@ -57,9 +57,9 @@ static int set_iommu(struct ufd_context *context, uint64_t type)
 	if (error)
 		return error;
 	if (type == VFIO_TYPE1_IOMMU) {
-		ufd_lock(ufd, &ioas->lock);
+		ufd_ioas_lock(ioas);
 		error = ufd_ioas_set_small_pages(ioas);
-		ufd_unlock(ufd, &ioas->lock);
+		ufd_ioas_unlock(ioas);
 	} else if (type != VFIO_TYPE1v2_IOMMU) {
 		error = ufd_refuse(ufd, -EINVAL,
 		                   "VFIO_SET_IOMMU: %llu, known are 1 (type 1) and 3 (type 1 v2)",
@@ -170,9 +170,9 @@ static int get_info(struct ufd_context *context, uint64_t user)
 	error = get_ioas(context, &ioas);
 	if (error)
 		return error;
-	ufd_lock(ufd, &ioas->lock);
+	ufd_ioas_lock(ioas);
 	error = write_info(ufd, ioas, user, &info);
-	ufd_unlock(ufd, &ioas->lock);
+	ufd_ioas_unlock(ioas);
 	ufd_object_release(&ioas->object);
 	return error ? error : ufd_copy_out(ufd, user, &info, bytes);
 }
@@ -237,9 +237,9 @@ static int unmap_dma(struct ufd_context *context, uint64_t user)
 	error = get_ioas(context, &ioas);
 	if (error)
 		return error;
-	ufd_lock(ufd, &ioas->lock);
+	ufd_ioas_lock(ioas);
 	bool cut = ioas->small_pages;
-	ufd_unlock(ufd, &ioas->lock);
+	ufd_ioas_unlock(ioas);
 	if (arguments.flags) {
 		cut = false;
 		if (arguments.iova || arguments.size)

@@ -57,7 +57,8 @@ void server_loop(struct server *server, int listener, int stop)
 			wait[count++] =
 				(struct pollfd){.fd = server->links[i].sock, .events = POLLIN};
 		}
-		if (poll(wait, count, -1) < 0)
+		uint64_t ns = ufd_flush_deferred(&server->ufd); /* a second at most, or never */
+		if (poll(wait, count, ns == UINT64_MAX ? -1 : (int)(ns / 1000000) + 1) < 0)
 			continue;
 		memory_unmap_ended(server, false);
 		for (nfds_t i = 2; i < count; i++)
