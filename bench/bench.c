@@ -10,11 +10,17 @@ enum { RUNS_EXACT = 5, RUNS_TIMED = 31, RUNS_MOST = 31 };
 
 /* ---- counts ------------------------------------------------------------------------------ */
 
+static struct pt *watched_table(const struct bench *bench)
+{
+	struct vtd_domain *domain = bench->watched ? vtd_domain_check(bench->watched) : NULL;
+
+	return bench->table ? bench->table : domain ? &domain->pt : NULL;
+}
+
 static void counts_read(const struct bench *bench, struct bench_counts *out)
 {
 	const struct vtd_unit *unit = bench->vtd;
-	struct vtd_domain *domain = bench->watched ? vtd_domain_check(bench->watched) : NULL;
-	const struct pt *table = bench->table ? bench->table : domain ? &domain->pt : NULL;
+	const struct pt *table = watched_table(bench);
 
 	*out = (struct bench_counts){0};
 	if (unit) {
@@ -136,6 +142,9 @@ static int row_once(struct bench *bench, const struct bench_row *row, uint64_t *
 		failure_print(bench, row->name, "its preparation", error);
 		return error;
 	}
+	struct pt *table = counts ? watched_table(bench) : NULL;
+	if (table)
+		table->counting = true;
 	counts_read(bench, &from);
 	uint64_t state = bench->quiet ? bench->quiet() : 0;
 	uint64_t start = bench->clock();
@@ -149,6 +158,8 @@ static int row_once(struct bench *bench, const struct bench_row *row, uint64_t *
 		failure_print(bench, row->name, "looking at its result", error);
 	if (counts)
 		counts_since(bench, &from, counts);
+	if (table && table == watched_table(bench))
+		table->counting = false;
 	if (!error && row->after && (error = row->after(bench)))
 		failure_print(bench, row->name, "undoing it", error);
 	return error;

@@ -68,7 +68,7 @@ struct bench {
 	struct iommu_device *bound;
 	uint32_t device_id, ioas, hwpt, parent;
 	struct iommu_domain *watched; /* whose table's stores are counted */
-	const struct pt *table;       /* or those of this one */
+	struct pt *table;             /* or those of this one */
 	uint64_t at, bytes;           /* of the mapping that a row is about */
 	uint64_t user;                /* its memory */
 	uint64_t live;                /* mappings made by bench_fill */

@@ -251,6 +251,18 @@ int iommu_map(struct iommu_domain *domain, iova_t start, const struct iommu_exte
 	return error ? error : map_extents(domain, start, extents, count, rights, gather);
 }
 
+void iommu_trim(struct iommu_domain *domain, iova_t start, uint64_t bytes,
+                struct iommu_gather *gather)
+{
+	uint64_t last = start.value + (bytes - 1);
+
+	if (!domain->ops->trim || !bytes || last < start.value || start.value > domain->last.value)
+		return;
+	if (last > domain->last.value)
+		last = domain->last.value;
+	domain->ops->trim(domain, start, last - start.value + 1, gather);
+}
+
 uint64_t iommu_unmap(struct iommu_domain *domain, iova_t start, uint64_t bytes,
                      struct iommu_gather *gather)
 {

@@ -134,6 +134,12 @@ int must_check iommu_flush(struct iommu_gather *gather);
 int must_check iommu_map(struct iommu_domain *domain, iova_t start,
                          const struct iommu_extent *extents, size_t count, uint32_t rights,
                          struct iommu_gather *gather);
+/** Of calls that change one domain, iommu_map() with IOMMU_BESIDE in its rights and
+ *  iommu_unmap() may run at the same time, for ranges that do not overlap. Who maps so, and
+ *  fails, unmaps the range, and calls this at a time when nobody else uses the domain: empty
+ *  tables go into @p gather. */
+void iommu_trim(struct iommu_domain *domain, iova_t start, uint64_t bytes,
+                struct iommu_gather *gather);
 /** Unmap; the memory may be reused only after iommu_flush() returned 0. */
 uint64_t iommu_unmap(struct iommu_domain *domain, iova_t start, uint64_t bytes,
                      struct iommu_gather *gather);

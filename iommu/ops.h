@@ -101,6 +101,10 @@ struct iommu_domain_ops {
 	 *  ends it there and is left alone. Cannot fail. */
 	uint64_t (*unmap)(struct iommu_domain *domain, iova_t start, uint64_t bytes,
 	                  struct iommu_gather *gather);
+	/** With map. Take the tables without a leaf out that the range touches, into @p gather:
+	 *  for who mapped with IOMMU_BESIDE and failed. Nobody else uses the domain meanwhile. */
+	void (*trim)(struct iommu_domain *domain, iova_t start, uint64_t bytes,
+	             struct iommu_gather *gather);
 	/** The leaf that @p at translates to; false if none. */
 	bool (*lookup)(struct iommu_domain *domain, iova_t at, struct iommu_leaf *out);
 	/** Call @p visit for each leaf in [first, last], ascending. It returns false

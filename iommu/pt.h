@@ -39,8 +39,11 @@
  *             overlap [first, last]; if `clear`, they are made clean first and gathered.
  *             Returns the bytes of all runs.
  *
- * Locking: calls that change one table do not overlap each other in time; lookup,
- * visit and read_dirty may run beside them, at other addresses.
+ * trim:       take the tables without an entry out that [start, start + bytes) touches.
+ *
+ * Locking: map and unmap of ranges that do not overlap may run beside each other, if the
+ * maps are with IOMMU_BESIDE; lookup, visit and read_dirty beside them, at other
+ * addresses. All others, and trim, run alone.
  */
 #ifndef IOMMU_PT_H
 #define IOMMU_PT_H
@@ -64,8 +67,11 @@ struct pt {
 	uint64_t page_sizes;         /* bit n: leaves of 2^n bytes */
 	uint64_t leaf_bits;          /* ORed into every leaf */
 	uint64_t table_pages;        /* in the tree now, root included */
-	uint64_t stores;             /* entries written so far */
-	uint64_t cleans;             /* cache lines cleaned so far */
+	uint32_t growing;            /* how many calls have published a table and not cleaned it */
+	/** While `counting` is set, by somebody who sees to it that no calls overlap: entries
+	 *  written, cache lines cleaned. */
+	bool counting;
+	uint64_t stores, cleans;
 	/** Walk only: name faults by the format's second list (VT-d: scalable mode). */
 	bool scalable;
 	/** Further bits that this unit reserves in every present entry, over what the

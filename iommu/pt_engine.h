@@ -64,7 +64,7 @@ PT_COLD int PT_FN(table_alloc)(struct pt *pt, uint64_t *address)
 		return error;
 	if (!pt->coherent)
 		pt_clean(pt, pt_table(pt, page.value), PT_ENTRIES);
-	pt->table_pages++;
+	__atomic_fetch_add(&pt->table_pages, 1, __ATOMIC_RELAXED);
 	*address = page.value;
 	return 0;
 }
@@ -80,7 +80,7 @@ static void PT_FN(table_free)(struct pt *pt, uint64_t address, unsigned level)
 			PT_FN(table_free)(pt, pt_format_address(entry), level - 1);
 	}
 	pt->os->page_free(pt->os->ctx, pa(address), 0);
-	pt->table_pages--;
+	__atomic_fetch_sub(&pt->table_pages, 1, __ATOMIC_RELAXED);
 }
 
 /** Does a leaf lie below the table at @p address? */
@@ -130,7 +130,7 @@ static uint64_t PT_FN(table_gather)(struct pt *pt, uint64_t address, unsigned le
 				bytes += pt_size(level);
 		}
 	}
-	pt->table_pages--;
+	__atomic_fetch_sub(&pt->table_pages, 1, __ATOMIC_RELAXED);
 	/* iommu_gather_page() with what is at hand: see there for the link */
 	__atomic_store_n(table, gather->pages.value & ~(PAGE_SIZE_4K - 1), __ATOMIC_RELAXED);
 	gather->pages = pa(address);
@@ -174,7 +174,7 @@ static void PT_FN(tree_free)(struct pt *pt, uint64_t address, unsigned level, ui
 		}
 	}
 	pt->os->page_free(pt->os->ctx, pa(address), 0);
-	pt->table_pages--;
+	__atomic_fetch_sub(&pt->table_pages, 1, __ATOMIC_RELAXED);
 }
 
 PT_PUBLIC void PT_FN(destroy)(struct pt *pt)

@@ -76,6 +76,15 @@ PT_INLINE uint64_t *pt_table(const struct pt *pt, uint64_t address)
 	return (uint64_t *)(pt->os->direct_map + address);
 }
 
+/** What map is told by its rights that is none. */
+#define PT_HOW ((uint32_t)(IOMMU_SMALL | IOMMU_BESIDE))
+
+PT_INLINE void pt_count_stores(struct pt *pt, uint64_t stores)
+{
+	if (PT_UNLIKELY(pt->counting))
+		pt->stores += stores;
+}
+
 /** Make @p count entries visible to a unit that does not snoop: each of their cache
  *  lines is written back once, and before any later store. */
 static inline void pt_clean(struct pt *pt, const uint64_t *entry, unsigned count)
@@ -85,7 +94,8 @@ static inline void pt_clean(struct pt *pt, const uint64_t *entry, unsigned count
 
 	if (!count)
 		return;
-	pt->cleans += (end - line + ARCH_CACHE_LINE - 1) / ARCH_CACHE_LINE;
+	if (PT_UNLIKELY(pt->counting))
+		pt->cleans += (end - line + ARCH_CACHE_LINE - 1) / ARCH_CACHE_LINE;
 	if (pt->os->clean)
 		pt->os->clean(pt->os->ctx, entry, count * sizeof(*entry));
 	else

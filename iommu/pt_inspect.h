@@ -145,7 +145,7 @@ PT_INLINE void PT_FN(dirty_entries)(struct PT_FN(dirty) * dirty, uint64_t *slot,
 		if (group == PT_GROUP && pt_group_and(slot) & PT_FORMAT_DIRTY) {
 			if (dirty->clear) {
 				pt_group_clear(slot, PT_FORMAT_DIRTY);
-				pt->stores += group;
+				pt_count_stores(pt, group);
 				if (!pt->coherent)
 					pt_clean(pt, slot, group);
 			}
@@ -157,7 +157,7 @@ PT_INLINE void PT_FN(dirty_entries)(struct PT_FN(dirty) * dirty, uint64_t *slot,
 				if (dirty->clear) {
 					__atomic_fetch_and(&slot[i], ~PT_FORMAT_DIRTY,
 					                   __ATOMIC_RELAXED);
-					pt->stores++;
+					pt_count_stores(pt, 1);
 					if (!pt->coherent)
 						pt_clean(pt, &slot[i], 1);
 				}
@@ -218,7 +218,7 @@ static uint64_t PT_FN(build)(struct pt *pt, uint64_t base, uint64_t memory, uint
 		}
 		pt_publish(&table[i], entry);
 	}
-	pt->stores += PT_ENTRIES;
+	pt_count_stores(pt, PT_ENTRIES);
 	if (!pt->coherent)
 		pt_clean(pt, table, PT_ENTRIES);
 	return pt_format_table(address);
@@ -268,7 +268,7 @@ PT_PUBLIC int PT_FN(split)(struct pt *pt, iova_t at, unsigned page_shift,
 	if (pt->flush) {
 		struct iommu_gather own;
 		uint64_t last_seen = __atomic_exchange_n(slot, 0, __ATOMIC_ACQ_REL);
-		pt->stores++;
+		pt_count_stores(pt, 1);
 		if (!pt->coherent)
 			pt_clean(pt, slot, 1);
 		if (last_seen != old)
@@ -287,7 +287,7 @@ PT_PUBLIC int PT_FN(split)(struct pt *pt, iova_t at, unsigned page_shift,
 		}
 		iommu_gather_add(gather, iova(base), iova(base + pt_size(level) - 1), true);
 	}
-	pt->stores++;
+	pt_count_stores(pt, 1);
 	if (!pt->coherent)
 		pt_clean(pt, slot, 1);
 	if (error)

@@ -2,48 +2,61 @@
 /*
  * Map: a part of the page-table engine. Included by iommu/pt_engine.h only, which see.
  *
- * All or nothing: what a call has done is known by how far it came and by the tables
- * it made, so that a failure takes back exactly that (an empty table that stood in
- * the range before may go, too).
+ * All or nothing: a call that fails takes back what it mapped, and the tables that are then
+ * without an entry (one that stood empty in the range before may go, too). The latter only
+ * while nobody else maps: IOMMU_BESIDE leaves it to trim(). And it says that a table was
+ * made wherever that matters (gather_on_map), for it may be another's who has not flushed yet.
  */
 #include "iommu/pt_entry.h"
 
 #ifdef PT_NAME
 
-/** What one call of map has made so far, so that it can be undone: tables that hold
- *  the first address, and for each level the latest one. */
+/** What one call of map has to say on its way. */
 struct PT_FN(made) {
 	int error;
-	uint64_t start;
-	unsigned first, latest;          /* bit n: a table of level n */
-	uint64_t window[PT_LEVEL_LIMIT]; /* the latest one's, if `latest` says so */
+	bool tables; /* a new one was published */
 };
 
-/** The entry at @p slot of @p level + 1 points to no table: put a new one there.
- *  Returns the new entry, or 0 and made->error. */
-PT_COLD uint64_t PT_FN(grow)(struct pt *pt, uint64_t *slot, uint64_t at, unsigned level,
-                             struct PT_FN(made) * made)
+/** The entry at @p slot of @p level + 1 points to no table: put a new one there, unless
+ *  somebody who maps beside us is quicker. Returns the entry, or 0 and made->error. */
+PT_COLD uint64_t PT_FN(grow)(struct pt *pt, uint64_t *slot, struct PT_FN(made) * made)
 {
-	uint64_t table;
+	uint64_t table, entry = pt_load(slot);
 
-	if (pt_load(slot) & PT_FORMAT_PRESENT) { /* a leaf */
-		made->error = -EEXIST;
-		return 0;
+	if (!entry) {
+		made->error = PT_FN(table_alloc)(pt, &table);
+		if (made->error)
+			return 0;
+		if (!pt->coherent) /* nobody says "mapped" below before it is cleaned */
+			__atomic_fetch_add(&pt->growing, 1, __ATOMIC_SEQ_CST);
+		bool ours = __atomic_compare_exchange_n(slot, &entry, pt_format_table(table), false,
+		                                        __ATOMIC_SEQ_CST, __ATOMIC_ACQUIRE);
+		if (ours) {
+			entry = pt_format_table(table);
+			made->tables = true;
+			pt_count_stores(pt, 1);
+		}
+		if (!pt->coherent) {
+			pt_clean(pt, slot, 1);
+			__atomic_fetch_sub(&pt->growing, 1, __ATOMIC_SEQ_CST);
+		}
+		if (!ours) {
+			pt->os->page_free(pt->os->ctx, pa(table), 0);
+			__atomic_fetch_sub(&pt->table_pages, 1, __ATOMIC_RELAXED);
+		}
 	}
-	made->error = PT_FN(table_alloc)(pt, &table);
-	if (made->error)
-		return 0;
-	pt_publish(slot, pt_format_table(table));
-	pt->stores++;
-	if (!pt->coherent)
-		pt_clean(pt, slot, 1);
+	if (pt_format_is_table(entry))
+		return entry;
+	made->error = -EEXIST; /* a leaf */
+	return 0;
+}
 
-	unsigned shift = pt_shift(level + 1);
-	if (at >> shift == made->start >> shift)
-		made->first |= 1u << level;
-	made->latest |= 1u << level;
-	made->window[level] = at >> shift;
-	return pt_format_table(table);
+/** Clean @p count new leaves, and wait for those who have not cleaned the way to them yet. */
+static inline void PT_FN(clean_leaves)(struct pt *pt, const uint64_t *slot, unsigned count)
+{
+	pt_clean(pt, slot, count);
+	while (PT_UNLIKELY(__atomic_load_n(&pt->growing, __ATOMIC_SEQ_CST)))
+		pt->os->relax(pt->os->ctx);
 }
 
 /** The entry of level @p target for @p at, with the tables that lead to it. NULL and
@@ -60,7 +73,7 @@ PT_INLINE uint64_t *PT_FN(reach)(struct pt *pt, uint64_t at, const unsigned targ
 		return slot;                                                                       \
 	entry = pt_load(slot);                                                                     \
 	if (PT_UNLIKELY(!pt_format_is_table(entry))) {                                             \
-		entry = PT_FN(grow)(pt, slot, at, (n)-1, made);                                    \
+		entry = PT_FN(grow)(pt, slot, made);                                               \
 		if (!entry)                                                                        \
 			return NULL;                                                               \
 	}                                                                                          \
@@ -106,13 +119,13 @@ PT_COLD int PT_FN(make_room)(struct pt *pt, uint64_t *slot, unsigned count, uint
 	iommu_gather_init(&gather, pt->domain);
 	iommu_gather_add(&gather, iova(at), iova(at + pt_size(level) - 1), true);
 	pt_retract(slot);
-	pt->stores++;
+	pt_count_stores(pt, 1);
 	if (!pt->coherent)
 		pt_clean(pt, slot, 1);
 	int error = pt->flush(pt, &gather);
 	if (error) {
 		pt_publish(slot, old);
-		pt->stores++;
+		pt_count_stores(pt, 1);
 		if (!pt->coherent)
 			pt_clean(pt, slot, 1);
 		return error;
@@ -144,71 +157,65 @@ PT_INLINE uint64_t PT_FN(map_run)(struct pt *pt, uint64_t at, uint64_t to, uint6
 		for (; filled < (unsigned)room; filled++)
 			pt_publish(&slot[filled], value + filled * step);
 	}
-	pt->stores += filled;
+	pt_count_stores(pt, filled);
 	if (!pt->coherent)
-		pt_clean(pt, slot, filled);
+		PT_FN(clean_leaves)(pt, slot, filled);
 	return (uint64_t)filled << pt_shift(level);
 }
 
-/** Take the table of @p level on the way to @p at out, if it is there. */
-static void PT_FN(prune)(struct pt *pt, uint64_t at, unsigned level, struct iommu_gather *gather)
+/** Take the tables without an entry out that lie in part or whole in [at, last], below
+ *  @p table of @p level. */
+static void PT_FN(trim_below)(struct pt *pt, uint64_t *table, unsigned level, uint64_t at,
+                              uint64_t last, struct iommu_gather *gather)
 {
-	uint64_t *table = pt_table(pt, pt->root.value);
-
-	for (unsigned n = pt->levels;; n--) {
-		uint64_t *slot = &table[pt_index(at, n)];
-		uint64_t entry = pt_load(slot);
-		if (!pt_format_is_table(entry))
-			return;
-		if (n > level + 1) {
-			table = pt_table(pt, pt_format_address(entry));
-			continue;
+	for (;;) {
+		uint64_t *slot = &table[pt_index(at, level)];
+		uint64_t entry = pt_load(slot), end = at | (pt_size(level) - 1);
+		if (pt_format_is_table(entry)) {
+			uint64_t *below = pt_table(pt, pt_format_address(entry));
+			if (level > 2)
+				PT_FN(trim_below)
+				(pt, below, level - 1, at, end < last ? end : last, gather);
+			if (!pt_any(below, PT_ENTRIES, PT_FORMAT_PRESENT)) {
+				pt_retract(slot);
+				pt_count_stores(pt, 1);
+				if (!pt->coherent)
+					pt_clean(pt, slot, 1);
+				iommu_gather_add(gather, iova(end & ~(pt_size(level) - 1)),
+				                 iova(end), true);
+				PT_FN(table_gather)
+				(pt, pt_format_address(entry), level - 1, gather);
+			}
 		}
-		uint64_t base = at & ~(pt_size(n) - 1);
-		pt_retract(slot);
-		pt->stores++;
-		if (!pt->coherent)
-			pt_clean(pt, slot, 1);
-		iommu_gather_add(gather, iova(base), iova(base + pt_size(n) - 1), true);
-		PT_FN(table_gather)(pt, pt_format_address(entry), level, gather);
-		return;
+		if (end >= last)
+			return;
+		at = end + 1;
 	}
 }
 
-/** A call of map failed at @p at: take back what it mapped and the tables it made.
- *  Those that the mapped part covers whole go with it; the others hold the first
- *  address or @p at. */
-PT_COLD int PT_FN(undo)(struct pt *pt, uint64_t at, const struct PT_FN(made) * made,
-                        struct iommu_gather *gather)
+PT_PUBLIC void PT_FN(trim)(struct pt *pt, iova_t start, uint64_t bytes, struct iommu_gather *gather)
 {
-	if (at > made->start)
-		PT_FN(clear)(pt, made->start, at - 1, gather);
-	for (unsigned level = 1; level < pt->levels; level++) {
-		if (made->latest >> level & 1 && made->window[level] == at >> pt_shift(level + 1))
-			PT_FN(prune)(pt, at, level, gather);
-		if (made->first >> level & 1)
-			PT_FN(prune)(pt, made->start, level, gather);
-	}
-	return made->error;
+	PT_FN(trim_below)
+	(pt, pt_table(pt, pt->root.value), pt->levels, start.value, start.value + bytes - 1,
+	 gather);
 }
 
 /** Map [at, last], of a range that began at @p start: run by run, each in the
  *  largest size that address, memory and length allow and that the table uses, or
- *  (@p small) in the smallest. */
+ *  (@p how: IOMMU_SMALL) in the smallest. */
 static __attribute__((noinline)) int PT_FN(map_runs)(struct pt *pt, uint64_t start, uint64_t at,
                                                      uint64_t last, uint64_t memory, uint64_t bits,
-                                                     bool small, struct iommu_gather *gather)
+                                                     uint32_t how, struct iommu_gather *gather)
 {
 	uint64_t left = last - at + 1;
 	struct PT_FN(made) made;
 
 	made.error = 0;
-	made.start = start;
-	made.first = made.latest = 0;
+	made.tables = false;
 	for (;;) {
 		uint64_t done = 0, aligned = at | memory;
 #define FITS(n) (!(aligned & (pt_size(n) - 1)) && left >= pt_size(n))
-		if (!small && FITS(2)) {
+		if (!(how & IOMMU_SMALL) && FITS(2)) {
 			if (FITS(3) && pt->page_sizes & pt_size(3))
 				done = PT_FN(map_run)(pt, at, memory, left, bits, 3, &made);
 			if (!done && !made.error && pt->page_sizes & pt_size(2))
@@ -217,8 +224,13 @@ static __attribute__((noinline)) int PT_FN(map_runs)(struct pt *pt, uint64_t sta
 #undef FITS
 		if (!done && !made.error)
 			done = PT_FN(map_run)(pt, at, memory, left, bits, 1, &made);
-		if (PT_UNLIKELY(!done))
-			return PT_FN(undo)(pt, at, &made, gather);
+		if (PT_UNLIKELY(!done)) {
+			if (at > start)
+				PT_FN(clear)(pt, start, at - 1, gather);
+			if (made.tables && !(how & IOMMU_BESIDE))
+				PT_FN(trim)(pt, iova(start), last - start + 1, gather);
+			return made.error;
+		}
 		left -= done;
 		at += done;
 		if (!left)
@@ -226,14 +238,15 @@ static __attribute__((noinline)) int PT_FN(map_runs)(struct pt *pt, uint64_t sta
 		memory += done;
 	}
 	if (pt->gather_on_map)
-		iommu_gather_add(gather, iova(start), iova(last), made.latest != 0);
+		iommu_gather_add(gather, iova(start), iova(last),
+		                 made.tables || how & IOMMU_BESIDE);
 	return 0;
 }
 
 /** Map a range that lies in one table of @p level, if the table is there and the
  *  range is free in it; else leave the rest to map_runs(). */
 PT_INLINE int PT_FN(map_quick)(struct pt *pt, uint64_t at, uint64_t last, uint64_t memory,
-                               uint64_t bits, const unsigned level, bool small,
+                               uint64_t bits, const unsigned level, uint32_t how,
                                struct iommu_gather *gather)
 {
 	unsigned found, filled = 0;
@@ -244,42 +257,42 @@ PT_INLINE int PT_FN(map_quick)(struct pt *pt, uint64_t at, uint64_t last, uint64
 		filled = pt_fill(slot, count,
 		                 pt_format_place(memory) | bits | pt_format_leaf_mark(level),
 		                 pt_format_place(pt_size(level)), PT_FORMAT_PRESENT);
-		pt->stores += filled;
+		pt_count_stores(pt, filled);
 		if (!pt->coherent)
-			pt_clean(pt, slot, filled);
+			PT_FN(clean_leaves)(pt, slot, filled);
 		if (PT_LIKELY(filled == count)) {
 			if (PT_UNLIKELY(pt->gather_on_map))
-				iommu_gather_add(gather, iova(at), iova(last), false);
+				iommu_gather_add(gather, iova(at), iova(last), how & IOMMU_BESIDE);
 			return 0;
 		}
 	}
 	uint64_t done = (uint64_t)filled << pt_shift(level);
-	return PT_FN(map_runs)(pt, at, at + done, last, memory + done, bits, small, gather);
+	return PT_FN(map_runs)(pt, at, at + done, last, memory + done, bits, how, gather);
 }
 
 /** All but a single small page. */
 static __attribute__((noinline)) int PT_FN(map_many)(struct pt *pt, uint64_t at, uint64_t last,
-                                                     uint64_t memory, uint64_t bits, bool small,
+                                                     uint64_t memory, uint64_t bits, uint32_t how,
                                                      struct iommu_gather *gather)
 {
 	uint64_t aligned = at | memory | (last + 1);
 
 	if ((at ^ last) < pt_size(2) && last - at < pt_size(2) - 1)
-		return PT_FN(map_quick)(pt, at, last, memory, bits, 1, small, gather);
-	if (!small && !(aligned & (pt_size(2) - 1)) && pt->page_sizes & pt_size(2) &&
+		return PT_FN(map_quick)(pt, at, last, memory, bits, 1, how, gather);
+	if (!(how & IOMMU_SMALL) && !(aligned & (pt_size(2) - 1)) && pt->page_sizes & pt_size(2) &&
 	    (at ^ last) < pt_size(3) && last - at < pt_size(3) - 1)
-		return PT_FN(map_quick)(pt, at, last, memory, bits, 2, small, gather);
-	return PT_FN(map_runs)(pt, at, at, last, memory, bits, small, gather);
+		return PT_FN(map_quick)(pt, at, last, memory, bits, 2, how, gather);
+	return PT_FN(map_runs)(pt, at, at, last, memory, bits, how, gather);
 }
 
 /** After one small page was mapped: what only some units need. */
-PT_COLD int PT_FN(map_one_done)(struct pt *pt, const uint64_t *slot, uint64_t at,
+PT_COLD int PT_FN(map_one_done)(struct pt *pt, const uint64_t *slot, uint64_t at, uint32_t how,
                                 struct iommu_gather *gather)
 {
 	if (!pt->coherent)
-		pt_clean(pt, slot, 1);
+		PT_FN(clean_leaves)(pt, slot, 1);
 	if (pt->gather_on_map)
-		iommu_gather_add(gather, iova(at), iova(at + pt_size(1) - 1), false);
+		iommu_gather_add(gather, iova(at), iova(at + pt_size(1) - 1), how & IOMMU_BESIDE);
 	return 0;
 }
 
@@ -295,23 +308,23 @@ PT_PUBLIC int PT_FN(map)(struct pt *pt, iova_t start, pa_t to, uint64_t bytes, u
 	                memory_last & (~(PT_FORMAT_MEMORY | (PAGE_SIZE_4K - 1)) |
 	                               pt_format_address(pt->reserved_bits))))
 		return -EINVAL;
-	int error = pt_format_bits(rights & ~(uint32_t)IOMMU_SMALL, &bits);
+	int error = pt_format_bits(rights & ~PT_HOW, &bits);
 	if (PT_UNLIKELY(error))
 		return error;
 	bits |= pt->leaf_bits;
 	if (bytes != pt_size(1))
-		return PT_FN(map_many)(pt, at, last, memory, bits, rights & IOMMU_SMALL, gather);
+		return PT_FN(map_many)(pt, at, last, memory, bits, rights, gather);
 
 	/* the commonest call by far, kept free of all that the others need */
 	unsigned level;
 	uint64_t *slot = PT_FN(find)(pt, at, 1, &level);
 	if (PT_UNLIKELY(level != 1 || pt_load(slot) & PT_FORMAT_PRESENT))
-		return PT_FN(map_runs)(pt, at, at, last, memory, bits, true, gather);
+		return PT_FN(map_runs)(pt, at, at, last, memory, bits, rights, gather);
 	pt_publish(slot, pt_format_place(memory) | bits | pt_format_leaf_mark(1));
-	pt->stores++;
+	pt_count_stores(pt, 1);
 	if (PT_LIKELY(pt->coherent && !pt->gather_on_map))
 		return 0;
-	return PT_FN(map_one_done)(pt, slot, at, gather);
+	return PT_FN(map_one_done)(pt, slot, at, rights, gather);
 }
 
 PT_PUBLIC size_t PT_FN(map_pages)(struct pt *pt, iova_t start, const struct iommu_extent *extents,
@@ -324,7 +337,7 @@ PT_PUBLIC size_t PT_FN(map_pages)(struct pt *pt, iova_t start, const struct iomm
 	size_t i = 0;
 
 	if (at % PAGE_SIZE_4K || at >> pt_format_width(pt->levels) ||
-	    pt_format_bits(rights & ~(uint32_t)IOMMU_SMALL, &bits))
+	    pt_format_bits(rights & ~PT_HOW, &bits))
 		return 0;
 	bits |= pt->leaf_bits | pt_format_leaf_mark(1);
 	uint64_t *slot = PT_FN(find)(pt, at, 1, &level);
@@ -340,11 +353,12 @@ PT_PUBLIC size_t PT_FN(map_pages)(struct pt *pt, iova_t start, const struct iomm
 			break; /* together they may be a larger page */
 		pt_publish(&slot[i], pt_format_place(memory) | bits);
 	}
-	pt->stores += i;
+	pt_count_stores(pt, i);
 	if (!pt->coherent)
-		pt_clean(pt, slot, (unsigned)i);
+		PT_FN(clean_leaves)(pt, slot, (unsigned)i);
 	if (i && pt->gather_on_map)
-		iommu_gather_add(gather, start, iova(at + i * pt_size(1) - 1), false);
+		iommu_gather_add(gather, start, iova(at + i * pt_size(1) - 1),
+		                 rights & IOMMU_BESIDE);
 	return i;
 }
 

@@ -55,7 +55,7 @@ PT_INLINE void PT_FN(clear_run)(struct pt *pt, uint64_t *slot, unsigned count, u
 	}
 	if (!end)
 		return;
-	pt->stores += stores;
+	pt_count_stores(pt, stores);
 	if (!pt->coherent)
 		pt_clean(pt, &slot[lowest], end - lowest);
 	cleared->bytes += (uint64_t)leaves << pt_shift(level);
@@ -140,7 +140,7 @@ PT_INLINE uint64_t PT_FN(unmap_quick)(struct pt *pt, uint64_t at, uint64_t last,
 			pt_drain(slot, count, PT_FORMAT_USUAL | pt_format_leaf_mark(level));
 		if (PT_LIKELY(drained)) {
 			done = (uint64_t)drained << pt_shift(level);
-			pt->stores += drained;
+			pt_count_stores(pt, drained);
 			if (!pt->coherent)
 				pt_clean(pt, slot, drained);
 			iommu_gather_add(gather, iova(at), iova(at + done - 1), false);
@@ -187,7 +187,7 @@ PT_PUBLIC uint64_t PT_FN(unmap)(struct pt *pt, iova_t start, uint64_t bytes,
 	if (PT_UNLIKELY(!(pt_load(slot) & PT_FORMAT_PRESENT)))
 		return 0;
 	pt_retract(slot);
-	pt->stores++;
+	pt_count_stores(pt, 1);
 	iommu_gather_add(gather, start, iova(last), false);
 	if (PT_UNLIKELY(!pt->coherent))
 		pt_clean(pt, slot, 1);

@@ -78,6 +78,7 @@ enum {
 	IOMMU_ATOMIC = 1 << 4, /* request only: reads and writes */
 	IOMMU_PRIV = 1 << 5,   /* request only: supervisor */
 	IOMMU_SMALL = 1 << 6,  /* mapping only: in pages of the smallest size */
+	IOMMU_BESIDE = 1 << 7, /* mapping only: a failure leaves empty tables (iommu_trim()) */
 };
 
 /** A run of physical memory. Memory is extents, never arrays of pages. */

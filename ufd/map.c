@@ -3,9 +3,9 @@
  * IOAS_MAP, IOAS_MAP_FILE and IOAS_COPY. (IOAS_UNMAP: ufd/unmap.c)
  *
  * New areas are prepared outside the lock as a chain (one for MAP; for COPY one for
- * each area that the source range touches), then placed: given an IOVA, entered,
- * pinned, mapped in every HWPT and answered, under the lock of the IOAS. What
- * fails is undone there.
+ * each area that the source range touches), then placed: given an IOVA and entered under
+ * the lock of the IOAS, pinned, mapped in every HWPT and answered as a flight (ufd/flight.c),
+ * or under the lock, if there are several areas or no HWPT. What fails is undone there.
  */
 #include "ufd/private.h"
 
@@ -99,8 +99,8 @@ static int map_in_hwpt(struct ufd_ioas *ioas, struct ufd_hwpt *hwpt, struct ufd_
 	for (;;) {
 		error = ufd_pages_map(ufd_area_pages(area), area->start, ufd_area_bytes(area),
 		                      hwpt->domain, iova(area->node.first),
-		                      ufd_area_rights(area) | IOMMU_CACHE, ioas->small_pages,
-		                      &gather);
+		                      ufd_area_rights(area) | IOMMU_CACHE | IOMMU_BESIDE,
+		                      ioas->small_pages, &gather);
 		if (error || area == last)
 			break;
 		area = (struct ufd_area *)iova_space_next(&ioas->areas, &area->node);
@@ -247,6 +247,60 @@ static void remove_chain(struct ufd_ioas *ioas, struct chain *chain, uint64_t at
 	}
 }
 
+/** Where the chain goes: at *at (if @p fixed) or where there is room. */
+static inline int find_place(const struct ufd *ufd, struct ufd_ioas *ioas,
+                             const struct chain *chain, bool fixed, uint64_t at,
+                             struct iova_place *out)
+{
+	int error = check_parts(ufd, ioas, chain);
+
+	if (error)
+		return error;
+	return fixed ? check_iova(ufd, ioas, at, chain->bytes, out) : choose_iova(ioas, chain, out);
+}
+
+/** The same, beside flights and with what is deferred. The lock is held before and after. */
+static __attribute__((noinline)) int find_place_among(const struct ufd *ufd, struct ufd_ioas *ioas,
+                                                      const struct chain *chain, bool fixed,
+                                                      uint64_t at, struct iova_place *out)
+{
+	for (;;) {
+		if (ioas->deferral || chain->first != chain->last)
+			ufd_ioas_alone(ioas); /* it is mapped under the lock */
+		if (ufd_ioas_deferred(ioas))
+			ufd_ioas_make_room(ioas, fixed, at, chain->bytes);
+		/* who is in flight there may end: its areas are no reason to refuse */
+		uint64_t last = at + (chain->bytes - 1);
+		if (fixed && last >= at)
+			(void)ufd_ioas_clear(ioas, at, last);
+		int error = find_place(ufd, ioas, chain, fixed, at, out);
+		if (error == -ENOSPC && ioas->flights) {
+			ufd_ioas_alone(ioas);
+			continue;
+		}
+		if (error == -ENOSPC && ufd_ioas_deferred(ioas)) {
+			(void)ufd_ioas_settle(ioas);
+			continue;
+		}
+		if (error || !ufd_ioas_clear(ioas, out->first, out->first + (chain->bytes - 1)))
+			return error;
+	}
+}
+
+/** Map what is in the space, and answer. All is as before if that fails. */
+static inline int map_and_answer(struct ufd_call *call, struct ufd_ioas *ioas,
+                                 const struct chain *chain)
+{
+	int error = map_everywhere(ioas, chain->first, chain->last);
+
+	if (!error) {
+		error = ufd_respond(call);
+		if (__builtin_expect(error, 0) && ioas->hwpts)
+			unmap_again(ioas, chain->first, chain->last, true);
+	}
+	return error;
+}
+
 /** Put the chain at *at (if @p fixed) or where there is room, map it, answer. The
  *  chain is empty after success and unchanged after a failure. */
 static inline __attribute__((always_inline)) int place(struct ufd_call *call, struct ufd_ioas *ioas,
@@ -254,34 +308,42 @@ static inline __attribute__((always_inline)) int place(struct ufd_call *call, st
                                                        uint64_t *at)
 {
 	struct iova_place where = {0};
+	struct ufd_flight flight;
+	int error;
 
 	assume(chain->first && chain->last);
 	LOCK(ioas);
-	if (__builtin_expect(ioas->deferral != NULL, 0) && ufd_ioas_deferred(ioas))
-		ufd_ioas_make_room(ioas, fixed, *at, chain->bytes);
-	int error = check_parts(call->ufd, ioas, chain);
-	if (!error)
-		error = fixed ? check_iova(call->ufd, ioas, *at, chain->bytes, &where)
-		              : choose_iova(ioas, chain, &where);
-	if (__builtin_expect(error == -ENOSPC, 0) && ufd_ioas_deferred(ioas)) {
-		(void)ufd_ioas_settle(ioas);
-		error = choose_iova(ioas, chain, &where);
+	if (__builtin_expect(ioas->flights || ioas->alone_wanted || ioas->deferral ||
+	                             chain->first != chain->last,
+	                     0))
+		error = find_place_among(call->ufd, ioas, chain, fixed, *at, &where);
+	else
+		error = find_place(call->ufd, ioas, chain, fixed, *at, &where);
+	if (error) {
+		UNLOCK(ioas);
+		return error;
 	}
-	if (!error) {
-		*at = where.first;
-		insert_chain(ioas, chain, where);
-		error = map_everywhere(ioas, chain->first, chain->last);
-		if (!error) {
-			error = ufd_respond(call);
-			if (error && ioas->hwpts)
-				unmap_again(ioas, chain->first, chain->last, true);
-		}
-		if (error) {
-			remove_chain(ioas, chain, *at);
-		} else {
-			ioas->mapped_bytes += chain->bytes;
-			*chain = (struct chain){0};
-		}
+	const bool flies = ioas->hwpts && !ioas->deferral && chain->first == chain->last;
+	*at = where.first;
+	insert_chain(ioas, chain, where);
+	if (__builtin_expect(flies, 1)) {
+		flight.first = where.first;
+		flight.last = where.first + (chain->bytes - 1);
+		ufd_flight_begin(ioas, &flight);
+		UNLOCK(ioas);
+	}
+	error = map_and_answer(call, ioas, chain);
+	if (__builtin_expect(flies, 1)) {
+		LOCK(ioas);
+		ufd_flight_end(ioas, &flight);
+	}
+	if (__builtin_expect(error, 0)) {
+		remove_chain(ioas, chain, *at);
+		ufd_ioas_alone(ioas);
+		ufd_ioas_trim(ioas, *at, *at + (chain->bytes - 1));
+	} else {
+		ioas->mapped_bytes += chain->bytes;
+		*chain = (struct chain){0};
 	}
 	UNLOCK(ioas);
 	return error;

@@ -172,6 +172,16 @@ static uint64_t domain_unmap(struct iommu_domain *domain, iova_t start, uint64_t
 	return mock_pt_unmap(&self->pt, first, last.value - first.value + 1, gather) >> self->scale;
 }
 
+static void domain_trim(struct iommu_domain *domain, iova_t start, uint64_t bytes,
+                        struct iommu_gather *gather)
+{
+	struct mock_domain *self = mock_domain(domain);
+	iova_t first = start, last = iova(start.value + (bytes - 1));
+
+	if (range_in(self, &first, &last))
+		mock_pt_trim(&self->pt, first, last.value - first.value + 1, gather);
+}
+
 static bool domain_lookup(struct iommu_domain *domain, iova_t at, struct iommu_leaf *out)
 {
 	return find_leaf(mock_domain(domain), at, out);
@@ -335,6 +345,7 @@ static const struct iommu_domain_ops mock_domain_ops = {
 	.map = domain_map,
 	.map_pages = domain_map_pages,
 	.unmap = domain_unmap,
+	.trim = domain_trim,
 	.lookup = domain_lookup,
 	.visit = domain_visit,
 	.walk = domain_walk,

@@ -297,9 +297,18 @@ int must_check ufd_pages_map(const struct ufd_pages *pages, uint64_t start, uint
 struct ufd_hwpt;
 struct ufd_access_link;
 
+/** A map or an unmap of [first, last] that is under way without the lock: on the stack of who
+ *  carries it out. Its areas are in the space, and nobody else touches them or the range. */
+struct ufd_flight {
+	struct ufd_flight *next;
+	uint64_t first, last;
+};
+
 struct ufd_ioas {
 	struct ufd_object object; /* first; users: its HWPTs */
 	struct iommu_lock lock;   /* all below */
+	struct ufd_flight *flights;
+	uint32_t alone_wanted; /* how many wait for the end of all flights: no new ones */
 	struct iova_space areas;
 	struct iova_ranges ranges;
 	struct ufd_hwpt *hwpts; /* changed under device_lock and lock */
@@ -327,9 +336,33 @@ void ufd_ioas_deferral_free(struct ufd_ioas *ioas);
 void ufd_context_settle(struct ufd_context *context);
 int must_check ufd_option_defer(const struct ufd_call *call, struct iommu_option *arguments);
 
+/** ufd/flight.c. The lock is held before and after, and while they wait not. Until there is
+ *  no flight; or none that touches [first, last], and none of those who want no flight at all
+ *  is waiting. The second says if it has waited: then all may be different. */
+void ufd_ioas_alone(struct ufd_ioas *ioas);
+bool ufd_ioas_clear(struct ufd_ioas *ioas, uint64_t first, uint64_t last);
+static inline void ufd_flight_begin(struct ufd_ioas *ioas, struct ufd_flight *flight)
+{
+	flight->next = ioas->flights;
+	ioas->flights = flight;
+}
+static inline void ufd_flight_end(struct ufd_ioas *ioas, const struct ufd_flight *flight)
+{
+	struct ufd_flight **link = &ioas->flights;
+
+	while (*link != flight)
+		link = &(*link)->next;
+	*link = flight->next;
+}
+/** Take empty tables in [first, last] out of all HWPTs. Alone. */
+void ufd_ioas_trim(struct ufd_ioas *ioas, uint64_t first, uint64_t last);
+
+/** For all but maps and unmaps: nothing is under way, and nothing deferred. */
 static inline void ufd_ioas_lock(struct ufd_ioas *ioas)
 {
 	ufd_lock(ioas->object.context->file.ufd, &ioas->lock);
+	if (__builtin_expect(ioas->flights != NULL, 0))
+		ufd_ioas_alone(ioas);
 	if (__builtin_expect(ioas->deferral != NULL, 0))
 		(void)ufd_ioas_settle(ioas);
 }

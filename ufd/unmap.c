@@ -4,8 +4,8 @@
  *
  * First, accesses that pin something in the range are asked to unpin. Then everything that
  * can fail: are the mappings wholly inside (or, for type 1, can they be cut), is there
- * memory for the cuts, can the caller be answered? What comes after cannot fail: tables,
- * one flush for each HWPT, and only then the pins.
+ * memory for the cuts, can the caller be answered? What comes after cannot fail: tables and
+ * one flush for each HWPT, as a flight (ufd/flight.c), and only then the pins.
  */
 #include "ufd/private.h"
 
@@ -75,6 +75,8 @@ static inline int find_unpinned_hull(struct ufd_ioas *ioas, bool cut, uint64_t *
 	const uint64_t asked_first = *first, asked_last = *last;
 
 	for (unsigned tries = 0; tries < UNPIN_TRIES; tries++) {
+		if (__builtin_expect(ioas->flights || ioas->alone_wanted, 0))
+			(void)ufd_ioas_clear(ioas, asked_first, asked_last);
 		*first = asked_first;
 		*last = asked_last;
 		int error = find_hull(ioas, cut, first, last, bytes, first_node);
@@ -150,6 +152,8 @@ int ufd_ioas_unmap(struct ufd_ioas *ioas, uint64_t first, uint64_t last, bool cu
 	uint64_t bytes = 0;
 
 	LOCK(ioas);
+	if (__builtin_expect(ioas->deferral != NULL, 0))
+		ufd_ioas_alone(ioas);
 	struct iova_node *node = NULL;
 	const uint64_t from = first, to = last;
 	int error = find_unpinned_hull(ioas, cut, &first, &last, &bytes, &node);
@@ -175,9 +179,16 @@ int ufd_ioas_unmap(struct ufd_ioas *ioas, uint64_t first, uint64_t last, bool cu
 		if (__builtin_expect(ioas->deferral != NULL, 0) && ioas->hwpts &&
 		    last - first != UINT64_MAX) {
 			ufd_ioas_defer(ioas, (struct ufd_area *)node, last);
+		} else if (!ioas->hwpts) {
+			drop_areas(ioas, node, last, false, true);
 		} else {
+			struct ufd_flight flight = {.first = first, .last = last};
+			ufd_flight_begin(ioas, &flight);
+			UNLOCK(ioas);
 			bool safe = ufd_ioas_unmap_hwpts(ioas, first, last);
-			drop_areas(ioas, node, last, ioas->hwpts, safe);
+			LOCK(ioas);
+			ufd_flight_end(ioas, &flight);
+			drop_areas(ioas, node, last, true, safe);
 		}
 	}
 	UNLOCK(ioas);

@@ -37,6 +37,12 @@ static uint64_t format_unmap(struct iommu_domain *base, iova_t start, uint64_t b
 	return PT_FN(unmap)(&vtd_domain_of(base)->pt, start, bytes, gather);
 }
 
+static void format_trim(struct iommu_domain *base, iova_t start, uint64_t bytes,
+                        struct iommu_gather *gather)
+{
+	PT_FN(trim)(&vtd_domain_of(base)->pt, start, bytes, gather);
+}
+
 static bool format_lookup(struct iommu_domain *base, iova_t at, struct iommu_leaf *out)
 {
 	return PT_FN(lookup)(&vtd_domain_of(base)->pt, at, out);
@@ -69,6 +75,7 @@ const struct vtd_format VTD_FORMAT = {
 			.map = format_map,
 			.map_pages = format_map_pages,
 			.unmap = format_unmap,
+			.trim = format_trim,
 			.lookup = format_lookup,
 			.visit = format_visit,
 			.walk = format_walk,

@@ -78,6 +78,7 @@ static void bench_init(struct bench *bench, const struct pt_config *config, bool
 	KTAP_EQUAL(fmt_init(&bench->pt, &bench->test.os, config->levels, config->page_sizes, 0,
 	                    coherent),
 	           0);
+	bench->pt.counting = true;
 	bench->pt.domain = &bench->domain;
 	bench->pt.flush = config->flush ? bench_flush : NULL;
 	bench->ref = test_calloc(UNIVERSE, sizeof(*bench->ref));

@@ -103,6 +103,7 @@ static void run_not_coherent(const struct pt_config *config)
 	KTAP_EQUAL(fmt_init(&self->bench.pt, &self->bench.test.os, config->levels,
 	                    config->page_sizes, 0, false),
 	           0);
+	self->bench.pt.counting = true;
 	self->bench.pt.domain = &self->bench.domain;
 	self->bench.pt.flush = config->flush ? bench_flush : NULL;
 	for (unsigned round = 0; round < 120 && !ktap_failed; round++) {
