@@ -143,6 +143,7 @@ $(MODEL_LIBRARY): $(call objects,lib,$(MODEL_SOURCES)) $(MODEL_HEADERS)
 # ---- hosted ----------------------------------------------------------------------------
 
 $(eval $(call variant,host,$(HOSTCC),$(HOST_FLAGS)))
+$(eval $(call variant,lines,$(HOSTCC),$(HOST_FLAGS) -fsanitize=thread -Wno-tsan)) # see bench/rules.mk
 .PHONY: host
 host: build/host/nestor build/host/nestor-run build/host/libnestor-dev.so ## scenarios in a process: build/host/nestor; /dev/iommu for programs: build/host/nestor-run
 build/host/nestor: $(call objects,host,$(PORTABLE_SOURCES) $(HOST_SOURCES))
@@ -204,7 +205,8 @@ check: ## every test, one summary by prove
 check-built: unit kernel kernel-units lib host efi iso
 	@prove --exec '' --jobs 2 --timer $(CHECKS)
 .PHONY: unit
-unit: $(TESTS_asan-gcc) $(TESTS_asan-clang) $(TESTS_tsan) build/asan-gcc/nestor build/asan-gcc/nestor-run build/tsan/nestor
+unit: $(TESTS_asan-gcc) $(TESTS_asan-clang) $(TESTS_tsan) build/asan-gcc/nestor build/asan-gcc/nestor-run build/tsan/nestor \
+	build/lines/nestor-lines
 .PHONY: check-unit
 check-unit: unit ## the hosted tests alone
 	@prove --exec '' --jobs 2 $(TESTS_asan-gcc) $(TESTS_asan-clang) $(TESTS_tsan)

@@ -69,6 +69,10 @@ struct iommu_os {
 	uint64_t (*interrupts_off)(void *ctx);
 	void (*interrupts_restore)(void *ctx, uint64_t before);
 
+	/** NULL, or: a number of the processor or thread that asks, small for few of them. Wrong
+	 *  is none; what different ones count lies in different cache lines. */
+	unsigned (*processor)(void *ctx);
+
 	/** Nanoseconds since some fixed moment; never goes back. */
 	uint64_t (*now_ns)(void *ctx);
 	/** Called in every turn of a wait. A simulated unit makes progress here. */

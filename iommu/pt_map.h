@@ -175,7 +175,7 @@ static void PT_FN(trim_below)(struct pt *pt, uint64_t *table, unsigned level, ui
 			uint64_t *below = pt_table(pt, pt_format_address(entry));
 			if (level > 2)
 				PT_FN(trim_below)
-				(pt, below, level - 1, at, end < last ? end : last, gather);
+			(pt, below, level - 1, at, end < last ? end : last, gather);
 			if (!pt_any(below, PT_ENTRIES, PT_FORMAT_PRESENT)) {
 				pt_retract(slot);
 				pt_count_stores(pt, 1);

@@ -12,6 +12,7 @@
 #include "kernel/kernel.h"
 #include "kernel/lock.h"
 #include "kernel/memory.h"
+#include "kernel/processor.h"
 #include "kernel/vm.h"
 
 _Static_assert(sizeof(struct spinlock) <= sizeof(struct iommu_lock), "a spinlock has its place");
@@ -117,6 +118,12 @@ static void os_interrupts_restore(void *ctx, uint64_t before)
 	irq_restore(before);
 }
 
+static unsigned os_processor(void *ctx)
+{
+	(void)ctx;
+	return processor_self()->number;
+}
+
 static uint64_t os_now_ns(void *ctx)
 {
 	(void)ctx;
@@ -179,6 +186,7 @@ const struct iommu_os kernel_os = {
 	.lock_destroy = os_lock_destroy,
 	.lock = os_lock,
 	.unlock = os_unlock,
+	.processor = os_processor,
 	.now_ns = os_now_ns,
 	.relax = os_relax,
 	.interrupts_off = os_interrupts_off,

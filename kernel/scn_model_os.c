@@ -211,6 +211,13 @@ void model_platform_relax(struct model_platform *platform, uint64_t nanoseconds)
 	model_platform_unlock(platform);
 }
 
+static unsigned processor_hook(void *ctx)
+{
+	const struct model_platform *platform = ctx;
+
+	return platform->base->processor(platform->base->ctx);
+}
+
 static void relax_hook(void *ctx)
 {
 	struct model_platform *platform = platform_of(ctx);
@@ -348,6 +355,7 @@ void model_hooks_fill(struct model_platform *platform)
 		.lock_destroy = lock_destroy_hook,
 		.lock = lock_hook,
 		.unlock = unlock_hook,
+		.processor = platform->base->processor ? processor_hook : NULL,
 		.now_ns = now_ns_hook,
 		.relax = relax_hook,
 		.clean = clean_hook,

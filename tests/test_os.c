@@ -99,6 +99,18 @@ static void unlock_hook(void *ctx, struct iommu_lock *lock)
 	}
 }
 
+/** A number for each thread, in the order of their first calls. */
+static unsigned processor_hook(void *ctx)
+{
+	static unsigned threads;
+	static _Thread_local unsigned number;
+
+	(void)ctx;
+	if (!number)
+		number = __atomic_add_fetch(&threads, 1, __ATOMIC_RELAXED);
+	return number - 1;
+}
+
 static uint64_t now_ns_hook(void *ctx)
 {
 	struct test_os *test = ctx;
@@ -151,6 +163,7 @@ void test_os_init(struct test_os *test)
 				.lock = lock_hook,
 				.unlock = unlock_hook,
 				.now_ns = now_ns_hook,
+				.processor = processor_hook,
 				.relax = relax_hook,
 				.mmio_map = mmio_map_hook,
 				.mmio_unmap = mmio_unmap_hook,

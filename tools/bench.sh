@@ -4,9 +4,10 @@
 # make bench: the kernel's own bench in QEMU, where time counts instructions, so that the
 # figures are the same on any machine; build/bench.json and a table on the screen.
 #
-#   tools/bench.sh [--stage NAME] [--json FILE] [--no-table] [--write-baseline] KERNEL
+#   tools/bench.sh [--stage NAME] [--lines PROGRAM] [--json FILE] [--no-table] [--write-baseline] KERNEL
 #   tools/bench.sh --hosted PROGRAM [...]        the same operations in a process, in ns
 #
+#   --lines PROGRAM    nestor-lines: how many cache lines processors take from each other, too
 #   --stage NAME       only the stages whose names begin so (docs/performance.md)
 #   --json FILE        instead of build/bench.json (hosted: build/bench-host.json)
 #   --write-baseline   bench/baseline.tsv becomes what was measured
@@ -14,7 +15,7 @@
 # VTD=scalable measures with x-scalable-mode. Exit status: 0, or 1 if an operation failed.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
-stage='' json='' table=1 write='' hosted='' program=''
+stage='' json='' table=1 write='' hosted='' lines='' program=''
 usage() {
 	echo "bench.sh: $*" >&2
 	exit 2
@@ -22,6 +23,7 @@ usage() {
 while [ $# -gt 0 ]; do
 	case $1 in
 	--stage) stage=${2?--stage needs a name} && shift ;;
+	--lines) lines=${2?--lines needs a program} && shift ;;
 	--json) json=${2?--json needs a file} && shift ;;
 	--no-table) table='' ;;
 	--write-baseline) write=1 ;;
@@ -56,8 +58,11 @@ else
 fi
 tr -d '\r' <"$work/serial" >"$work/lines"
 build="$(git describe --always --dirty 2>/dev/null || echo unknown), $("${CC:-gcc}" --version | head -n 1)"
+if [ "$lines" ]; then
+	"$lines" --raw >"$work/moves" || status=1
+fi
 awk -v build="$build" -v machine="$machine" -v options="$options" -f tools/bench-json.awk \
-	"$work/lines" >"$json"
+	"$work/lines" ${lines:+"$work/moves"} >"$json"
 if [ "$table" ]; then
 	echo "$machine; $options"
 	grep -a '^bench: ' "$work/lines"
@@ -68,6 +73,7 @@ if [ "$table" ]; then
 	# (awk counts no file that is empty)
 	awk -f tools/bench-table.awk <(echo '#'; cat $goals) <(echo '#'; cat $baseline) \
 		"$work/lines" || status=1
+	[ -z "$lines" ] || { echo && "$lines"; } || status=1
 fi
 if [ "$status" != 0 ]; then
 	echo "bench.sh: the bench failed (status $status)" >&2

@@ -35,7 +35,7 @@ static int write_field(const struct ufd *ufd, uint64_t user, size_t offset, uint
 static bool bound_elsewhere(const struct ufd *ufd, const struct iommu_device *device)
 {
 	for (int i = 0; i < UFD_MAX_FILES; i++) {
-		struct ufd_file *file = ufd->slots[i].file; /* also while it is being closed */
+		struct ufd_file *file = ufd->files[i]; /* also while it is being closed */
 		if (file && file->kind == UFD_FILE_DEVICE) {
 			const struct ufd_cdev *cdev = container_of(file, struct ufd_cdev, file);
 			if (cdev->bound && cdev->device == device)

@@ -15,7 +15,7 @@
 
 #include "iommu/string.h"
 
-/** In ufd_slot.calls. */
+/** In ufd_shard.calls. */
 #define SHUT (UINT32_C(1) << 31)
 
 int ufd_init(struct ufd *ufd, struct iommu *iommu, const struct ufd_memory_ops *memory,
@@ -27,8 +27,9 @@ int ufd_init(struct ufd *ufd, struct iommu *iommu, const struct ufd_memory_ops *
 		.memory = memory,
 		.memory_ctx = memory_ctx,
 	};
-	for (int i = 0; i < UFD_MAX_FILES; i++)
-		ufd->slots[i].calls = SHUT;
+	for (int shard = 0; shard < UFD_SHARDS; shard++)
+		for (int i = 0; i < UFD_MAX_FILES; i++)
+			ufd->shards[shard].calls[i] = SHUT;
 	return ufd->os->lock_init(ufd->os->ctx, &ufd->lock, "ufd descriptors");
 }
 
@@ -75,10 +76,12 @@ int ufd_file_install(struct ufd *ufd, struct ufd_file *file)
 
 	ufd_lock(ufd, &ufd->lock);
 	for (int i = 0; i < UFD_MAX_FILES; i++) {
-		if (ufd->slots[i].file)
+		if (ufd->files[i])
 			continue;
-		ufd->slots[i].file = file;
-		__atomic_fetch_and(&ufd->slots[i].calls, ~SHUT, __ATOMIC_RELEASE);
+		ufd->files[i] = file;
+		/* shard 0 is the last here and the first to be shut: a close finds all open */
+		for (int shard = UFD_SHARDS; shard--;)
+			__atomic_fetch_and(&ufd->shards[shard].calls[i], ~SHUT, __ATOMIC_RELEASE);
 		fd = UFD_FIRST_FD + i;
 		break;
 	}
@@ -86,17 +89,19 @@ int ufd_file_install(struct ufd *ufd, struct ufd_file *file)
 	return fd;
 }
 
-/** The slot is shut, and the caller was the last in it: the table lets the file go. */
-static __attribute__((noinline)) void slot_drained(struct ufd *ufd, struct ufd_slot *slot)
+/** Slot @p index is being shut: if nobody is in it any more, the table lets the file go. */
+static __attribute__((noinline)) void slot_drained(struct ufd *ufd, unsigned index)
 {
-	struct ufd_file *file = NULL;
+	struct ufd_file *file;
+	bool idle = true;
 
 	ufd_lock(ufd, &ufd->lock);
 	/* else it has a new file meanwhile, or somebody is in it who will be the last */
-	if (__atomic_load_n(&slot->calls, __ATOMIC_ACQUIRE) == SHUT) {
-		file = slot->file;
-		slot->file = NULL;
-	}
+	for (int shard = 0; shard < UFD_SHARDS; shard++)
+		idle &= __atomic_load_n(&ufd->shards[shard].calls[index], __ATOMIC_ACQUIRE) == SHUT;
+	file = idle ? ufd->files[index] : NULL;
+	if (file)
+		ufd->files[index] = NULL;
 	ufd_unlock(ufd, &ufd->lock);
 	if (!file)
 		return;
@@ -105,45 +110,63 @@ static __attribute__((noinline)) void slot_drained(struct ufd *ufd, struct ufd_s
 	ufd_file_put(file);
 }
 
-static inline void slot_leave(struct ufd *ufd, struct ufd_slot *slot)
+/** Whom a call is counted with: processors do not write each other's lines. */
+static inline struct ufd_shard *shard_here(struct ufd *ufd)
 {
-	if (__builtin_expect(__atomic_fetch_sub(&slot->calls, 1, __ATOMIC_ACQ_REL) == (SHUT | 1),
-	                     0))
-		slot_drained(ufd, slot);
+	const struct iommu_os *os = ufd->os;
+
+	return &ufd->shards[os->processor ? os->processor(os->ctx) % UFD_SHARDS : 0];
 }
 
-/** Count a call on the open file of @p fd; slot_leave() ends it. NULL: it is not open. */
-static inline struct ufd_slot *slot_enter(struct ufd *ufd, int fd)
+static inline void slot_leave(struct ufd *ufd, struct ufd_shard *shard, int fd)
 {
-	if (__builtin_expect(fd < UFD_FIRST_FD || fd >= UFD_FIRST_FD + UFD_MAX_FILES, 0))
+	const unsigned index = (unsigned)(fd - UFD_FIRST_FD);
+
+	if (__builtin_expect(
+		    __atomic_fetch_sub(&shard->calls[index], 1, __ATOMIC_ACQ_REL) == (SHUT | 1), 0))
+		slot_drained(ufd, index);
+}
+
+/** Count a call on the open file of @p fd; slot_leave() with *shard ends it. NULL: it is not
+ *  open. */
+static inline struct ufd_file *slot_enter(struct ufd *ufd, int fd, struct ufd_shard **shard)
+{
+	const unsigned index = (unsigned)fd - UFD_FIRST_FD;
+
+	if (__builtin_expect(index >= UFD_MAX_FILES, 0))
 		return NULL;
-	struct ufd_slot *slot = &ufd->slots[fd - UFD_FIRST_FD];
-	if (__builtin_expect(__atomic_fetch_add(&slot->calls, 1, __ATOMIC_ACQUIRE) & SHUT, 0)) {
-		slot_leave(ufd, slot);
+	*shard = shard_here(ufd);
+	if (__builtin_expect(
+		    __atomic_fetch_add(&(*shard)->calls[index], 1, __ATOMIC_ACQUIRE) & SHUT, 0)) {
+		slot_leave(ufd, *shard, fd);
 		return NULL;
 	}
-	return slot;
+	return ufd->files[index];
 }
 
 /** Shut a slot; false if it was. */
-static bool slot_shut(struct ufd *ufd, struct ufd_slot *slot)
+static bool slot_shut(struct ufd *ufd, unsigned index)
 {
-	uint32_t calls = __atomic_fetch_or(&slot->calls, SHUT, __ATOMIC_ACQ_REL);
-
-	if (!calls)
-		slot_drained(ufd, slot);
-	return !(calls & SHUT);
+	for (int shard = 0; shard < UFD_SHARDS; shard++) {
+		uint32_t calls =
+			__atomic_fetch_or(&ufd->shards[shard].calls[index], SHUT, __ATOMIC_ACQ_REL);
+		if (!shard && calls & SHUT)
+			return false;
+	}
+	slot_drained(ufd, index);
+	return true;
 }
 
 void ufd_file_uninstall(struct ufd *ufd, int fd, struct ufd_file *file)
 {
-	struct ufd_slot *slot = slot_enter(ufd, fd);
+	struct ufd_shard *shard;
+	const struct ufd_file *there = slot_enter(ufd, fd, &shard);
 
-	if (!slot)
+	if (!there)
 		return; /* somebody has closed it meanwhile */
-	if (slot->file == file)
-		(void)slot_shut(ufd, slot);
-	slot_leave(ufd, slot);
+	if (there == file)
+		(void)slot_shut(ufd, (unsigned)(fd - UFD_FIRST_FD));
+	slot_leave(ufd, shard, fd);
 }
 
 void ufd_file_hold(struct ufd_file *file)
@@ -167,21 +190,22 @@ void ufd_file_wake(struct ufd_file *file)
 
 	ufd_lock(ufd, &ufd->lock);
 	for (int i = 0; i < UFD_MAX_FILES && ufd->wake; i++)
-		if (ufd->slots[i].file == file &&
-		    !(__atomic_load_n(&ufd->slots[i].calls, __ATOMIC_RELAXED) & SHUT))
+		if (ufd->files[i] == file &&
+		    !(__atomic_load_n(&ufd->shards[0].calls[i], __ATOMIC_RELAXED) & SHUT))
 			ufd->wake(ufd->wake_ctx, UFD_FIRST_FD + i);
 	ufd_unlock(ufd, &ufd->lock);
 }
 
 int ufd_file_get(struct ufd *ufd, int fd, struct ufd_file **out)
 {
-	struct ufd_slot *slot = slot_enter(ufd, fd);
+	struct ufd_shard *shard;
+	struct ufd_file *file = slot_enter(ufd, fd, &shard);
 
-	if (!slot)
+	if (!file)
 		return -EBADF;
-	*out = slot->file;
-	ufd_file_hold(*out);
-	slot_leave(ufd, slot);
+	*out = file;
+	ufd_file_hold(file);
+	slot_leave(ufd, shard, fd);
 	return 0;
 }
 
@@ -252,7 +276,7 @@ int ufd_close(struct ufd *ufd, int fd)
 {
 	if (fd < UFD_FIRST_FD || fd >= UFD_FIRST_FD + UFD_MAX_FILES)
 		return -EBADF;
-	return slot_shut(ufd, &ufd->slots[fd - UFD_FIRST_FD]) ? 0 : -EBADF;
+	return slot_shut(ufd, (unsigned)(fd - UFD_FIRST_FD)) ? 0 : -EBADF;
 }
 
 /** Calls on what is not /dev/iommu. */
@@ -270,29 +294,29 @@ static __attribute__((noinline)) int other_ioctl(struct ufd_file *file, int fd,
 
 int ufd_ioctl(struct ufd *ufd, int fd, unsigned long command, uint64_t user)
 {
-	struct ufd_slot *slot = slot_enter(ufd, fd);
+	struct ufd_shard *shard;
+	struct ufd_file *file = slot_enter(ufd, fd, &shard);
 	int result;
 
-	if (!slot)
+	if (!file)
 		return -EBADF;
-	struct ufd_file *file = slot->file;
 	if (__builtin_expect(file->kind == UFD_FILE_CONTEXT, 1))
 		result = ufd_context_ioctl(container_of(file, struct ufd_context, file),
 		                           (uint32_t)command, user);
 	else
 		result = other_ioctl(file, fd, command, user);
-	slot_leave(ufd, slot);
+	slot_leave(ufd, shard, fd);
 	return result;
 }
 
 int64_t ufd_read(struct ufd *ufd, int fd, uint64_t user, uint64_t bytes)
 {
-	struct ufd_slot *slot = slot_enter(ufd, fd);
+	struct ufd_shard *shard;
+	struct ufd_file *file = slot_enter(ufd, fd, &shard);
 	int64_t result;
 
-	if (!slot)
+	if (!file)
 		return -EBADF;
-	struct ufd_file *file = slot->file;
 	if (file->kind == UFD_FILE_FAULT)
 		result = ufd_fault_queue_read(container_of(file, struct ufd_fault_queue, file),
 		                              user, bytes);
@@ -300,36 +324,36 @@ int64_t ufd_read(struct ufd *ufd, int fd, uint64_t user, uint64_t bytes)
 		result = ufd_event_queue_read(file, user, bytes);
 	else
 		result = -EINVAL;
-	slot_leave(ufd, slot);
+	slot_leave(ufd, shard, fd);
 	return result;
 }
 
 int64_t ufd_write(struct ufd *ufd, int fd, uint64_t user, uint64_t bytes)
 {
-	struct ufd_slot *slot = slot_enter(ufd, fd);
+	struct ufd_shard *shard;
+	struct ufd_file *file = slot_enter(ufd, fd, &shard);
 	int64_t result;
 
-	if (!slot)
+	if (!file)
 		return -EBADF;
-	struct ufd_file *file = slot->file;
 	if (file->kind == UFD_FILE_FAULT)
 		result = ufd_fault_queue_write(container_of(file, struct ufd_fault_queue, file),
 		                               user, bytes);
 	else
 		result = -EINVAL;
-	slot_leave(ufd, slot);
+	slot_leave(ufd, shard, fd);
 	return result;
 }
 
 int ufd_mmap(struct ufd *ufd, int fd, uint64_t offset, uint64_t bytes, pa_t *out,
              struct ufd_mapping **mapping)
 {
-	struct ufd_slot *slot = slot_enter(ufd, fd);
+	struct ufd_shard *shard;
+	struct ufd_file *file = slot_enter(ufd, fd, &shard);
 	int result;
 
-	if (!slot)
+	if (!file)
 		return -EBADF;
-	struct ufd_file *file = slot->file;
 	*out = pa(0);
 	*mapping = NULL;
 	if (file->kind == UFD_FILE_CONTEXT)
@@ -337,25 +361,25 @@ int ufd_mmap(struct ufd *ufd, int fd, uint64_t offset, uint64_t bytes, pa_t *out
 		                         bytes, out, mapping);
 	else
 		result = -ENODEV;
-	slot_leave(ufd, slot);
+	slot_leave(ufd, shard, fd);
 	return result;
 }
 
 int ufd_poll(struct ufd *ufd, int fd)
 {
-	struct ufd_slot *slot = slot_enter(ufd, fd);
+	struct ufd_shard *shard;
+	struct ufd_file *file = slot_enter(ufd, fd, &shard);
 	int result;
 
-	if (!slot)
+	if (!file)
 		return -EBADF;
-	struct ufd_file *file = slot->file;
 	if (file->kind == UFD_FILE_FAULT)
 		result = ufd_fault_queue_poll(container_of(file, struct ufd_fault_queue, file));
 	else if (file->kind == UFD_FILE_EVENTS)
 		result = ufd_event_queue_poll(file);
 	else /* what Linux says of a file that has no poll */
 		result = UFD_POLL_IN | UFD_POLL_OUT | UFD_POLL_RDNORM | UFD_POLL_WRNORM;
-	slot_leave(ufd, slot);
+	slot_leave(ufd, shard, fd);
 	return result;
 }
 

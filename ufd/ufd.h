@@ -71,10 +71,12 @@ struct ufd_file;
 enum { UFD_MAX_FILES = 256, UFD_FIRST_FD = 3 };
 
 /** A place in the descriptor table; private. */
-struct ufd_slot {
-	struct ufd_file *file;
-	uint32_t calls; /* atomic: calls that run on it; with the top bit, it is not open */
-};
+/** Calls of one processor, or of some: those that run on each descriptor; with the top bit,
+ *  it is not open. Atomic. */
+enum { UFD_SHARDS = 16 };
+struct ufd_shard {
+	uint32_t calls[UFD_MAX_FILES];
+} __attribute__((aligned(64)));
 
 struct ufd {
 	struct iommu *iommu;
@@ -82,7 +84,8 @@ struct ufd {
 	const struct ufd_memory_ops *memory;
 	void *memory_ctx;
 	struct iommu_lock lock; /* the descriptor table */
-	struct ufd_slot slots[UFD_MAX_FILES];
+	struct ufd_file *files[UFD_MAX_FILES];
+	struct ufd_shard shards[UFD_SHARDS];
 	void (*wake)(void *ctx, int fd); /* this and wake_ctx under lock */
 	void *wake_ctx;
 	uint32_t selftest_rid; /* of the next self-test device; under lock */

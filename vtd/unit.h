@@ -77,9 +77,9 @@ struct vtd_device {
 };
 
 struct vtd_stats {
+	uint64_t flushes;                     /* of domains */
 	uint64_t descriptors[VTD_DESC_TYPES]; /* by type, the waits included */
 	uint64_t register_commands;           /* invalidations by CCMD and IOTLB */
-	uint64_t flushes;                     /* of domains */
 	uint64_t merged;                      /* submissions that shared another one's wait */
 	uint64_t queue_errors;                /* IQE, ICE, ITE seen */
 	uint64_t cleans;                      /* cache lines of tables, page tables excluded */
@@ -120,8 +120,9 @@ struct vtd_unit {
 	pa_t queue;          /* one page of descriptors, then one page: completion words */
 	unsigned slot_bytes; /* 16 or 32 */
 	unsigned slots;
-	unsigned tail;     /* next slot to fill */
-	uint32_t sequence; /* of the last wait */
+	unsigned tail;          /* next slot to fill */
+	uint32_t sequence;      /* of the last wait */
+	struct vtd_stats stats; /* here: a flush writes no more lines than it must */
 
 	struct iommu_lock fault_lock;
 	struct iommu_msi msi;
@@ -134,8 +135,6 @@ struct vtd_unit {
 	bool pages_polled; /* somebody takes requests now; in order, so one at a time */
 	struct iommu_msi page_msi;
 	bool has_page_msi;
-
-	struct vtd_stats stats;
 };
 
 enum {

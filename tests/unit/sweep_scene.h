@@ -421,8 +421,8 @@ static inline struct snapshot snapshot_of(struct scene *scene)
 	for (unsigned i = 0; i < USER_PAGES; i++)
 		now.pins = mix(now.pins, world->user.pins[i]);
 	for (int fd = 0; fd < UFD_MAX_FILES; fd++) {
-		now.descriptors = mix(now.descriptors, world->ufd.slots[fd].file != NULL);
-		if (world->ufd.slots[fd].file)
+		now.descriptors = mix(now.descriptors, world->ufd.files[fd] != NULL);
+		if (world->ufd.files[fd])
 			now.readable = mix(now.readable, (uint64_t)ufd_poll(&world->ufd, fd + 3));
 	}
 	if (scene->can & CAN_DIRTY)
