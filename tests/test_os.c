@@ -103,7 +103,11 @@ static void unlock_hook(void *ctx, struct iommu_lock *lock)
 static unsigned processor_hook(void *ctx)
 {
 	static unsigned threads;
+#ifdef NESTOR_HOSTED
 	static _Thread_local unsigned number;
+#else
+	static unsigned number; /* in the kernel there is one */
+#endif
 
 	(void)ctx;
 	if (!number)
