@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The test of what processors share in the core: each has an IOAS of its own, with a HWPT
- * for a device, and maps and unmaps at random through the calls of a program. What every
+ * for a device, or a range of one IOAS that all share, and maps and unmaps at random through
+ * the calls of a program. What every
  * call must answer is known from a table of its own; a look at the page table checks the
  * rest. In the end all is given back, and nothing may be left: no mapping, no pin, no
  * object, no fault.
@@ -14,6 +15,8 @@
 
 enum { ROUNDS = 600, DATA_PAGES = 64, LONGEST = 8, MOST_DEVICES = 8 };
 #define BASE UINT64_C(0x40000000)
+/* Of one IOAS: ranges share tables, and their ends entries of the level above. */
+#define RANGE (STRESS_WINDOW * PAGE_SIZE_4K)
 
 struct stress_devices {
 	struct iommu_device *device[MOST_DEVICES];
@@ -44,7 +47,7 @@ static int map(struct stress *stress, struct stress_worker *worker, unsigned pag
 		.ioas_id = worker->ioas,
 		.user_va = worker->data->start + source * PAGE_SIZE_4K,
 		.length = pages * PAGE_SIZE_4K,
-		.iova = BASE + page * PAGE_SIZE_4K,
+		.iova = worker->base + page * PAGE_SIZE_4K,
 	};
 
 	return call(stress, worker, stress->fd, IOMMU_IOAS_MAP, &request, sizeof(request));
@@ -100,13 +103,14 @@ static void step_unmap(struct stress *stress, struct stress_worker *worker, uint
 
 	if (!pages) {
 		worker->refusals++;
-		if (unmap(stress, worker, BASE + page * PAGE_SIZE_4K, PAGE_SIZE_4K) != -ENOENT)
+		if (unmap(stress, worker, worker->base + page * PAGE_SIZE_4K, PAGE_SIZE_4K) !=
+		    -ENOENT)
 			stress_fail(stress, "IOAS_UNMAP of nothing: not ENOENT");
 		return;
 	}
 	page = worker->start[page];
 	worker->unmaps++;
-	if (unmap(stress, worker, BASE + page * PAGE_SIZE_4K, pages * PAGE_SIZE_4K) !=
+	if (unmap(stress, worker, worker->base + page * PAGE_SIZE_4K, pages * PAGE_SIZE_4K) !=
 	    (int64_t)(pages * PAGE_SIZE_4K)) {
 		stress_fail(stress, "IOAS_UNMAP unmapped another length than was mapped");
 		return;
@@ -118,7 +122,7 @@ static void step_unmap(struct stress *stress, struct stress_worker *worker, uint
 /** Does the page table have on @p page what the worker's own table says? */
 static bool look(struct stress *stress, struct stress_worker *worker, unsigned page)
 {
-	uint64_t at = BASE + page * PAGE_SIZE_4K;
+	uint64_t at = worker->base + page * PAGE_SIZE_4K;
 	struct iommu_leaf leaf;
 	pa_t wanted;
 
@@ -156,7 +160,8 @@ static void work(void *arg, unsigned index)
 	uint64_t left = 0;
 	for (unsigned page = 0; page < STRESS_WINDOW; page++)
 		left += (worker->length[page] != 0) * PAGE_SIZE_4K;
-	if (left && unmap(stress, worker, 0, UINT64_MAX) != (int64_t)left)
+	if (left && unmap(stress, worker, stress->one ? worker->base : 0,
+	                  stress->one ? RANGE : UINT64_MAX) != (int64_t)left)
 		stress_fail(stress, "IOAS_UNMAP of everything unmapped another length");
 	memset(worker->length, 0, sizeof(worker->length));
 	for (unsigned page = 0; page < STRESS_WINDOW && !stress_has_failed(stress); page++)
@@ -239,9 +244,16 @@ static const char *session_open(struct stress *stress, struct stress_devices *de
 		if (device_open(stress, devices, i))
 			return "a device could not be bound";
 	assume(devices->count);
-	for (unsigned i = 0; i < stress->processors; i++)
-		if (worker_open(stress, devices, i))
+	for (unsigned i = 0; i < stress->processors; i++) {
+		struct stress_worker *worker = &stress->workers[i];
+		worker->base = BASE + (stress->one ? i * RANGE : 0);
+		if (stress->one && i) {
+			worker->ioas = stress->workers[0].ioas;
+			worker->domain = stress->workers[0].domain;
+		} else if (worker_open(stress, devices, i)) {
 			return "an IOAS, its HWPT or an attach was refused";
+		}
+	}
 	return NULL;
 }
 
@@ -303,9 +315,9 @@ static const char *run(struct stress *stress, struct stress_devices *devices)
 		why = stress_usage_compare(&before, &after);
 	if (!why && core->fault_count != faults)
 		why = "a device has faulted";
-	kprintf("# %u IOASes, %u devices: %llu maps, %llu unmaps, %llu refusals, %llu looks\n",
-	        stress->processors, devices->count, (unsigned long long)maps,
-	        (unsigned long long)unmaps, (unsigned long long)refusals,
+	kprintf("# %u IOAS%s, %u devices: %llu maps, %llu unmaps, %llu refusals, %llu looks\n",
+	        stress->one ? 1 : stress->processors, stress->one ? "" : "es", devices->count,
+	        (unsigned long long)maps, (unsigned long long)unmaps, (unsigned long long)refusals,
 	        (unsigned long long)looks);
 	return why;
 }
@@ -329,18 +341,20 @@ bool stress_has_unit(const struct stress *stress)
 	return devices.count;
 }
 
-const char *stress_map_mock(struct stress *stress)
+const char *stress_map_mock(struct stress *stress, bool one)
 {
 	struct stress_devices devices = {0};
 
 	add_engines(&devices, &stress->machine->mocks[0].engine);
+	stress->one = one;
 	return devices.count ? run(stress, &devices) : "the mock has no device";
 }
 
-const char *stress_map_unit(struct stress *stress)
+const char *stress_map_unit(struct stress *stress, bool one)
 {
 	struct stress_devices devices = {0};
 
 	add_engines(&devices, stress->machine->engines);
+	stress->one = one;
 	return run(stress, &devices);
 }

@@ -17,6 +17,7 @@ struct stress_worker {
 	uint64_t turns;
 	/* Of an IOAS: */
 	uint32_t ioas, hwpt;
+	uint64_t base; /* of the IOVAs that it uses */
 	struct iommu_domain *domain;
 	struct user_buffer *data, *abi;
 	void *slot;                                           /* of the calls' structures; in abi */
@@ -37,6 +38,7 @@ struct stress {
 	bool over;           /* atomic */
 	struct thing **post;
 	int fd;    /* of /dev/iommu */
+	bool one;  /* all use one IOAS */
 	bool lost; /* a processor did not come back */
 };
 
@@ -69,9 +71,9 @@ void stress_usage_get(struct stress_usage *out);
 const char *stress_usage_compare(const struct stress_usage *before,
                                  const struct stress_usage *after);
 
-/* smp_stress_map.c: NULL, or why it failed. */
+/* smp_stress_map.c: NULL, or why it failed. @p one: ranges of one IOAS. */
 bool stress_has_unit(const struct stress *stress);
-const char *stress_map_mock(struct stress *stress);
-const char *stress_map_unit(struct stress *stress);
+const char *stress_map_mock(struct stress *stress, bool one);
+const char *stress_map_unit(struct stress *stress, bool one);
 
 #endif

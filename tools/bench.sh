@@ -7,7 +7,8 @@
 #   tools/bench.sh [--stage NAME] [--lines PROGRAM] [--json FILE] [--no-table] [--write-baseline] KERNEL
 #   tools/bench.sh --hosted PROGRAM [...]        the same operations in a process, in ns
 #
-#   --lines PROGRAM    nestor-lines: how many cache lines processors take from each other, too
+#   --lines PROGRAM    how it scales, too: with nestor-lines, how many cache lines processors
+#                      take from each other; and how long they wait for locks (bench-smp.sh)
 #   --stage NAME       only the stages whose names begin so (docs/performance.md)
 #   --json FILE        instead of build/bench.json (hosted: build/bench-host.json)
 #   --write-baseline   bench/baseline.tsv becomes what was measured
@@ -59,7 +60,7 @@ fi
 tr -d '\r' <"$work/serial" >"$work/lines"
 build="$(git describe --always --dirty 2>/dev/null || echo unknown), $("${CC:-gcc}" --version | head -n 1)"
 if [ "$lines" ]; then
-	"$lines" --raw >"$work/moves" || status=1
+	"$lines" --raw >"$work/moves" && tools/bench-smp.sh --raw "$program" >>"$work/moves" || status=1
 fi
 awk -v build="$build" -v machine="$machine" -v options="$options" -f tools/bench-json.awk \
 	"$work/lines" ${lines:+"$work/moves"} >"$json"
@@ -73,7 +74,12 @@ if [ "$table" ]; then
 	# (awk counts no file that is empty)
 	awk -f tools/bench-table.awk <(echo '#'; cat $goals) <(echo '#'; cat $baseline) \
 		"$work/lines" || status=1
-	[ -z "$lines" ] || { echo && "$lines"; } || status=1
+	if [ "$lines" ]; then
+		echo
+		"$lines" || status=1
+		echo
+		tools/bench-smp.sh "$program" || status=1
+	fi
 fi
 if [ "$status" != 0 ]; then
 	echo "bench.sh: the bench failed (status $status)" >&2
