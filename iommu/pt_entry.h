@@ -87,21 +87,39 @@ PT_INLINE void pt_count_stores(struct pt *pt, uint64_t stores)
 
 /** Make @p count entries visible to a unit that does not snoop: each of their cache
  *  lines is written back once, and before any later store. */
-static inline void pt_clean(struct pt *pt, const uint64_t *entry, unsigned count)
+static __attribute__((noinline)) void pt_clean_run(struct pt *pt, const uint64_t *entry,
+                                                   unsigned count)
 {
-	uintptr_t line = (uintptr_t)entry & ~(uintptr_t)(ARCH_CACHE_LINE - 1);
-	uintptr_t end = (uintptr_t)(entry + count);
+	const uintptr_t mask = ~(uintptr_t)(ARCH_CACHE_LINE - 1);
+	uintptr_t line = (uintptr_t)entry & mask, last = (uintptr_t)(entry + count - 1) & mask;
 
-	if (!count)
-		return;
 	if (PT_UNLIKELY(pt->counting))
-		pt->cleans += (end - line + ARCH_CACHE_LINE - 1) / ARCH_CACHE_LINE;
-	if (pt->os->clean)
+		pt->cleans += (last - line) / ARCH_CACHE_LINE + 1;
+	if (pt->os->clean) {
 		pt->os->clean(pt->os->ctx, entry, count * sizeof(*entry));
-	else
-		for (; line < end; line += ARCH_CACHE_LINE)
+	} else {
+		for (; last - line >= 4 * ARCH_CACHE_LINE; line += 4 * ARCH_CACHE_LINE) {
 			arch_clean_line((const void *)line);
+			arch_clean_line((const void *)(line + ARCH_CACHE_LINE));
+			arch_clean_line((const void *)(line + 2 * ARCH_CACHE_LINE));
+			arch_clean_line((const void *)(line + 3 * ARCH_CACHE_LINE));
+		}
+		for (; line <= last; line += ARCH_CACHE_LINE)
+			arch_clean_line((const void *)line);
+	}
 	arch_write_barrier();
+}
+
+PT_INLINE void pt_clean(struct pt *pt, const uint64_t *entry, unsigned count)
+{
+	if (PT_LIKELY(count == 1 && !pt->os->clean)) { /* by far the most frequent */
+		if (PT_UNLIKELY(pt->counting))
+			pt->cleans++;
+		arch_clean_line(entry);
+		arch_write_barrier();
+	} else if (count) {
+		pt_clean_run(pt, entry, count);
+	}
 }
 
 #define PT_REPEAT16(what)                                                                          \

@@ -52,7 +52,7 @@ PT_COLD uint64_t PT_FN(grow)(struct pt *pt, uint64_t *slot, struct PT_FN(made) *
 }
 
 /** Clean @p count new leaves, and wait for those who have not cleaned the way to them yet. */
-static inline void PT_FN(clean_leaves)(struct pt *pt, const uint64_t *slot, unsigned count)
+PT_INLINE void PT_FN(clean_leaves)(struct pt *pt, const uint64_t *slot, unsigned count)
 {
 	pt_clean(pt, slot, count);
 	while (PT_UNLIKELY(__atomic_load_n(&pt->growing, __ATOMIC_SEQ_CST)))
@@ -285,17 +285,6 @@ static __attribute__((noinline)) int PT_FN(map_many)(struct pt *pt, uint64_t at,
 	return PT_FN(map_runs)(pt, at, at, last, memory, bits, how, gather);
 }
 
-/** After one small page was mapped: what only some units need. */
-PT_COLD int PT_FN(map_one_done)(struct pt *pt, const uint64_t *slot, uint64_t at, uint32_t how,
-                                struct iommu_gather *gather)
-{
-	if (!pt->coherent)
-		PT_FN(clean_leaves)(pt, slot, 1);
-	if (pt->gather_on_map)
-		iommu_gather_add(gather, iova(at), iova(at + pt_size(1) - 1), how & IOMMU_BESIDE);
-	return 0;
-}
-
 PT_PUBLIC int PT_FN(map)(struct pt *pt, iova_t start, pa_t to, uint64_t bytes, uint32_t rights,
                          struct iommu_gather *gather)
 {
@@ -322,9 +311,11 @@ PT_PUBLIC int PT_FN(map)(struct pt *pt, iova_t start, pa_t to, uint64_t bytes, u
 		return PT_FN(map_runs)(pt, at, at, last, memory, bits, rights, gather);
 	pt_publish(slot, pt_format_place(memory) | bits | pt_format_leaf_mark(1));
 	pt_count_stores(pt, 1);
-	if (PT_LIKELY(pt->coherent && !pt->gather_on_map))
-		return 0;
-	return PT_FN(map_one_done)(pt, slot, at, rights, gather);
+	if (!pt->coherent)
+		PT_FN(clean_leaves)(pt, slot, 1);
+	if (PT_UNLIKELY(pt->gather_on_map))
+		iommu_gather_add(gather, start, iova(last), rights & IOMMU_BESIDE);
+	return 0;
 }
 
 PT_PUBLIC size_t PT_FN(map_pages)(struct pt *pt, iova_t start, const struct iommu_extent *extents,

@@ -49,7 +49,7 @@ static inline void arch_write_barrier(void)
 
 static inline void arch_clean_line(const void *address)
 {
-	__asm__ volatile("clflush (%0)" : : "r"(address) : "memory");
+	__asm__ volatile("clflush %0" : : "m"(*(const char *)address) : "memory");
 }
 
 static inline void arch_pause(void)
