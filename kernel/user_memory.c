@@ -223,12 +223,12 @@ static inline int copy(struct user_memory *memory, uint64_t user, char *kernel, 
 	struct user_gate *gate = enter(memory);
 	const struct user_buffer *recent =
 		__atomic_load_n(&gate->recent[FOR_COPY], __ATOMIC_RELAXED);
-	uint64_t offset = recent ? user - recent->start : 0;
 
-	if (!recent || !buffer_holds(recent, user, bytes) || bytes % 4 || bytes > 128 ||
-	    (offset & (recent->run_bytes - 1)) + bytes > recent->run_bytes)
+	if (__builtin_expect(!recent || bytes % 4 || bytes > 128 ||
+	                             user - recent->start > recent->first_bytes - 128,
+	                     0))
 		return copy_slow(memory, gate, user, kernel, bytes, direction);
-	void *at = iommu_os_va(memory->os, physical_at(recent, offset));
+	void *at = recent->first_at + (user - recent->start);
 	if (direction == COPY_IN)
 		copy_words(kernel, at, bytes);
 	else
@@ -393,6 +393,8 @@ int user_buffer_create(struct user_memory *memory, const char *name, uint64_t by
 	}
 	error = runs_alloc(memory, buffer);
 	if (!error) {
+		buffer->first_bytes = run_used(buffer, 0); /* a page at least */
+		buffer->first_at = iommu_os_va(os, buffer->runs[0].start);
 		list_lock(memory);
 		error = buffer_place(memory, buffer,
 		                     buffer->run_bytes > align ? buffer->run_bytes : align);

@@ -287,13 +287,14 @@ static __attribute__((noinline)) int find_place_among(const struct ufd *ufd, str
 	}
 }
 
-/** Map what is in the space, and answer. All is as before if that fails. */
+/** Map what is in the space, and answer (@p fixed: nothing in the structure has changed). All
+ *  is as before if that fails. */
 static inline int map_and_answer(struct ufd_call *call, struct ufd_ioas *ioas,
-                                 const struct chain *chain)
+                                 const struct chain *chain, bool fixed)
 {
 	int error = map_everywhere(ioas, chain->first, chain->last);
 
-	if (!error) {
+	if (!error && !fixed) {
 		error = ufd_respond(call);
 		if (__builtin_expect(error, 0) && ioas->hwpts)
 			unmap_again(ioas, chain->first, chain->last, true);
@@ -332,7 +333,7 @@ static inline __attribute__((always_inline)) int place(struct ufd_call *call, st
 		ufd_flight_begin(ioas, &flight);
 		UNLOCK(ioas);
 	}
-	error = map_and_answer(call, ioas, chain);
+	error = map_and_answer(call, ioas, chain, fixed);
 	if (__builtin_expect(flies, 1)) {
 		LOCK(ioas);
 		ufd_flight_end(ioas, &flight);

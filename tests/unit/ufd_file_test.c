@@ -103,7 +103,7 @@ static void files(void)
 	world.user.pin_fail_at = world.user.pin_calls + 1;
 	KTAP_EQUAL(map_file(&world, ioas, FILE_FD, 0, PAGE, RW | fixed, &at), -ENOMEM);
 	world.user.out_fail_at = world.user.outs + 1;
-	KTAP_EQUAL(map_file(&world, ioas, FILE_FD, 0, PAGE, RW | fixed, &at), -EFAULT);
+	KTAP_EQUAL(map_file(&world, ioas, FILE_FD, 0, PAGE, RW, &at), -EFAULT);
 	KTAP_EQUAL(world.user.files_mapped, 1);
 
 	/* surroundings without files */

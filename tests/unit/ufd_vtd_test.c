@@ -147,8 +147,16 @@ static void mapping(void)
 		w->user.out_fail_at = w->user.outs + 1;
 		KTAP_EQUAL(world_unmap(w, ioas, 2 * BASE, 5 * PAGE, &bytes), -EFAULT);
 		KTAP_CHECK(reaches(1, PLAIN, 2 * BASE + PAGE, USER_SCATTER + PAGE));
+		uint64_t mapped = world_info(w, ioas).mapped_bytes, any;
 		w->user.out_fail_at = w->user.outs + 1;
-		KTAP_EQUAL(world_map(w, ioas, USER_PLAIN, PAGE, 3 * BASE), -EFAULT);
+		KTAP_EQUAL(world_map_any(w, ioas, USER_PLAIN, PAGE, &any), -EFAULT);
+		KTAP_EQUAL(world_info(w, ioas).mapped_bytes, mapped);
+		/* at a fixed address there is nothing to tell */
+		w->user.out_fail_at = w->user.outs + 1;
+		KTAP_EQUAL(world_map(w, ioas, USER_PLAIN, PAGE, 3 * BASE), 0);
+		w->user.out_fail_at = 0;
+		KTAP_CHECK(reaches(0, PLAIN, 3 * BASE, USER_PLAIN));
+		KTAP_EQUAL(world_unmap(w, ioas, 3 * BASE, PAGE, NULL), 0);
 		KTAP_CHECK(blocked(0, PLAIN, 3 * BASE));
 		KTAP_EQUAL(world_unmap(w, ioas, 2 * BASE, 5 * PAGE, &bytes), 0);
 		KTAP_EQUAL(bytes, 5 * PAGE);
