@@ -6,6 +6,7 @@
 #include "bench/bench.h"
 
 #include "bench/calls.h"
+#include "ufd/nestor.h"
 #include "vtd/domain.h"
 
 #define AT UINT64_C(0x2000000000) /* aligned to 64 GiB and more */
@@ -103,6 +104,59 @@ static const struct bench_row page_rows[] = {
 	{.name = "ioas.unmap 4K", UNMAP(PAGE_SIZE_4K)},
 	{.name = NULL},
 };
+
+/* ---- deferred: 64 unmaps, the last of which flushes for all --------------------------------------- */
+
+enum { DEFERRED = 64 };
+
+static int setup_deferred(struct bench *bench)
+{
+	int error = setup_page(bench);
+	struct iommu_option option = {
+		.size = sizeof(option),
+		.option_id = IOMMU_OPTION_NESTOR_DEFER_COUNT,
+		.op = IOMMU_OPTION_OP_SET,
+		.object_id = bench->ioas,
+		.val64 = DEFERRED,
+	};
+
+	return error ? error : bench_call(bench, bench->fd, IOMMU_OPTION, &option, sizeof(option));
+}
+
+static int before_deferred(struct bench *bench)
+{
+	int error = 0;
+
+	bench->bytes = PAGE_SIZE_4K;
+	for (uint64_t i = 0; i < DEFERRED && !error; i++)
+		error = bench_map_at(bench, AT + i * PAGE_SIZE_4K, bench->user, PAGE_SIZE_4K);
+	bench_prepare_unmap(bench);
+	return error;
+}
+
+static int run_deferred(struct bench *bench)
+{
+	struct iommu_ioas_unmap *unmap = bench->slot;
+	int error = 0;
+
+	for (uint64_t i = 0; i < DEFERRED && !error; i++) {
+		error = bench_run_unmap(bench);
+		unmap->iova += PAGE_SIZE_4K;
+	}
+	return error;
+}
+
+static const struct bench_row deferred_rows[] = {
+	{.name = "ioas.unmap 4K x64, deferred",
+         .before = before_deferred,
+         .run = run_deferred,
+         .after = bench_unmapped,
+         .inner = DEFERRED,
+         .per = "unmap"},
+	{.name = NULL},
+};
+
+/* ---- sizes ---------------------------------------------------------------------------------------- */
 
 static const struct bench_row large_rows[] = {
 	{.name = "ioas.map 2M hugetlb", MAP(2 * M)},
@@ -231,6 +285,7 @@ static const struct bench_row no_rows[] = {{.name = NULL}};
 
 const struct bench_stage bench_mapping_stages[] = {
 	{"ioas.4K", setup_page, bench_close, page_rows, .coherent = true},
+	{"ioas.deferred", setup_deferred, bench_close, deferred_rows, .coherent = true},
 	{"ioas.hugetlb", setup_contiguous, bench_close, large_rows, .coherent = true},
 	{"ioas.contiguous", setup_small, bench_close, small_rows, .coherent = true},
 	{"ioas.scattered", setup_scattered, bench_close, scattered_rows, .coherent = true},

@@ -55,9 +55,9 @@ struct user_buffer {
 	uint64_t start, bytes; /* user address; a multiple of 4096 */
 	uint64_t first_bytes;  /* of the first run, and where the CPU reaches it */
 	char *first_at;
-	unsigned run_order;    /* as allocated */
-	uint64_t run_bytes;    /* of each run that the buffer uses; the last may use less */
-	unsigned run_shift;    /* the same: 2^run_shift */
+	unsigned run_order; /* as allocated */
+	uint64_t run_bytes; /* of each run that the buffer uses; the last may use less */
+	unsigned run_shift; /* the same: 2^run_shift */
 	size_t run_count;
 	struct user_run *runs; /* ascending by user address */
 	bool scattered, zeroed;
