@@ -20,5 +20,7 @@ if [ -t 0 ]; then
 	exec tools/qemu.sh --kernel "$kernel" --iommu "$unit" --engines "edu nvme" \
 		--cmdline "$words after=shell" --interactive 2> >(quiet)
 fi
-exec tools/qemu.sh --kernel "$kernel" --iommu "$unit" --engines "edu nvme" \
+# Time by instructions: the 100 ms that edu takes for each transfer are over when nothing else is
+# to be done. (For a person at the shell it is not: QEMU would never rest.)
+exec tools/qemu.sh --kernel "$kernel" --iommu "$unit" --engines "edu nvme" --icount 10 \
 	--cmdline "$words after=off" --timeout 60 2> >(quiet)
