@@ -36,10 +36,18 @@ uint32_t ufd_ioas_deferred(const struct ufd_ioas *ioas)
 	return ioas->deferral ? ioas->deferral->count : 0;
 }
 
+static void drop(struct ufd_ioas *ioas, struct ufd_area *area, bool safe)
+{
+	struct ufd_context *context = ioas->object.context;
+
+	iova_space_remove(&ioas->areas, &area->node);
+	ufd_pages_unpin(context, ufd_area_pages(area), safe);
+	ufd_area_free(context, area);
+}
+
 bool ufd_ioas_settle(struct ufd_ioas *ioas)
 {
 	struct ufd_deferral *deferral = ioas->deferral;
-	struct ufd_context *context = ioas->object.context;
 	bool safe = true;
 
 	if (!ufd_ioas_deferred(ioas))
@@ -49,12 +57,8 @@ bool ufd_ioas_settle(struct ufd_ioas *ioas)
 			safe = false;
 		iommu_gather_init(&hwpt->deferred, hwpt->domain);
 	}
-	for (uint32_t i = 0; i < deferral->count; i++) {
-		struct ufd_area *area = deferral->areas[i];
-		iova_space_remove(&ioas->areas, &area->node);
-		ufd_pages_unpin(context, ufd_area_pages(area), safe);
-		ufd_area_free(context, area);
-	}
+	for (uint32_t i = 0; i < deferral->count; i++)
+		drop(ioas, deferral->areas[i], safe);
 	deferral->count = 0;
 	return safe;
 }
@@ -97,6 +101,7 @@ void ufd_ioas_defer(struct ufd_ioas *ioas, struct ufd_area *first, uint64_t last
 {
 	struct ufd_deferral *deferral = ioas->deferral;
 	const uint64_t start = first->node.first, bytes = last - start + 1;
+	bool safe = true;
 
 	if (!deferral->count)
 		deferral->oldest_ns = now(ioas);
@@ -107,10 +112,14 @@ void ufd_ioas_defer(struct ufd_ioas *ioas, struct ufd_area *first, uint64_t last
 		struct ufd_area *area = (struct ufd_area *)node;
 		next = node->last < last ? iova_space_next(&ioas->areas, node) : NULL;
 		ioas->mapped_bytes -= ufd_area_bytes(area);
+		if (!safe) { /* the flush that failed was for it, too */
+			drop(ioas, area, false);
+			continue;
+		}
 		area->pages |= UFD_AREA_DEFERRED;
 		deferral->areas[deferral->count++] = area;
 		if (deferral->count == deferral->capacity)
-			(void)ufd_ioas_settle(ioas);
+			safe = ufd_ioas_settle(ioas);
 	}
 	if (deferral->count && is_late(ioas))
 		(void)ufd_ioas_settle(ioas);

@@ -13,6 +13,7 @@
 
 #include "tests/unit/ufd_test_user.h"
 
+#include "ufd/nestor.h"
 #include "ufd/selftest.h"
 #include "ufd/vfio_type1.h"
 
@@ -185,7 +186,7 @@ static const struct program_call {
 	{IOMMU_IOAS_MAP, "sfizULV", false}, /* twice as often */
 	{IOMMU_IOAS_MAP_FILE, "sfidVLV", false},
 	{IOMMU_IOAS_UNMAP, "siVL", false},
-	{IOMMU_OPTION, "snwwiP", false},
+	{IOMMU_OPTION, "sgwwiP", false},
 	{IOMMU_VFIO_IOAS, "siww", false},
 	{IOMMU_HWPT_ALLOC, "sfiizztmUiz", false},
 	{IOMMU_GET_HW_INFO, "sfimUtzzz", false},
@@ -222,6 +223,9 @@ static inline uint64_t program_field(struct program *program, char kind, size_t 
 	                                 IOMMU_HWPT_DATA_ARM_SMMUV3,
 	                                 UINT32_MAX};
 	static const uint32_t lengths[] = {4, 8, 24, 16, 0, 32, 600, UINT32_MAX, 23, 4096, 25};
+	static const uint32_t options[] = {IOMMU_OPTION_RLIMIT_MODE, IOMMU_OPTION_HUGE_PAGES,
+	                                   IOMMU_OPTION_NESTOR_DEFER_COUNT,
+	                                   IOMMU_OPTION_NESTOR_DEFER_US};
 	uint8_t byte;
 
 	*bytes = 4;
@@ -258,6 +262,9 @@ static inline uint64_t program_field(struct program *program, char kind, size_t 
 		return (uint32_t)program_fd(program);
 	case 'o':
 		return program_byte(program) % 26;
+	case 'g':
+		byte = program_byte(program);
+		return byte < 0xf0 ? options[byte % ARRAY_SIZE(options)] : byte;
 	case 'n':
 		byte = program_byte(program);
 		return byte < 0xf0   ? byte % 10

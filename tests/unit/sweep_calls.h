@@ -8,6 +8,7 @@
 
 #include "tests/unit/sweep_scene.h"
 
+#include "ufd/nestor.h"
 #include "ufd/vfio_type1.h"
 
 /* ---- the calls --------------------------------------------------------------------------- */
@@ -115,6 +116,27 @@ static inline int run_option(struct scene *scene)
 	                              .object_id = scene->empty};
 
 	return call(scene->world, IOMMU_OPTION, &option);
+}
+
+/** Of the IOAS that has HWPTs: @p count unmaps wait for one flush. */
+static inline int set_deferred(struct scene *scene, uint64_t count)
+{
+	struct iommu_option option = {.option_id = IOMMU_OPTION_NESTOR_DEFER_COUNT,
+	                              .object_id = scene->ioas,
+	                              .val64 = count};
+
+	return call(scene->world, IOMMU_OPTION, &option);
+}
+
+static inline int run_option_defer(struct scene *scene)
+{
+	return set_deferred(scene, 9);
+}
+
+/** The first fills the list. */
+static inline void set_up_deferred(struct scene *scene)
+{
+	KTAP_EQUAL(set_deferred(scene, 1), 0);
 }
 
 static inline int run_vfio_ioas(struct scene *scene)
