@@ -53,7 +53,11 @@ static void play(unsigned processor)
 void *__wrap_calloc(size_t count, size_t bytes);
 void *__wrap_calloc(size_t count, size_t bytes)
 {
-	const size_t whole = (count * bytes + 63) / 64 * 64;
+	size_t whole;
+
+	if (__builtin_mul_overflow(count, bytes, &whole) || whole > SIZE_MAX - 63)
+		return NULL;
+	whole = (whole + 63) / 64 * 64;
 	void *object = aligned_alloc(64, whole ? whole : 64);
 
 	return object ? memset(object, 0, whole) : NULL;
@@ -219,7 +223,7 @@ static void row_print(const char *what, const char *operation, unsigned count,
 
 	if (raw) {
 		printf("@bench\tlines.%s 4K, %s, x%u\tmodel\tlines\t%llu\tcall\t%u\t0\t0\t0\t0\t0\t"
-		       "lines, %s, %s\t%u\n",
+		       "lines.%s.%.3s\t%u\n",
 		       operation, what, count, (unsigned long long)(counts->writes + counts->reads),
 		       calls, operation, what, count);
 		return;
@@ -310,10 +314,21 @@ int main(int argc, char **argv)
 	int error = 0;
 
 	for (int i = 1; i < argc; i++) {
-		raw |= !strcmp(argv[i], "--raw");
-		places |= !strcmp(argv[i], "--places");
-		last &= !!strcmp(argv[i], "own");
-		first &= !!strcmp(argv[i], "one");
+		if (!strcmp(argv[i], "--raw")) {
+			raw = true;
+		} else if (!strcmp(argv[i], "--places")) {
+			places = true;
+		} else if (!strcmp(argv[i], "own")) {
+			last = false;
+		} else if (!strcmp(argv[i], "one")) {
+			first = false;
+		} else {
+			fprintf(stderr,
+			        "nestor-lines: unknown option %s; wanted --raw, --places, own or "
+			        "one\n",
+			        argv[i]);
+			return 2;
+		}
 	}
 	play(0);
 	if (host_platform_init(&host, &options))

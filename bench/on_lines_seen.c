@@ -149,37 +149,23 @@ void __tsan_init(void)
 {
 }
 
-#define PLAIN(bytes)                                                                               \
-	void __tsan_read##bytes(void *at);                                                         \
-	void __tsan_read##bytes(void *at)                                                          \
+#define ACCESS(name, bytes, write)                                                                 \
+	void __tsan_##name##bytes(void *at);                                                       \
+	void __tsan_##name##bytes(void *at)                                                        \
 	{                                                                                          \
-		access_at((uintptr_t)at, bytes, false, HERE);                                      \
-	}                                                                                          \
-	void __tsan_write##bytes(void *at);                                                        \
-	void __tsan_write##bytes(void *at)                                                         \
-	{                                                                                          \
-		access_at((uintptr_t)at, bytes, true, HERE);                                       \
+		access_at((uintptr_t)at, bytes, write, HERE);                                      \
 	}
-PLAIN(1)
-PLAIN(2)
-PLAIN(4)
-PLAIN(8)
-PLAIN(16)
-#define UNALIGNED(bytes)                                                                           \
-	void __tsan_unaligned_read##bytes(void *at);                                               \
-	void __tsan_unaligned_read##bytes(void *at)                                                \
-	{                                                                                          \
-		access_at((uintptr_t)at, bytes, false, HERE);                                      \
-	}                                                                                          \
-	void __tsan_unaligned_write##bytes(void *at);                                              \
-	void __tsan_unaligned_write##bytes(void *at)                                               \
-	{                                                                                          \
-		access_at((uintptr_t)at, bytes, true, HERE);                                       \
-	}
-UNALIGNED(2)
-UNALIGNED(4)
-UNALIGNED(8)
-UNALIGNED(16)
+#define ACCESSES(bytes)                                                                            \
+	ACCESS(read, bytes, false)                                                                 \
+	ACCESS(write, bytes, true)                                                                 \
+	ACCESS(unaligned_read, bytes, false)                                                       \
+	ACCESS(unaligned_write, bytes, true)
+ACCESS(read, 1, false)
+ACCESS(write, 1, true)
+ACCESSES(2)
+ACCESSES(4)
+ACCESSES(8)
+ACCESSES(16)
 
 void __tsan_read_range(void *at, unsigned long bytes);
 void __tsan_read_range(void *at, unsigned long bytes)
@@ -200,6 +186,17 @@ void __tsan_write_range(void *at, unsigned long bytes)
 		(void)order;                                                                       \
 		access_at((uintptr_t)at, sizeof(*at), true, HERE);                                 \
 		return __atomic_##name(at, value, __ATOMIC_SEQ_CST);                               \
+	}
+#define ATOMIC_COMPARE(bits, type, strength)                                                       \
+	int __tsan_atomic##bits##_compare_exchange_##strength(                                     \
+		volatile type *at, type *expected, type value, int order, int otherwise);          \
+	int __tsan_atomic##bits##_compare_exchange_##strength(                                     \
+		volatile type *at, type *expected, type value, int order, int otherwise)           \
+	{                                                                                          \
+		(void)order, (void)otherwise;                                                      \
+		access_at((uintptr_t)at, sizeof(*at), true, HERE);                                 \
+		return __atomic_compare_exchange_n(at, expected, value, false, __ATOMIC_SEQ_CST,   \
+		                                   __ATOMIC_SEQ_CST);                              \
 	}
 #define ATOMIC(bits, type)                                                                         \
 	type __tsan_atomic##bits##_load(const volatile type *at, int order);                       \
@@ -223,26 +220,8 @@ void __tsan_write_range(void *at, unsigned long bytes)
 		access_at((uintptr_t)at, sizeof(*at), true, HERE);                                 \
 		return __atomic_exchange_n(at, value, __ATOMIC_SEQ_CST);                           \
 	}                                                                                          \
-	int __tsan_atomic##bits##_compare_exchange_strong(volatile type *at, type *expected,       \
-	                                                  type value, int order, int otherwise);   \
-	int __tsan_atomic##bits##_compare_exchange_strong(volatile type *at, type *expected,       \
-	                                                  type value, int order, int otherwise)    \
-	{                                                                                          \
-		(void)order, (void)otherwise;                                                      \
-		access_at((uintptr_t)at, sizeof(*at), true, HERE);                                 \
-		return __atomic_compare_exchange_n(at, expected, value, false, __ATOMIC_SEQ_CST,   \
-		                                   __ATOMIC_SEQ_CST);                              \
-	}                                                                                          \
-	int __tsan_atomic##bits##_compare_exchange_weak(volatile type *at, type *expected,         \
-	                                                type value, int order, int otherwise);     \
-	int __tsan_atomic##bits##_compare_exchange_weak(volatile type *at, type *expected,         \
-	                                                type value, int order, int otherwise)      \
-	{                                                                                          \
-		(void)order, (void)otherwise;                                                      \
-		access_at((uintptr_t)at, sizeof(*at), true, HERE);                                 \
-		return __atomic_compare_exchange_n(at, expected, value, false, __ATOMIC_SEQ_CST,   \
-		                                   __ATOMIC_SEQ_CST);                              \
-	}                                                                                          \
+	ATOMIC_COMPARE(bits, type, strong)                                                         \
+	ATOMIC_COMPARE(bits, type, weak)                                                           \
 	ATOMIC_FETCH(bits, type, fetch_add)                                                        \
 	ATOMIC_FETCH(bits, type, fetch_sub)                                                        \
 	ATOMIC_FETCH(bits, type, fetch_and)                                                        \

@@ -23,8 +23,8 @@ cd "$(dirname "$0")/.." || exit 1
 top=$PWD/build/bench-linux
 own=$PWD/build/bench.json
 [ "${1:-}" != --own ] || own=${2:?--own needs a file}
-ubuntu=http://archive.ubuntu.com/ubuntu
-debian='http://deb.debian.org/debian sid'
+# shellcheck source=tools/archives.sh
+. tools/archives.sh
 debian_keys=/usr/share/keyrings/debian-archive-keyring.gpg
 
 say() { echo "bench-linux: $*" >&2; }
@@ -58,15 +58,17 @@ unpack() { # package file, patterns
 }
 
 kernel_get() {
-	local tool version release
+	local tool version release debian ubuntu
 	for tool in apt-get apt-cache dpkg-deb tar; do
 		command -v "$tool" >/dev/null || unavailable "no $tool on this machine"
 	done
 	rm -rf "$top/root"
 	mkdir -p "$top/root" "$top/packages"
 	: >"$top/log"
+	debian=$(archive_of debian "$top") && ubuntu=$(archive_of ubuntu "$top") ||
+		unavailable "this system's package sources do not say where the archives are; DEBIAN_ARCHIVE= and UBUNTU_ARCHIVE= do"
 	say "asking the archives for a Linux kernel with iommufd"
-	apt_prepare "$top/debian" "deb [arch=amd64 signed-by=$debian_keys] $debian main" ||
+	apt_prepare "$top/debian" "deb [arch=amd64 signed-by=$debian_keys] $debian sid main" ||
 		unavailable "Debian's lists cannot be read, see $top/log"
 	(cd "$top/packages" && apt_in "$top/debian" apt-get download ubuntu-keyring) >>"$top/log" ||
 		unavailable "Debian's package ubuntu-keyring cannot be had, see $top/log"

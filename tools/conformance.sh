@@ -30,7 +30,9 @@ cd "$(dirname "$0")/.." || exit 2
 top=$(realpath -m "${CONFORMANCE_DIR:-build/conformance}")
 run=$(realpath -m "${NESTOR_RUN:-build/host/nestor-run}")
 deadline=${CONFORMANCE_SECONDS:-900} # for a program
-suites='http://deb.debian.org/debian sid|http://deb.debian.org/debian trixie-backports'
+suites='sid trixie-backports' # of Debian's, where the newest is
+# shellcheck source=tools/archives.sh
+. tools/archives.sh
 number=0 failed=0 tested=0 report='' reason=''
 
 say() { echo "# $*"; }
@@ -70,9 +72,11 @@ apt_here_prepare() {
 apt_new_prepare() {
 	[ -e "$top/apt/ready" ] && return 0
 	mkdir -p "$top/apt/lists/partial" "$top/apt/cache/archives/partial"
-	local keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-	tr '|' '\n' <<<"$suites" | sed "s,^\(.*\)\$,deb [signed-by=$keyring] \1 main," \
-		>"$top/apt/sources.list"
+	local keyring=/usr/share/keyrings/debian-archive-keyring.gpg archive suite
+	archive=$(archive_of debian "$top") || return 1
+	for suite in $suites; do
+		echo "deb [signed-by=$keyring] $archive $suite main"
+	done >"$top/apt/sources.list"
 	apt_new apt-get -qq update >"$top/apt/log" 2>&1 && touch "$top/apt/ready"
 }
 

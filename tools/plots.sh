@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # make plots: pictures (SVG and PNG) of the bench's curves, from its JSON: cost against mapping
-# size, live mappings, children of a nest parent, devices on a domain. docs/performance.md shows
+# size, live mappings, children of a nest parent, devices on a domain, processors. docs/performance.md shows
 # the first two: copy their SVG to docs/images/ when they change.
 #
 #   tools/plots.sh JSON FOLDER        (build/bench.json build/plots)
@@ -22,7 +22,8 @@ series() {
 		sort -n >"$folder/$1.dat"
 	[ -s "$folder/$1.dat" ] || { echo "plots.sh: $json has no curve $1" >&2; exit 1; }
 }
-for name in size.map size.unmap live.map live.unmap children.unmap devices.unmap; do series "$name"; done
+for name in size.map size.unmap live.map live.unmap children.unmap devices.unmap \
+	lines.map.own lines.unmap.own lines.map.one lines.unmap.one; do series "$name"; done
 
 unit=$(sed -n 's/.*"unit": "\([a-z]*\)".*/\1/p' "$json" | head -n 1)
 picture() { # name, title, x label, more settings, plots
@@ -55,4 +56,8 @@ picture children 'IOAS_UNMAP of 4K on a nest parent (mock)' 'children' "set logs
 	"'$folder/children.unmap.dat' title 'IOAS_UNMAP'"
 picture devices 'IOAS_UNMAP of 4K with many devices on the domain (mock)' 'devices' "set yrange [0:*]" \
 	"'$folder/devices.unmap.dat' title 'IOAS_UNMAP'"
-echo "plots.sh: $folder: size, live, children, devices as svg and png"
+# a row is the sum over 64 calls of each processor
+unit='cache lines a call'
+picture processors 'Cache lines that processors take from each other, 4K' 'processors' "set yrange [0:*]" \
+	"'$folder/lines.map.own.dat' using 1:(\$2/64/\$1) title 'IOAS_MAP, an IOAS each', '$folder/lines.unmap.own.dat' using 1:(\$2/64/\$1) title 'IOAS_UNMAP, an IOAS each', '$folder/lines.map.one.dat' using 1:(\$2/64/\$1) title 'IOAS_MAP, ranges of one', '$folder/lines.unmap.one.dat' using 1:(\$2/64/\$1) title 'IOAS_UNMAP, ranges of one'"
+echo "plots.sh: $folder: size, live, children, devices, processors as svg and png"

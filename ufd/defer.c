@@ -127,10 +127,13 @@ void ufd_ioas_defer(struct ufd_ioas *ioas, struct ufd_area *first, uint64_t last
 
 void ufd_ioas_deferral_free(struct ufd_ioas *ioas)
 {
-	if (ioas->deferral)
-		ufd_free(ioas->object.context->file.ufd, ioas->deferral,
-		         deferral_bytes(ioas->deferral->capacity));
+	struct ufd *ufd = ioas->object.context->file.ufd;
+
+	if (!ioas->deferral)
+		return;
+	ufd_free(ufd, ioas->deferral, deferral_bytes(ioas->deferral->capacity));
 	ioas->deferral = NULL;
+	__atomic_fetch_sub(&ufd->deferrals, 1, __ATOMIC_RELAXED);
 }
 
 /* ---- options --------------------------------------------------------------------------- */
@@ -152,6 +155,8 @@ static int set_count(struct ufd_ioas *ioas, uint64_t count)
 	}
 	ufd_ioas_deferral_free(ioas);
 	ioas->deferral = deferral;
+	if (deferral)
+		__atomic_fetch_add(&ioas->object.context->file.ufd->deferrals, 1, __ATOMIC_RELAXED);
 	return 0;
 }
 
@@ -226,6 +231,8 @@ uint64_t ufd_flush_deferred(struct ufd *ufd)
 {
 	uint64_t next = UINT64_MAX;
 
+	if (!__atomic_load_n(&ufd->deferrals, __ATOMIC_RELAXED))
+		return next; /* as nearly always */
 	for (int fd = UFD_FIRST_FD; fd < UFD_FIRST_FD + UFD_MAX_FILES; fd++) {
 		struct ufd_file *file;
 		uint64_t left = UINT64_MAX;

@@ -52,6 +52,6 @@ void ufd_ioas_trim(struct ufd_ioas *ioas, uint64_t first, uint64_t last)
 		iommu_gather_init(&gather, hwpt->domain);
 		iommu_trim(hwpt->domain, iova(first), last - first + 1, &gather);
 		if (!iommu_gather_idle(&gather) && iommu_flush(&gather))
-			return; /* table pages are lost, and the log says so: no memory is */
+			continue; /* table pages are lost, and the log says so: no memory is */
 	}
 }

@@ -5,11 +5,12 @@
  * A file lives as long as something refers to it: the table and, for /dev/iommu, each
  * device that is bound to it. So a close before the devices' closes ends nothing too early.
  *
- * Calls take no lock to find their file: they count themselves in the slot, which stays
- * where it is, and the file stays in the slot until the last of them has left. A close
- * sets SHUT, so no further call enters, and the table's reference is dropped by the close
- * or, if calls still run, by the last to leave. Who finds SHUT when it enters leaves again,
- * and may be that last one. Slots that are free are SHUT and have no file.
+ * Calls take no lock to find their file: they count themselves with their processor's shard
+ * of the slot, which stays where it is, and the file stays in the slot until the last of them
+ * has left. A close sets SHUT in each shard, so no further call enters, and the table's
+ * reference is dropped by the close or, if calls still run, by the last to leave. Who finds
+ * SHUT when it enters leaves again, and may be that last one. Slots that are free are SHUT in
+ * all shards and have no file.
  */
 #include "ufd/private.h"
 

@@ -70,9 +70,8 @@ struct ufd_file;
 
 enum { UFD_MAX_FILES = 256, UFD_FIRST_FD = 3 };
 
-/** A place in the descriptor table; private. */
-/** Calls of one processor, or of some: those that run on each descriptor; with the top bit,
- *  it is not open. Atomic. */
+/** Private. Calls of one processor, or of some: how many run on each descriptor; with the top
+ *  bit, it is not open. Atomic. */
 enum { UFD_SHARDS = 16 };
 struct ufd_shard {
 	uint32_t calls[UFD_MAX_FILES];
@@ -89,6 +88,7 @@ struct ufd {
 	void (*wake)(void *ctx, int fd); /* this and wake_ctx under lock */
 	void *wake_ctx;
 	uint32_t selftest_rid; /* of the next self-test device; under lock */
+	uint32_t deferrals;    /* atomic. IOASes that defer (ufd/nestor.h) */
 	uint32_t pin_runs;     /* atomic. Runs that a pin asks for at a time; 0: no limit */
 };
 

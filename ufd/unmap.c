@@ -157,7 +157,7 @@ int ufd_ioas_unmap(struct ufd_ioas *ioas, uint64_t first, uint64_t last, bool cu
 	struct iova_node *node = NULL;
 	const uint64_t from = first, to = last;
 	int error = find_unpinned_hull(ioas, cut, &first, &last, &bytes, &node);
-	if (__builtin_expect(error == -EAGAIN, 0)) {
+	while (__builtin_expect(error == -EAGAIN, 0)) { /* again if others deferred meanwhile */
 		(void)ufd_ioas_settle(ioas);
 		first = from;
 		last = to;
