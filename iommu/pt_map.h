@@ -51,7 +51,8 @@ PT_COLD uint64_t PT_FN(grow)(struct pt *pt, uint64_t *slot, struct PT_FN(made) *
 	return 0;
 }
 
-/** Clean @p count new leaves, and wait for those who have not cleaned the way to them yet. */
+/** Clean @p count new leaves, and wait for those who have not cleaned the way to them yet: not
+ *  for a unit or a lock, but for a processor that is about to clean one line. */
 PT_INLINE void PT_FN(clean_leaves)(struct pt *pt, const uint64_t *slot, unsigned count)
 {
 	pt_clean(pt, slot, count);

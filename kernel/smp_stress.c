@@ -127,6 +127,8 @@ static const char *test_lock(struct stress *stress)
 {
 	spin_init(&stress->lock, "smp-test");
 	stress->sum = 0;
+	for (unsigned i = 0; i < stress->processors; i++)
+		stress->workers[i].turns = 0; /* of an earlier test */
 	const char *why = stress_run(stress, count_up);
 	uint64_t turns = 0;
 

@@ -58,6 +58,6 @@ picture devices 'IOAS_UNMAP of 4K with many devices on the domain (mock)' 'devic
 	"'$folder/devices.unmap.dat' title 'IOAS_UNMAP'"
 # a row is the sum over 64 calls of each processor
 unit='cache lines a call'
-picture processors 'Cache lines that processors take from each other, 4K' 'processors' "set yrange [0:*]" \
+picture processors 'Cache lines that processors take from each other, 4K' 'processors' "set yrange [0:26]" \
 	"'$folder/lines.map.own.dat' using 1:(\$2/64/\$1) title 'IOAS_MAP, an IOAS each', '$folder/lines.unmap.own.dat' using 1:(\$2/64/\$1) title 'IOAS_UNMAP, an IOAS each', '$folder/lines.map.one.dat' using 1:(\$2/64/\$1) title 'IOAS_MAP, ranges of one', '$folder/lines.unmap.one.dat' using 1:(\$2/64/\$1) title 'IOAS_UNMAP, ranges of one'"
 echo "plots.sh: $folder: size, live, children, devices, processors as svg and png"
