@@ -6,15 +6,15 @@
 # in QEMU on 1, 2, 4, 8 and 16 virtual processors that take turns: who meets whom differs from
 # run to run, what does not meet at all never does.
 #
-#   tools/bench-smp.sh [--raw] KERNEL
+#   tools/bench-smp.sh [--rows FILE] KERNEL
 #
 # "waited": of a hundred times that a lock was taken, it was another's so often; "moved": it had
-# last been another processor's, so that its cache line came from there. --raw prints rows for
-# tools/bench.sh. Exit status: 0, or 1 if a part of the test failed.
+# last been another processor's, so that its cache line came from there. FILE gets the same as
+# rows for tools/bench.sh. Exit status: 0, or 1 if a part of the test failed.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
-raw=''
-if [ "${1:-}" = --raw ]; then raw=1 && shift; fi
+rows=/dev/null
+if [ "${1:-}" = --rows ]; then rows=${2?bench-smp.sh: which file?} && shift 2; fi
 kernel=${1?bench-smp.sh: which kernel?}
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
@@ -34,13 +34,10 @@ for count in 1 2 4 8 16; do
 			printf "%d\t%s: %s\t%s\t%s\t%s\n", count, part, name, $(NF - 3), $(NF - 2), $NF
 		}' >>"$work/locks"
 done
-if [ "$raw" ]; then
-	awk -F '\t' '$3 && ($4 || $5) {
-		printf "@bench\tlocks.%s waited for, x%d\tsmp\twaits\t%d\ttime\t%d\t0\t0\t0\t0\t0\tlocks, %s, waited\t%d\n", $2, $1, $4, $3, $2, $1
-		printf "@bench\tlocks.%s moved, x%d\tsmp\tmoves\t%d\ttime\t%d\t0\t0\t0\t0\t0\tlocks, %s, moved\t%d\n", $2, $1, $5, $3, $2, $1
-	}' "$work/locks"
-	exit
-fi
+awk -F '\t' '$3 && ($4 || $5) {
+	printf "@bench\tlocks.%s waited for, x%d\tsmp\twaits\t%d\ttime\t%d\t0\t0\t0\t0\t0\tlocks, %s, waited\t%d\n", $2, $1, $4, $3, $2, $1
+	printf "@bench\tlocks.%s moved, x%d\tsmp\tmoves\t%d\ttime\t%d\t0\t0\t0\t0\t0\tlocks, %s, moved\t%d\n", $2, $1, $5, $3, $2, $1
+}' "$work/locks" >"$rows"
 echo 'locks, of a hundred times taken: waited for / came from another processor'
 awk -F '\t' '
 	!($2 in known) { known[$2] = ++kinds; name[kinds] = $2 }

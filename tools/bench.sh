@@ -60,7 +60,9 @@ fi
 tr -d '\r' <"$work/serial" >"$work/lines"
 build="$(git describe --always --dirty 2>/dev/null || echo unknown), $("${CC:-gcc}" --version | head -n 1)"
 if [ "$lines" ]; then
-	"$lines" --raw >"$work/moves" && tools/bench-smp.sh --raw "$program" >>"$work/moves" || status=1
+	"$lines" --raw >"$work/moves" || status=1
+	tools/bench-smp.sh --rows "$work/rows" "$program" >"$work/locks" || status=1
+	cat "$work/rows" >>"$work/moves"
 fi
 awk -v build="$build" -v machine="$machine" -v options="$options" -f tools/bench-json.awk \
 	"$work/lines" ${lines:+"$work/moves"} >"$json"
@@ -78,7 +80,7 @@ if [ "$table" ]; then
 		echo
 		"$lines" || status=1
 		echo
-		tools/bench-smp.sh "$program" || status=1
+		cat "$work/locks"
 	fi
 fi
 if [ "$status" != 0 ]; then
