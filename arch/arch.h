@@ -34,6 +34,7 @@ struct mmio {
  *   arch_barrier()       orders all earlier loads and stores before all later ones, as seen by devices
  *   arch_write_barrier() orders stores only
  *   arch_clean_line(p)   writes the cache line of p back to memory (ARCH_CACHE_LINE bytes)
+ *   arch_clean_4_lines(p)   those of p and of the 64th, 128th and 192nd byte after it
  *   arch_pause()         tells the processor that it is waiting
  *   arch_store128(p, lo, hi)  one atomic 16-byte store to 16-byte aligned p
  */

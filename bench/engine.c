@@ -22,7 +22,7 @@ enum { RIGHTS = IOMMU_READ | IOMMU_WRITE, RANGE_COUNT = 256 };
 struct bench_engine {
 	struct pt pt;
 	struct iommu_gather gather;
-	struct iommu_leaf leaf;
+	pa_t memory;
 };
 
 static void settle(struct bench *bench)
@@ -127,7 +127,7 @@ static int run_lookup(struct bench *bench)
 {
 	struct bench_engine *engine = bench->engine;
 
-	return bench_ss_lookup(&engine->pt, iova(bench->at), &engine->leaf) ? 0 : -ENOENT;
+	return bench_ss_iova_to_phys(&engine->pt, iova(bench->at), &engine->memory) ? 0 : -ENOENT;
 }
 
 static int before_lookup(struct bench *bench)
@@ -177,8 +177,9 @@ static int run_lookup_ranges(struct bench *bench)
 	bool found = true;
 
 	for (uint64_t i = 1; i <= RANGE_COUNT; i++)
-		found &= bench_ss_lookup(
-			&engine->pt, iova(RANGES + i * PAGE_SIZE_2M - PAGE_SIZE_4K), &engine->leaf);
+		found &= bench_ss_iova_to_phys(&engine->pt,
+		                               iova(RANGES + i * PAGE_SIZE_2M - PAGE_SIZE_4K),
+		                               &engine->memory);
 	return found ? 0 : -ENOENT;
 }
 

@@ -251,6 +251,18 @@ int iommu_map(struct iommu_domain *domain, iova_t start, const struct iommu_exte
 	return error ? error : map_extents(domain, start, extents, count, rights, gather);
 }
 
+bool iommu_iova_to_phys(struct iommu_domain *domain, iova_t at, pa_t *out)
+{
+	struct iommu_leaf leaf;
+
+	if (domain->ops->iova_to_phys)
+		return domain->ops->iova_to_phys(domain, at, out);
+	if (!domain->ops->lookup || !domain->ops->lookup(domain, at, &leaf))
+		return false;
+	*out = pa_add(leaf.pa, at.value - leaf.iova.value);
+	return true;
+}
+
 void iommu_trim(struct iommu_domain *domain, iova_t start, uint64_t bytes,
                 struct iommu_gather *gather)
 {

@@ -144,6 +144,10 @@ void iommu_trim(struct iommu_domain *domain, iova_t start, uint64_t bytes,
 uint64_t iommu_unmap(struct iommu_domain *domain, iova_t start, uint64_t bytes,
                      struct iommu_gather *gather);
 
+/** Where @p at leads by the domain's own table: false if nowhere. No lock is taken: the caller
+ *  sees to it that what is mapped there stays. */
+bool iommu_iova_to_phys(struct iommu_domain *domain, iova_t at, pa_t *out);
+
 /* ---- faults ---------------------------------------------------------------- */
 
 /** Drain the fault logs of all units. Returns faults drained. */

@@ -107,6 +107,8 @@ struct iommu_domain_ops {
 	             struct iommu_gather *gather);
 	/** The leaf that @p at translates to; false if none. */
 	bool (*lookup)(struct iommu_domain *domain, iova_t at, struct iommu_leaf *out);
+	/** NULL, or the same, in fewer steps, for who wants the physical address only. */
+	bool (*iova_to_phys)(struct iommu_domain *domain, iova_t at, pa_t *out);
 	/** Call @p visit for each leaf in [first, last], ascending. It returns false
 	 *  to stop. Returns false if stopped. */
 	bool (*visit)(struct iommu_domain *domain, iova_t first, iova_t last,

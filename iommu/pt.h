@@ -10,12 +10,14 @@
  *   int      vtd_ss_init(struct pt *, const struct iommu_os *, unsigned levels,
  *                        uint64_t page_sizes, uint64_t leaf_bits, bool coherent);
  *   void     vtd_ss_destroy(struct pt *);              frees every table
+ *   void     vtd_ss_reserve(struct pt *, uint64_t bits);   sets reserved_bits
  *   int      vtd_ss_map(struct pt *, iova_t, pa_t, uint64_t bytes, uint32_t rights,
  *                       struct iommu_gather *);        as iommu_domain_ops.map
  *   size_t   vtd_ss_map_pages(struct pt *, iova_t, const struct iommu_extent *, size_t count,
  *                       uint32_t rights, struct iommu_gather *);  as ...ops.map_pages
  *   uint64_t vtd_ss_unmap(struct pt *, iova_t, uint64_t bytes, struct iommu_gather *);
  *   bool     vtd_ss_lookup(struct pt *, iova_t, struct iommu_leaf *);
+ *   bool     vtd_ss_iova_to_phys(struct pt *, iova_t, pa_t *);
  *   bool     vtd_ss_visit(struct pt *, iova_t first, iova_t last, visit, arg);
  *   void     vtd_ss_walk(struct pt *, iova_t, uint32_t access, struct iommu_walk *);
  *   int      vtd_ss_split(struct pt *, iova_t, unsigned page_shift, struct iommu_gather *);
@@ -55,11 +57,22 @@
 struct pt {
 	const struct iommu_os *os;
 	pa_t root;
+	/** These four are read as one: see pt_is_usual(). */
 	uint8_t levels; /* of the tree: 3, 4, 5 */
-	bool coherent;  /* hardware snoops table reads: nothing is cleaned */
 	/** Hardware may hold not-present entries (VT-d caching mode): map adds what
 	 *  it publishes to the gather. */
 	bool gather_on_map;
+	/** While this is set, by somebody who sees to it that no calls overlap, `stores` and
+	 *  `cleans` count: entries written, cache lines cleaned. */
+	bool counting;
+	bool hooked;      /* lines are cleaned by os->clean, not by the processor's instruction */
+	bool coherent;    /* hardware snoops table reads: nothing is cleaned */
+	uint32_t growing; /* how many calls have published a table and not cleaned it */
+	/** What the commonest calls need, of other fields: where the root table and physical
+	 *  address 0 are, and which bits no page's IOVA, and no page's address, has. */
+	uint64_t *top;
+	uintptr_t direct_map;
+	uint64_t wrong_iova, wrong_memory;
 	/** Makes the hardware forget during map when a leaf takes the place of an
 	 *  empty table; called with a gather that holds only that. 0 or an error. */
 	int (*flush)(struct pt *pt, struct iommu_gather *gather);
@@ -67,16 +80,13 @@ struct pt {
 	uint64_t page_sizes;         /* bit n: leaves of 2^n bytes */
 	uint64_t leaf_bits;          /* ORed into every leaf */
 	uint64_t table_pages;        /* in the tree now, root included */
-	uint32_t growing;            /* how many calls have published a table and not cleaned it */
-	/** While `counting` is set, by somebody who sees to it that no calls overlap: entries
-	 *  written, cache lines cleaned. */
-	bool counting;
 	uint64_t stores, cleans;
 	/** Walk only: name faults by the format's second list (VT-d: scalable mode). */
 	bool scalable;
 	/** Further bits that this unit reserves in every present entry, over what the
 	 *  format knows: address bits above the host's width, features that it lacks.
-	 *  map refuses memory there; walk reports them. 0 after init. */
+	 *  map refuses memory there; walk reports them. 0 after init; of a table that maps,
+	 *  set by vtd_ss_reserve(). */
 	uint64_t reserved_bits;
 };
 

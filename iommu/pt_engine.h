@@ -138,6 +138,12 @@ static uint64_t PT_FN(table_gather)(struct pt *pt, uint64_t address, unsigned le
 	return bytes;
 }
 
+PT_PUBLIC void PT_FN(reserve)(struct pt *pt, uint64_t bits)
+{
+	pt->reserved_bits = bits;
+	pt->wrong_memory = ~(PT_FORMAT_MEMORY & ~(PAGE_SIZE_4K - 1)) | pt_format_address(bits);
+}
+
 PT_PUBLIC int PT_FN(init)(struct pt *pt, const struct iommu_os *os, unsigned levels,
                           uint64_t page_sizes, uint64_t leaf_bits, bool coherent)
 {
@@ -149,14 +155,20 @@ PT_PUBLIC int PT_FN(init)(struct pt *pt, const struct iommu_os *os, unsigned lev
 		return -EINVAL;
 	*pt = (struct pt){
 		.os = os,
+		.direct_map = os->direct_map,
 		.levels = (uint8_t)levels,
+		.hooked = !coherent && os->clean,
+		.wrong_iova = ~((UINT64_C(1) << pt_format_width(levels)) - PAGE_SIZE_4K),
 		.coherent = coherent,
 		.page_sizes = page_sizes,
 		.leaf_bits = leaf_bits,
 	};
+	PT_FN(reserve)(pt, 0);
 	int error = PT_FN(table_alloc)(pt, &root);
-	if (!error)
+	if (!error) {
 		pt->root = pa(root);
+		pt->top = pt_table(pt, root);
+	}
 	return error;
 }
 
@@ -217,6 +229,31 @@ level3:
 #undef STEP
 	*level = 1;
 	return &table[pt_index(at, 1)];
+}
+
+/** The entry of @p level, 1 or 2, for @p at in a table with 4 levels, into *slot; false if a
+ *  table is missing on the way. */
+PT_INLINE bool PT_FN(quick_slot)(const struct pt *pt, uint64_t at, const unsigned level,
+                                 uint64_t **slot)
+{
+	const uintptr_t here = pt->direct_map;
+	uint64_t *table = pt->top; /* of which `at` has no bits above the index, see wrong_iova */
+
+#define STEP(n)                                                                                    \
+	do {                                                                                       \
+		uint64_t entry = pt_load(&table[pt_index(at, n)]);                                 \
+		if (PT_UNLIKELY(!pt_format_is_table(entry)))                                       \
+			return false;                                                              \
+		table = (uint64_t *)(here + pt_format_address(entry));                             \
+		__asm__("" : "+r"(table)); /* or the sum is taken apart: two more */               \
+	} while (0)
+	STEP(4);
+	STEP(3);
+	if (level == 1)
+		STEP(2);
+#undef STEP
+	*slot = &table[pt_index(at, level)];
+	return true;
 }
 
 #include "iommu/pt_unmap.h"

@@ -79,6 +79,22 @@ PT_INLINE uint64_t *pt_table(const struct pt *pt, uint64_t address)
 /** What map is told by its rights that is none. */
 #define PT_HOW ((uint32_t)(IOMMU_SMALL | IOMMU_BESIDE))
 
+/** Is the table like most, so that the commonest calls can do without what others need: 4
+ *  levels, lines cleaned by the processor if at all, nothing counted, and nothing gathered
+ *  by map? */
+PT_INLINE bool pt_is_usual(const struct pt *pt)
+{
+	uint32_t all;
+
+	__builtin_memcpy(&all, &pt->levels, sizeof(all));
+	return all == 4;
+}
+
+_Static_assert(offsetof(struct pt, gather_on_map) == offsetof(struct pt, levels) + 1 &&
+                       offsetof(struct pt, counting) == offsetof(struct pt, levels) + 2 &&
+                       offsetof(struct pt, hooked) == offsetof(struct pt, levels) + 3,
+               "they are read as one");
+
 PT_INLINE void pt_count_stores(struct pt *pt, uint64_t stores)
 {
 	if (PT_UNLIKELY(pt->counting))
@@ -176,50 +192,119 @@ PT_INLINE bool pt_any(const uint64_t *entry, unsigned count, uint64_t mask)
 	return false;
 }
 
-/** Publish up to @p count leaves, each @p step more than the one before, where no bit
- *  of @p present is set yet. Returns how many: less than @p count if one of the next
- *  PT_GROUP entries is present. Check and store in one pass: 3 instructions a leaf. */
-PT_INLINE unsigned pt_fill(uint64_t *entry, unsigned count, uint64_t value, uint64_t step,
-                           uint64_t present)
-{
-	unsigned left = count;
+/* Fill and drain are where large maps and unmaps spend their time: PT_SPAN entries at once, by
+ * two instructions each and one for what becomes of the next leaf. They are the same for all
+ * formats and levels, so there is one copy of each. */
+enum { PT_SPAN = 32 };
+#define PT_REPEAT32(what)                                                                          \
+	PT_REPEAT16(what)                                                                          \
+	what(16) what(17) what(18) what(19) what(20) what(21) what(22) what(23) what(24) what(25)  \
+		what(26) what(27) what(28) what(29) what(30) what(31)
 
+_Static_assert(4 * ARCH_CACHE_LINE == PT_SPAN * sizeof(uint64_t), "a span is four lines");
+
+/** Publish up to @p count leaves, each @p step more than the one before, where no bit of
+ *  @p present is set yet. Returns how many: less than @p count if one of the next PT_SPAN
+ *  entries is present. Check and store in one pass. @p clean: whole spans are cleaned, too, for
+ *  pt_clean_rest() to complete. */
+PT_INLINE unsigned pt_fill_spans(uint64_t *entry, unsigned count, uint64_t value, uint64_t step,
+                                 uint64_t present, const bool clean)
+{
+	uint64_t *at = entry, *end = entry + (count & ~(PT_SPAN - 1u));
+
+#define OR(i) | PT_GROUP_LOAD(at[i])
 #define STORE(i)                                                                                   \
-	__atomic_store_n(&entry[i], value, __ATOMIC_RELAXED);                                      \
+	__atomic_store_n(&at[i], value, __ATOMIC_RELAXED);                                         \
 	value += step;
-	for (; left >= PT_GROUP; left -= PT_GROUP, entry += PT_GROUP) {
-		if (PT_UNLIKELY(pt_group_or(entry) & present))
-			return count - left;
-		PT_REPEAT16(STORE)
+	for (; at != end; at += PT_SPAN) {
+		if (PT_UNLIKELY((0 PT_REPEAT32(OR)) & present))
+			return (unsigned)(at - entry);
+		PT_REPEAT32(STORE)
+		if (clean)
+			arch_clean_4_lines(at);
 	}
 #undef STORE
-	for (; left; left--, value += step, entry++) {
-		if (PT_UNLIKELY(pt_load(entry) & present))
-			return count - left;
-		__atomic_store_n(entry, value, __ATOMIC_RELAXED);
+#undef OR
+	for (end = entry + count; at != end; at++, value += step) {
+		if (PT_UNLIKELY(pt_load(at) & present))
+			return (unsigned)(at - entry);
+		__atomic_store_n(at, value, __ATOMIC_RELAXED);
 	}
 	return count;
 }
 
-/** Retract entries as long as all bits of @p all are set, @p count at most. Returns
- *  how many: less if one of the next PT_GROUP is different. */
-PT_INLINE unsigned pt_drain(uint64_t *entry, unsigned count, uint64_t all)
+/** Retract entries as long as all bits of @p all are set, @p count at most. Returns how many:
+ *  less if one of the next PT_SPAN is different. @p clean as above. */
+PT_INLINE unsigned pt_drain_spans(uint64_t *entry, unsigned count, uint64_t all, const bool clean)
 {
-	unsigned left = count;
+	uint64_t *at = entry, *end = entry + (count & ~(PT_SPAN - 1u));
 
-#define RETRACT(i) __atomic_store_n(&entry[i], 0, __ATOMIC_RELAXED);
-	for (; left >= PT_GROUP; left -= PT_GROUP, entry += PT_GROUP) {
-		if (PT_UNLIKELY(~pt_group_and(entry) & all))
-			return count - left;
-		PT_REPEAT16(RETRACT)
+#define AND(i)     &PT_GROUP_LOAD(at[i])
+#define RETRACT(i) __atomic_store_n(&at[i], 0, __ATOMIC_RELAXED);
+	for (; at != end; at += PT_SPAN) {
+		if (PT_UNLIKELY(~(~UINT64_C(0) PT_REPEAT32(AND)) & all))
+			return (unsigned)(at - entry);
+		PT_REPEAT32(RETRACT)
+		if (clean)
+			arch_clean_4_lines(at);
 	}
 #undef RETRACT
-	for (; left; left--, entry++) {
-		if (PT_UNLIKELY(~pt_load(entry) & all))
-			return count - left;
-		__atomic_store_n(entry, 0, __ATOMIC_RELAXED);
+#undef AND
+	for (end = entry + count; at != end; at++) {
+		if (PT_UNLIKELY(~pt_load(at) & all))
+			return (unsigned)(at - entry);
+		__atomic_store_n(at, 0, __ATOMIC_RELAXED);
 	}
 	return count;
+}
+
+/** Of @p done entries that were changed, whole spans are clean but for a line in which they
+ *  end: now that line, or what is more than whole spans. */
+PT_INLINE void pt_clean_rest(struct pt *pt, const uint64_t *entry, unsigned done)
+{
+	const uint64_t *end = entry + done;
+	const unsigned rest = done % PT_SPAN;
+
+	if (PT_UNLIKELY(rest || (uintptr_t)end % ARCH_CACHE_LINE)) {
+		if (rest > 1) {
+			pt_clean_run(pt, end - rest, rest);
+			return;
+		}
+		arch_clean_line(end - 1); /* (one too many if there is none) */
+	}
+	arch_write_barrier();
+}
+
+/** Are lines cleaned one by one, by the processor, and is nobody counting? */
+PT_INLINE bool pt_cleans_quickly(const struct pt *pt)
+{
+	return !pt->coherent && !pt->hooked && !pt->counting;
+}
+
+/** Publish leaves, as above, and clean them if the table is not snooped. */
+static __attribute__((noinline, unused)) unsigned pt_fill(struct pt *pt, uint64_t *entry,
+                                                          unsigned count, uint64_t value,
+                                                          uint64_t step, uint64_t present)
+{
+	unsigned done;
+
+	if (PT_LIKELY(pt_cleans_quickly(pt))) {
+		done = pt_fill_spans(entry, count, value, step, present, true);
+		pt_clean_rest(pt, entry, done);
+		return done;
+	}
+	done = pt_fill_spans(entry, count, value, step, present, false);
+	pt_count_stores(pt, done);
+	if (!pt->coherent)
+		pt_clean(pt, entry, done);
+	return done;
+}
+
+/** Retract leaves, as above, and no more: they are neither counted nor cleaned. */
+static __attribute__((noinline, unused)) unsigned pt_drain(uint64_t *entry, unsigned count,
+                                                           uint64_t all)
+{
+	return pt_drain_spans(entry, count, all, false);
 }
 
 /** Put @p rights in words for a note. */

@@ -41,6 +41,32 @@ PT_PUBLIC bool PT_FN(lookup)(struct pt *pt, iova_t at, struct iommu_leaf *out)
 	return true;
 }
 
+static __attribute__((noinline)) bool PT_FN(iova_to_phys_any)(struct pt *pt, iova_t at, pa_t *out)
+{
+	struct iommu_leaf leaf;
+
+	if (!PT_FN(lookup)(pt, at, &leaf))
+		return false;
+	*out = pa_add(leaf.pa, at.value - leaf.iova.value);
+	return true;
+}
+
+/** Only where @p at leads: without a frame, as map() and unmap(). */
+PT_PUBLIC bool PT_FN(iova_to_phys)(struct pt *pt, iova_t at, pa_t *out)
+{
+	uint64_t *slot;
+
+	if (PT_LIKELY(pt_is_usual(pt) && !(at.value & ~(PAGE_SIZE_4K - 1) & pt->wrong_iova) &&
+	              PT_FN(quick_slot)(pt, at.value, 1, &slot))) {
+		uint64_t entry = pt_load(slot);
+		if (PT_LIKELY(entry & PT_FORMAT_PRESENT)) {
+			*out = pa(pt_format_address(entry) | (at.value & (PAGE_SIZE_4K - 1)));
+			return true;
+		}
+	}
+	return PT_FN(iova_to_phys_any)(pt, at, out);
+}
+
 typedef bool PT_FN(visitor)(void *arg, const struct iommu_leaf *leaf);
 
 /** The entry that translates @p at, its level, and how many entries from there on lie in

@@ -51,13 +51,20 @@ PT_COLD uint64_t PT_FN(grow)(struct pt *pt, uint64_t *slot, struct PT_FN(made) *
 	return 0;
 }
 
-/** Clean @p count new leaves, and wait for those who have not cleaned the way to them yet: not
- *  for a unit or a lock, but for a processor that is about to clean one line. */
-PT_INLINE void PT_FN(clean_leaves)(struct pt *pt, const uint64_t *slot, unsigned count)
+/** After new leaves were cleaned, wait for those who have not cleaned the way to them yet: not
+ *  for a unit or a lock, but for a processor that is about to clean one line. 0. */
+static __attribute__((noinline)) int PT_FN(settle_slow)(struct pt *pt)
 {
-	pt_clean(pt, slot, count);
-	while (PT_UNLIKELY(__atomic_load_n(&pt->growing, __ATOMIC_SEQ_CST)))
+	while (__atomic_load_n(&pt->growing, __ATOMIC_SEQ_CST))
 		pt->os->relax(pt->os->ctx);
+	return 0;
+}
+
+PT_INLINE int PT_FN(settle)(struct pt *pt)
+{
+	if (PT_UNLIKELY(__atomic_load_n(&pt->growing, __ATOMIC_SEQ_CST)))
+		return PT_FN(settle_slow)(pt);
+	return 0;
 }
 
 /** The entry of level @p target for @p at, with the tables that lead to it. NULL and
@@ -148,7 +155,7 @@ PT_INLINE uint64_t PT_FN(map_run)(struct pt *pt, uint64_t at, uint64_t to, uint6
 		count = (unsigned)(left >> pt_shift(level));
 	uint64_t value = pt_format_place(to) | bits | pt_format_leaf_mark(level);
 	uint64_t step = pt_format_place(pt_size(level));
-	unsigned filled = pt_fill(slot, count, value, step, PT_FORMAT_PRESENT);
+	unsigned filled = pt_fill(pt, slot, count, value, step, PT_FORMAT_PRESENT);
 	if (PT_UNLIKELY(!filled)) {
 		int room = PT_FN(make_room)(pt, slot, count, at, level);
 		if (room <= 0) {
@@ -157,10 +164,11 @@ PT_INLINE uint64_t PT_FN(map_run)(struct pt *pt, uint64_t at, uint64_t to, uint6
 		}
 		for (; filled < (unsigned)room; filled++)
 			pt_publish(&slot[filled], value + filled * step);
+		pt_count_stores(pt, filled);
+		if (!pt->coherent)
+			pt_clean(pt, slot, filled);
 	}
-	pt_count_stores(pt, filled);
-	if (!pt->coherent)
-		PT_FN(clean_leaves)(pt, slot, filled);
+	PT_FN(settle)(pt);
 	return (uint64_t)filled << pt_shift(level);
 }
 
@@ -244,50 +252,10 @@ static __attribute__((noinline)) int PT_FN(map_runs)(struct pt *pt, uint64_t sta
 	return 0;
 }
 
-/** Map a range that lies in one table of @p level, if the table is there and the
- *  range is free in it; else leave the rest to map_runs(). */
-PT_INLINE int PT_FN(map_quick)(struct pt *pt, uint64_t at, uint64_t last, uint64_t memory,
-                               uint64_t bits, const unsigned level, uint32_t how,
-                               struct iommu_gather *gather)
-{
-	unsigned found, filled = 0;
-	uint64_t *slot = PT_FN(find)(pt, at, level, &found);
-
-	if (PT_LIKELY(found == level)) {
-		unsigned count = (unsigned)((last - at) >> pt_shift(level)) + 1;
-		filled = pt_fill(slot, count,
-		                 pt_format_place(memory) | bits | pt_format_leaf_mark(level),
-		                 pt_format_place(pt_size(level)), PT_FORMAT_PRESENT);
-		pt_count_stores(pt, filled);
-		if (!pt->coherent)
-			PT_FN(clean_leaves)(pt, slot, filled);
-		if (PT_LIKELY(filled == count)) {
-			if (PT_UNLIKELY(pt->gather_on_map))
-				iommu_gather_add(gather, iova(at), iova(last), how & IOMMU_BESIDE);
-			return 0;
-		}
-	}
-	uint64_t done = (uint64_t)filled << pt_shift(level);
-	return PT_FN(map_runs)(pt, at, at + done, last, memory + done, bits, how, gather);
-}
-
-/** All but a single small page. */
-static __attribute__((noinline)) int PT_FN(map_many)(struct pt *pt, uint64_t at, uint64_t last,
-                                                     uint64_t memory, uint64_t bits, uint32_t how,
-                                                     struct iommu_gather *gather)
-{
-	uint64_t aligned = at | memory | (last + 1);
-
-	if ((at ^ last) < pt_size(2) && last - at < pt_size(2) - 1)
-		return PT_FN(map_quick)(pt, at, last, memory, bits, 1, how, gather);
-	if (!(how & IOMMU_SMALL) && !(aligned & (pt_size(2) - 1)) && pt->page_sizes & pt_size(2) &&
-	    (at ^ last) < pt_size(3) && last - at < pt_size(3) - 1)
-		return PT_FN(map_quick)(pt, at, last, memory, bits, 2, how, gather);
-	return PT_FN(map_runs)(pt, at, at, last, memory, bits, how, gather);
-}
-
-PT_PUBLIC int PT_FN(map)(struct pt *pt, iova_t start, pa_t to, uint64_t bytes, uint32_t rights,
-                         struct iommu_gather *gather)
+/** What the quick ways do not do. */
+static __attribute__((noinline)) int PT_FN(map_any)(struct pt *pt, iova_t start, pa_t to,
+                                                    uint64_t bytes, uint32_t rights,
+                                                    struct iommu_gather *gather)
 {
 	uint64_t at = start.value, last = at + bytes - 1;
 	uint64_t memory = to.value, memory_last = memory + bytes - 1, bits;
@@ -301,22 +269,81 @@ PT_PUBLIC int PT_FN(map)(struct pt *pt, iova_t start, pa_t to, uint64_t bytes, u
 	int error = pt_format_bits(rights & ~PT_HOW, &bits);
 	if (PT_UNLIKELY(error))
 		return error;
-	bits |= pt->leaf_bits;
-	if (bytes != pt_size(1))
-		return PT_FN(map_many)(pt, at, last, memory, bits, rights, gather);
+	return PT_FN(map_runs)(pt, at, at, last, memory, bits | pt->leaf_bits, rights, gather);
+}
 
-	/* the commonest call by far, kept free of all that the others need */
-	unsigned level;
-	uint64_t *slot = PT_FN(find)(pt, at, 1, &level);
-	if (PT_UNLIKELY(level != 1 || pt_load(slot) & PT_FORMAT_PRESENT))
-		return PT_FN(map_runs)(pt, at, at, last, memory, bits, rights, gather);
-	pt_publish(slot, pt_format_place(memory) | bits | pt_format_leaf_mark(1));
-	pt_count_stores(pt, 1);
-	if (!pt->coherent)
-		PT_FN(clean_leaves)(pt, slot, 1);
-	if (PT_UNLIKELY(pt->gather_on_map))
-		iommu_gather_add(gather, start, iova(last), rights & IOMMU_BESIDE);
-	return 0;
+/** Map a range, with @p bits, that lies in one table of @p level of a usual tree. */
+PT_INLINE int PT_FN(map_quick)(struct pt *pt, iova_t start, pa_t to, uint64_t bytes,
+                               uint32_t rights, struct iommu_gather *gather, uint64_t bits,
+                               const unsigned level)
+{
+	const uint64_t value = pt_format_place(to.value) | bits | pt_format_leaf_mark(level);
+	const uint64_t step = pt_format_place(pt_size(level));
+	const unsigned count = (unsigned)(bytes >> pt_shift(level));
+	unsigned filled;
+	uint64_t *slot;
+
+	if (PT_UNLIKELY(!PT_FN(quick_slot)(pt, start.value, level, &slot)))
+		return PT_FN(map_any)(pt, start, to, bytes, rights, gather);
+	if (pt->coherent) {
+		filled = pt_fill_spans(slot, count, value, step, PT_FORMAT_PRESENT, false);
+	} else {
+		filled = pt_fill_spans(slot, count, value, step, PT_FORMAT_PRESENT, true);
+		pt_clean_rest(pt, slot, filled);
+	}
+	if (PT_LIKELY(filled == count))
+		return PT_FN(settle)(pt);
+	const uint64_t done = (uint64_t)filled << pt_shift(level);
+	return PT_FN(map_runs)(pt, start.value, start.value + done, start.value + (bytes - 1),
+	                       to.value + done, bits, rights, gather);
+}
+
+/** All but what map() does by itself: first, ranges within one table. */
+static __attribute__((noinline)) int PT_FN(map_many)(struct pt *pt, iova_t start, pa_t to,
+                                                     uint64_t bytes, uint32_t rights,
+                                                     struct iommu_gather *gather)
+{
+	const uint64_t at = start.value, memory = to.value, over = bytes - PAGE_SIZE_4K;
+	uint64_t bits;
+
+	/* (no sum wraps around: what is added is small, and what it is added to was checked) */
+	if (PT_LIKELY(pt_is_usual(pt) && over < PAGE_SIZE_1G - PAGE_SIZE_4K &&
+	              !((at | (at + over)) & pt->wrong_iova) &&
+	              !((memory | (memory + over)) & pt->wrong_memory) &&
+	              !pt_format_bits(rights & ~PT_HOW, &bits))) {
+		bits |= pt->leaf_bits;
+		if (over < pt_size(2) - PAGE_SIZE_4K && (at ^ (at + over)) < pt_size(2))
+			return PT_FN(map_quick)(pt, start, to, bytes, rights, gather, bits, 1);
+		if (!((at | memory | bytes) & (pt_size(2) - 1)) &&
+		    (at ^ (at + over)) < pt_size(3) && !(rights & IOMMU_SMALL) &&
+		    pt->page_sizes & pt_size(2))
+			return PT_FN(map_quick)(pt, start, to, bytes, rights, gather, bits, 2);
+	}
+	return PT_FN(map_any)(pt, start, to, bytes, rights, gather);
+}
+
+/* The commonest call by far, one small page where tables are, is kept free of all that others
+ * need: it has no frame, and what it does not do goes on elsewhere with the same arguments. */
+PT_PUBLIC int PT_FN(map)(struct pt *pt, iova_t start, pa_t to, uint64_t bytes, uint32_t rights,
+                         struct iommu_gather *gather)
+{
+	uint64_t bits;
+
+	if (PT_LIKELY(bytes == pt_size(1) && pt_is_usual(pt) && !(start.value & pt->wrong_iova) &&
+	              !(to.value & pt->wrong_memory) && !pt_format_bits(rights & ~PT_HOW, &bits))) {
+		uint64_t *slot;
+		if (PT_LIKELY(PT_FN(quick_slot)(pt, start.value, 1, &slot) &&
+		              !(pt_load(slot) & PT_FORMAT_PRESENT))) {
+			pt_publish(slot, pt_format_place(to.value) | bits | pt->leaf_bits |
+			                         pt_format_leaf_mark(1));
+			if (pt->coherent)
+				return 0;
+			arch_clean_line(slot);
+			arch_write_barrier();
+			return PT_FN(settle)(pt);
+		}
+	}
+	return PT_FN(map_many)(pt, start, to, bytes, rights, gather);
 }
 
 PT_PUBLIC size_t PT_FN(map_pages)(struct pt *pt, iova_t start, const struct iommu_extent *extents,
@@ -346,8 +373,10 @@ PT_PUBLIC size_t PT_FN(map_pages)(struct pt *pt, iova_t start, const struct iomm
 		pt_publish(&slot[i], pt_format_place(memory) | bits);
 	}
 	pt_count_stores(pt, i);
-	if (!pt->coherent)
-		PT_FN(clean_leaves)(pt, slot, (unsigned)i);
+	if (!pt->coherent) {
+		pt_clean(pt, slot, (unsigned)i);
+		(void)PT_FN(settle)(pt);
+	}
 	if (i && pt->gather_on_map)
 		iommu_gather_add(gather, start, iova(at + i * pt_size(1) - 1),
 		                 rights & IOMMU_BESIDE);

@@ -34,7 +34,7 @@ PT_INLINE void PT_FN(clear_run)(struct pt *pt, uint64_t *slot, unsigned count, u
 				lowest = i;
 			end = i += drained;
 		}
-		unsigned stop = count - i >= PT_GROUP ? i + PT_GROUP : count;
+		unsigned stop = count - i >= PT_SPAN ? i + PT_SPAN : count;
 		for (; i < stop; i++) {
 			uint64_t entry = pt_load(&slot[i]);
 			if (!(entry & PT_FORMAT_PRESENT))
@@ -125,73 +125,86 @@ static __attribute__((noinline)) uint64_t PT_FN(clear)(struct pt *pt, uint64_t a
 	return cleared.bytes;
 }
 
-/** Unmap a range that lies in one table of @p level, as far as the table is there
- *  and full; leave the rest to clear(). */
-PT_INLINE uint64_t PT_FN(unmap_quick)(struct pt *pt, uint64_t at, uint64_t last,
-                                      const unsigned level, struct iommu_gather *gather)
+/** What the quick ways do not do. */
+static __attribute__((noinline)) uint64_t PT_FN(unmap_any)(struct pt *pt, uint64_t at,
+                                                           uint64_t bytes,
+                                                           struct iommu_gather *gather)
 {
-	uint64_t done = 0;
-	unsigned found;
-	uint64_t *slot = PT_FN(find)(pt, at, level, &found);
-
-	if (PT_LIKELY(found == level)) {
-		unsigned count = (unsigned)((last - at) >> pt_shift(level)) + 1;
-		unsigned drained =
-			pt_drain(slot, count, PT_FORMAT_USUAL | pt_format_leaf_mark(level));
-		if (PT_LIKELY(drained)) {
-			done = (uint64_t)drained << pt_shift(level);
-			pt_count_stores(pt, drained);
-			if (!pt->coherent)
-				pt_clean(pt, slot, drained);
-			iommu_gather_add(gather, iova(at), iova(at + done - 1), false);
-			if (PT_LIKELY(drained == count))
-				return done;
-		}
-	}
-	return done + PT_FN(clear)(pt, at + done, last, gather);
-}
-
-/** All but a single small page. */
-static __attribute__((noinline)) uint64_t PT_FN(unmap_many)(struct pt *pt, uint64_t at,
-                                                            uint64_t last,
-                                                            struct iommu_gather *gather)
-{
+	uint64_t last = at + bytes - 1;
 	uint64_t limit = (UINT64_C(1) << pt_format_width(pt->levels)) - 1;
 
-	if (PT_UNLIKELY(last < at || at > limit))
+	if (PT_UNLIKELY((at | bytes) % PAGE_SIZE_4K || !bytes || last < at || at > limit))
 		return 0;
-	if (PT_UNLIKELY(last > limit))
-		last = limit;
-	if ((at ^ last) < pt_size(2) && last - at < pt_size(2) - 1)
-		return PT_FN(unmap_quick)(pt, at, last, 1, gather);
-	if (!((at | (last + 1)) & (pt_size(2) - 1)) && (at ^ last) < pt_size(3) &&
-	    last - at < pt_size(3) - 1)
-		return PT_FN(unmap_quick)(pt, at, last, 2, gather);
-	return PT_FN(clear)(pt, at, last, gather);
+	return PT_FN(clear)(pt, at, last < limit ? last : limit, gather);
 }
 
+/** Unmap a range that lies in one table of @p level of a usual tree. */
+PT_INLINE uint64_t PT_FN(unmap_quick)(struct pt *pt, uint64_t at, uint64_t bytes,
+                                      struct iommu_gather *gather, const unsigned level)
+{
+	const uint64_t all = PT_FORMAT_USUAL | pt_format_leaf_mark(level);
+	const unsigned count = (unsigned)(bytes >> pt_shift(level));
+	unsigned drained;
+	uint64_t *slot;
+
+	if (PT_UNLIKELY(!PT_FN(quick_slot)(pt, at, level, &slot)))
+		return PT_FN(unmap_any)(pt, at, bytes, gather);
+	if (pt->coherent) {
+		drained = pt_drain_spans(slot, count, all, false);
+	} else {
+		drained = pt_drain_spans(slot, count, all, true);
+		pt_clean_rest(pt, slot, drained);
+	}
+	if (PT_LIKELY(drained == count)) {
+		iommu_gather_add(gather, iova(at), iova(at + (bytes - 1)), false);
+		return bytes;
+	}
+	const uint64_t done = (uint64_t)drained << pt_shift(level);
+	if (drained)
+		iommu_gather_add(gather, iova(at), iova(at + (done - 1)), false);
+	return done + PT_FN(clear)(pt, at + done, at + (bytes - 1), gather);
+}
+
+/** All but what unmap() does by itself: first, ranges within one table. */
+static __attribute__((noinline)) uint64_t PT_FN(unmap_many)(struct pt *pt, uint64_t at,
+                                                            uint64_t bytes,
+                                                            struct iommu_gather *gather)
+{
+	const uint64_t over = bytes - PAGE_SIZE_4K;
+
+	/* (no sum wraps around: what is added is small, and what it is added to was checked) */
+	if (PT_LIKELY(pt_is_usual(pt))) {
+		if (over < pt_size(2) - PAGE_SIZE_4K) {
+			if (!((at | (at + over)) & pt->wrong_iova) &&
+			    (at ^ (at + over)) < pt_size(2))
+				return PT_FN(unmap_quick)(pt, at, bytes, gather, 1);
+		} else if (over < pt_size(3) - PAGE_SIZE_4K && !(at & pt->wrong_iova) &&
+		           !((at | bytes) & (pt_size(2) - 1)) && (at ^ (at + over)) < pt_size(3)) {
+			return PT_FN(unmap_quick)(pt, at, bytes, gather, 2);
+		}
+	}
+	return PT_FN(unmap_any)(pt, at, bytes, gather);
+}
+
+/* The commonest call, one small page of a usual table, is kept free of all that others need:
+ * it has no frame, and what it does not do goes on elsewhere with the same arguments. */
 PT_PUBLIC uint64_t PT_FN(unmap)(struct pt *pt, iova_t start, uint64_t bytes,
                                 struct iommu_gather *gather)
 {
-	uint64_t at = start.value, last = at + bytes - 1;
-	unsigned level;
-
-	if (PT_UNLIKELY((at | bytes) % PAGE_SIZE_4K || !bytes))
-		return 0;
-	if (bytes != pt_size(1) || PT_UNLIKELY(at >> pt_format_width(pt->levels)))
-		return PT_FN(unmap_many)(pt, at, last, gather);
-
-	uint64_t *slot = PT_FN(find)(pt, at, 1, &level);
-	if (PT_UNLIKELY(level != 1))
-		return PT_FN(clear)(pt, at, last, gather);
-	if (PT_UNLIKELY(!(pt_load(slot) & PT_FORMAT_PRESENT)))
-		return 0;
-	pt_retract(slot);
-	pt_count_stores(pt, 1);
-	iommu_gather_add(gather, start, iova(last), false);
-	if (PT_UNLIKELY(!pt->coherent))
-		pt_clean(pt, slot, 1);
-	return pt_size(1);
+	if (PT_LIKELY(bytes == pt_size(1) && pt_is_usual(pt) && !(start.value & pt->wrong_iova))) {
+		uint64_t *slot;
+		if (PT_LIKELY(PT_FN(quick_slot)(pt, start.value, 1, &slot) &&
+		              pt_load(slot) & PT_FORMAT_PRESENT)) {
+			pt_retract(slot);
+			iommu_gather_add(gather, start, iova(start.value + pt_size(1) - 1), false);
+			if (!pt->coherent) {
+				arch_clean_line(slot);
+				arch_write_barrier();
+			}
+			return pt_size(1);
+		}
+	}
+	return PT_FN(unmap_many)(pt, start.value, bytes, gather);
 }
 
 #endif /* PT_NAME */

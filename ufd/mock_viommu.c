@@ -142,15 +142,14 @@ static int viommu_hw_queue_add(struct iommu_viommu *viommu, uint32_t type, uint3
                                iova_t at, pa_t start, uint64_t bytes)
 {
 	struct mock_viommu *self = mock_viommu(viommu);
-	struct iommu_leaf leaf;
+	pa_t memory;
 	int error = 0;
 
 	(void)type;
 	if (index >= IOMMU_TEST_HW_QUEUE_MAX || !bytes)
 		return -EINVAL;
 	/* this hardware reads the memory by itself: what the parent maps must be what it gets */
-	if (!viommu->parent->ops->lookup(viommu->parent, at, &leaf) ||
-	    leaf.pa.value + (at.value - leaf.iova.value) != start.value)
+	if (!iommu_iova_to_phys(viommu->parent, at, &memory) || memory.value != start.value)
 		return -EINVAL;
 	mock_lock(mock_unit(viommu->unit));
 	if (index < self->queues)

@@ -115,7 +115,7 @@ int vtd_domain_create(struct vtd_unit *unit, bool second, uint32_t flags, struct
 	if (!second && !snoop)
 		domain->pt.leaf_bits |= FIRST_STAGE_A | FIRST_STAGE_D;
 	if (unit->host_bits < ADDRESS_LIMIT)
-		domain->pt.reserved_bits = FIELD(ADDRESS_LIMIT - 1, unit->host_bits);
+		domain->format->reserve(&domain->pt, FIELD(ADDRESS_LIMIT - 1, unit->host_bits));
 	/* Caching mode holds not-present entries of second-stage tables; first-stage faults
 	 * are never cached (section 6.1). */
 	domain->pt.gather_on_map = second && caps->cm;

@@ -27,6 +27,7 @@ struct vtd_format {
 	int (*init)(struct pt *pt, const struct iommu_os *os, unsigned levels, uint64_t page_sizes,
 	            uint64_t leaf_bits, bool coherent);
 	void (*destroy)(struct pt *pt);
+	void (*reserve)(struct pt *pt, uint64_t bits);
 	void (*walk)(struct pt *pt, iova_t at, uint32_t access, struct iommu_walk *walk);
 };
 extern const struct vtd_format vtd_second_stage_format;

@@ -48,6 +48,11 @@ static bool format_lookup(struct iommu_domain *base, iova_t at, struct iommu_lea
 	return PT_FN(lookup)(&vtd_domain_of(base)->pt, at, out);
 }
 
+static bool format_iova_to_phys(struct iommu_domain *base, iova_t at, pa_t *out)
+{
+	return PT_FN(iova_to_phys)(&vtd_domain_of(base)->pt, at, out);
+}
+
 static bool format_visit(struct iommu_domain *base, iova_t first, iova_t last,
                          bool (*visit)(void *arg, const struct iommu_leaf *leaf), void *arg)
 {
@@ -77,6 +82,7 @@ const struct vtd_format VTD_FORMAT = {
 			.unmap = format_unmap,
 			.trim = format_trim,
 			.lookup = format_lookup,
+			.iova_to_phys = format_iova_to_phys,
 			.visit = format_visit,
 			.walk = format_walk,
 			.flush = vtd_domain_flush,
@@ -88,5 +94,6 @@ const struct vtd_format VTD_FORMAT = {
 		},
 	.init = PT_FN(init),
 	.destroy = PT_FN(destroy),
+	.reserve = PT_FN(reserve),
 	.walk = PT_FN(walk),
 };

@@ -46,6 +46,11 @@ static inline void arch_clean_line(const void *address)
 	(void)address;
 }
 
+static inline void arch_clean_4_lines(const void *address)
+{
+	(void)address;
+}
+
 static inline void arch_pause(void)
 {
 }

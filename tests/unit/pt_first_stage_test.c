@@ -3,6 +3,8 @@
  * The page-table engine with the first-stage format, and that format's bits: VT-d
  * specification 9.7 and Table 30.
  */
+#include "tests/unit/pt_test_clean.h"
+
 #define PT_NAME fmt
 #include "vtd/first_stage.h"
 #include "iommu/pt_engine.h"

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The page-table engine with the mock format: see ufd/mock_format.h. */
+#include "tests/unit/pt_test_clean.h"
+
 #define PT_NAME fmt
 #include "ufd/mock_format.h"
 #include "iommu/pt_engine.h"

@@ -3,6 +3,8 @@
  * The page-table engine with the VT-d second-stage format, and that format's bits:
  * VT-d specification 9.8 and Table 30.
  */
+#include "tests/unit/pt_test_clean.h"
+
 #define PT_NAME fmt
 #include "vtd/second_stage.h"
 #include "iommu/pt_engine.h"
@@ -180,9 +182,9 @@ static void verdicts(void)
 	KTAP_CHECK(fmt_lookup(pt, iova(at), &leaf));
 	*(uint64_t *)leaf.entry_pa.value |= UINT64_C(1) << 51;
 	check_walk(bench, at, IOMMU_READ, 4, 0);
-	pt->reserved_bits = UINT64_C(1) << 51;
+	fmt_reserve(pt, UINT64_C(1) << 51);
 	check_walk(bench, at, IOMMU_READ, 4, 0x7a);
-	pt->reserved_bits = 0;
+	fmt_reserve(pt, 0);
 	*(uint64_t *)leaf.entry_pa.value ^= UINT64_C(1) << 51;
 
 	/* a large page where the unit has none, and one that is not aligned */

@@ -19,6 +19,7 @@
 #include "tests/ktap.h"
 #include "tests/test_memory.h"
 #include "tests/test_os.h"
+#include "tests/unit/pt_test_clean.h"
 
 struct pt_config {
 	const char *name;
@@ -78,7 +79,6 @@ static void bench_init(struct bench *bench, const struct pt_config *config, bool
 	KTAP_EQUAL(fmt_init(&bench->pt, &bench->test.os, config->levels, config->page_sizes, 0,
 	                    coherent),
 	           0);
-	bench->pt.counting = true;
 	bench->pt.domain = &bench->domain;
 	bench->pt.flush = config->flush ? bench_flush : NULL;
 	bench->ref = test_calloc(UNIVERSE, sizeof(*bench->ref));
@@ -117,9 +117,14 @@ static void check_page(struct bench *bench, uint64_t page)
 	struct iommu_leaf leaf;
 	bool found = fmt_lookup(&bench->pt, iova(page_iova(bench, page).value + 0x123), &leaf);
 
+	pa_t to = pa(0);
+
 	KTAP_EQUAL(found, ref->memory != 0);
+	KTAP_EQUAL(fmt_iova_to_phys(&bench->pt, iova(page_iova(bench, page).value + 0x123), &to),
+	           found);
 	if (!found || !ref->memory)
 		return;
+	KTAP_EQUAL(to.value, (ref->memory - 1) * PAGE_SIZE_4K + 0x123);
 	uint64_t inside = page_iova(bench, page).value - leaf.iova.value;
 	KTAP_EQUAL(leaf.pa.value + inside, (ref->memory - 1) * PAGE_SIZE_4K);
 	KTAP_EQUAL(leaf.bytes, UINT64_C(1) << ref->shift);
@@ -364,6 +369,7 @@ static void run_random(const struct pt_config *config, bool coherent, unsigned r
 	bench_init(bench, config, coherent);
 	for (unsigned round = 0; round < rounds && !ktap_failed; round++) {
 		uint64_t choice = bench_random(bench, 16);
+		bench->pt.counting = bench_random(bench, 4) == 0; /* the quick ways, or not */
 		if (choice < 8)
 			random_map(bench);
 		else if (choice < 15)

@@ -14,6 +14,7 @@ static void run_arguments(const struct pt_config *config)
 	uint64_t width = UINT64_C(1) << pt_format_width(config->levels);
 	uint64_t memory_end = PT_FORMAT_MEMORY + PAGE_SIZE_4K;
 	struct iommu_leaf leaf;
+	pa_t to = pa(0);
 	struct pt pt;
 
 	bench_init(bench, config, true);
@@ -52,11 +53,11 @@ static void run_arguments(const struct pt_config *config)
 	KTAP_EQUAL(bench->pt.table_pages, 1);
 
 	/* memory that the unit cannot address */
-	bench->pt.reserved_bits = pt_format_place(PT_FORMAT_MEMORY & ~FIELD(38, 0));
+	fmt_reserve(&bench->pt, pt_format_place(PT_FORMAT_MEMORY & ~FIELD(38, 0)));
 	KTAP_EQUAL(MAP(0, UINT64_C(1) << 39, 0x1000), -EINVAL);
 	KTAP_EQUAL(MAP(0, (UINT64_C(1) << 39) - 0x1000, 0x2000), -EINVAL);
 	KTAP_EQUAL(MAP(0, (UINT64_C(1) << 39) - 0x1000, 0x1000), 0);
-	bench->pt.reserved_bits = 0;
+	fmt_reserve(&bench->pt, 0);
 
 	/* the first and the last page, of both spaces; tables for the last one only */
 	KTAP_EQUAL(MAP(width - 0x1000, memory_end - 0x1000, 0x1000), 0);
@@ -64,6 +65,10 @@ static void run_arguments(const struct pt_config *config)
 	KTAP_CHECK(fmt_lookup(&bench->pt, iova(width - 1), &leaf));
 	KTAP_EQUAL(leaf.pa.value, memory_end - 0x1000);
 	KTAP_CHECK(!fmt_lookup(&bench->pt, iova(width), &leaf));
+	KTAP_CHECK(fmt_iova_to_phys(&bench->pt, iova(width - 1), &to));
+	KTAP_EQUAL(to.value, leaf.pa.value + 0xfff);
+	KTAP_CHECK(!fmt_iova_to_phys(&bench->pt, iova(width), &to));
+	KTAP_CHECK(!fmt_iova_to_phys(&bench->pt, iova(~UINT64_C(0)), &to));
 	KTAP_CHECK(!fmt_lookup(&bench->pt, iova(~UINT64_C(0)), &leaf));
 
 	KTAP_EQUAL(fmt_unmap(&bench->pt, iova(0), 0, &bench->gather), 0);
@@ -104,6 +109,7 @@ static void run_pages(const struct pt_config *config)
 	KTAP_EQUAL(fmt_map_pages(pt, iova(at), list, LIST, rights, gather), 0); /* no table */
 	KTAP_EQUAL(pt->table_pages, 1);
 	KTAP_EQUAL(MAP(config->base, 0x9000, 0x1000), 0);
+	pt->counting = true;
 	uint64_t stores = pt->stores;
 	KTAP_EQUAL(fmt_map_pages(pt, iova(at), list, LIST, rights, gather), 16);
 	KTAP_EQUAL(pt->stores, stores + 16);
@@ -208,6 +214,7 @@ static void run_dead_tables(const struct pt_config *config)
 	KTAP_EQUAL(MAP(at, 0x40001000, 2 * PAGE_SIZE_2M), 0);
 	KTAP_CHECK(fmt_lookup(&bench->pt, iova(at), &first));
 	KTAP_CHECK(fmt_lookup(&bench->pt, iova(at + 0x1000), &second));
+	bench->pt.counting = true;
 	uint64_t stores = bench->pt.stores;
 	KTAP_EQUAL(fmt_unmap(&bench->pt, iova(at), 2 * PAGE_SIZE_2M, &bench->gather),
 	           2 * PAGE_SIZE_2M);
