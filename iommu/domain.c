@@ -156,6 +156,20 @@ int iommu_user_data_copy(const struct iommu_user_data *data, uint32_t type, void
 
 /* ---- mapping --------------------------------------------------------------- */
 
+/** After a failed flush hardware may still walk the pages: nobody gets them again. */
+static __attribute__((noinline)) void lose_pages(struct iommu_gather *gather)
+{
+	const struct iommu_domain *domain = gather->domain;
+
+	if (gather->page_count)
+		iommu_log(domain->iommu->os, IOMMU_LOG_ERROR,
+		          "%s: %llu table pages are lost: the unit did not confirm their "
+		          "invalidation",
+		          domain->unit->name, (unsigned long long)gather->page_count);
+	gather->pages = IOMMU_NO_PAGE;
+	gather->page_count = 0;
+}
+
 int iommu_flush(struct iommu_gather *gather)
 {
 	struct iommu_domain *domain = gather->domain;
@@ -165,15 +179,13 @@ int iommu_flush(struct iommu_gather *gather)
 		return 0;
 	if (domain->ops->flush)
 		error = domain->ops->flush(domain, gather);
-	/* After a failure hardware may still walk the pages: nobody gets them again. */
-	if (!error)
+	if (__builtin_expect(!error, 1))
 		iommu_gather_release(gather);
-	else if (gather->page_count)
-		iommu_log(domain->iommu->os, IOMMU_LOG_ERROR,
-		          "%s: %llu table pages are lost: the unit did not confirm their "
-		          "invalidation",
-		          domain->unit->name, (unsigned long long)gather->page_count);
-	iommu_gather_init(gather, domain);
+	else
+		lose_pages(gather);
+	gather->first = iova(~UINT64_C(0));
+	gather->last = iova(0);
+	gather->tables = gather->write_buffer = false;
 	return error;
 }
 

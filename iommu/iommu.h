@@ -134,6 +134,14 @@ int must_check iommu_flush(struct iommu_gather *gather);
 int must_check iommu_map(struct iommu_domain *domain, iova_t start,
                          const struct iommu_extent *extents, size_t count, uint32_t rights,
                          struct iommu_gather *gather);
+/** iommu_map() of one extent, for who knows that it is not empty, is aligned to the domain's
+ *  smallest page and lies in its aperture, and that the domain maps. */
+static inline int must_check iommu_map_run(struct iommu_domain *domain, iova_t start, pa_t to,
+                                           uint64_t bytes, uint32_t rights,
+                                           struct iommu_gather *gather)
+{
+	return domain->ops->map(domain, start, to, bytes, rights, gather);
+}
 /** Of calls that change one domain, iommu_map() with IOMMU_BESIDE in its rights and
  *  iommu_unmap() may run at the same time, for ranges that do not overlap. Who maps so, and
  *  fails, unmaps the range, and calls this at a time when nobody else uses the domain: empty

@@ -99,6 +99,7 @@ struct iova_ranges {
 	const struct iova_space *areas;        /* the live areas; may be NULL */
 	struct iova_reservation *reservations; /* by first, then by age */
 	struct iova_space reserved;            /* their union, merged */
+	struct iova_range usual;               /* the largest range that is not reserved */
 	struct iova_range *allowed;            /* ascending and disjoint; NULL: everything */
 	size_t allowed_count;
 };

@@ -24,6 +24,21 @@ static void union_add(struct iova_ranges *ranges, struct iova_node *block)
 	(void)error; /* blocks are disjoint by construction */
 }
 
+/** The largest range without a reservation, which most checks ask for. */
+static void find_usual(struct iova_ranges *ranges)
+{
+	struct iova_range at;
+
+	ranges->usual = (struct iova_range){1, 0}; /* none */
+	for (uint64_t from = 0; iova_ranges_next(ranges, from, &at); from = at.last + 1) {
+		if (ranges->usual.first > ranges->usual.last ||
+		    at.last - at.first > ranges->usual.last - ranges->usual.first)
+			ranges->usual = at;
+		if (at.last == UINT64_MAX)
+			break;
+	}
+}
+
 /** Make the union of all reservations, which are sorted by their first address. */
 static void union_make(struct iova_ranges *ranges)
 {
@@ -44,12 +59,17 @@ static void union_make(struct iova_ranges *ranges)
 	}
 	if (open)
 		union_add(ranges, open);
+	find_usual(ranges);
 }
 
 void iova_ranges_init(struct iova_ranges *ranges, const struct iommu_os *os,
                       const struct iova_space *areas)
 {
-	*ranges = (struct iova_ranges){.os = os, .areas = areas};
+	*ranges = (struct iova_ranges){
+		.os = os,
+		.areas = areas,
+		.usual = {0, UINT64_MAX},
+	};
 }
 
 static void allowed_free(struct iova_ranges *ranges)
@@ -68,7 +88,7 @@ void iova_ranges_exit(struct iova_ranges *ranges)
 		ranges->reservations = at->next;
 		ranges->os->free(ranges->os->ctx, at, sizeof(*at));
 	}
-	iova_space_init(&ranges->reserved);
+	union_make(ranges);
 	allowed_free(ranges);
 }
 
@@ -242,7 +262,10 @@ int iova_ranges_allow(struct iova_ranges *ranges, const struct iova_range *allow
 int iova_ranges_check(const struct iova_ranges *ranges, uint64_t first, uint64_t last,
                       struct iova_place *out)
 {
-	if (last < first || overlaps(&ranges->reserved, first, last))
+	if (last < first)
+		return -EINVAL;
+	if ((first < ranges->usual.first || last > ranges->usual.last) &&
+	    overlaps(&ranges->reserved, first, last))
 		return -EINVAL;
 	return ranges->areas ? iova_space_check(ranges->areas, first, last, out) : 0;
 }

@@ -233,6 +233,19 @@ PT_INLINE unsigned pt_fill_spans(uint64_t *entry, unsigned count, uint64_t value
 	return count;
 }
 
+/** Fill a table that nobody sees yet, so that there is nothing to check. */
+static __attribute__((noinline, unused)) void pt_fill_new(uint64_t *table, uint64_t value,
+                                                          uint64_t step)
+{
+#define STORE(i)                                                                                   \
+	table[i] = value;                                                                          \
+	value += step;
+	for (const uint64_t *end = table + PT_ENTRIES; table != end; table += PT_SPAN) {
+		PT_REPEAT32(STORE)
+	}
+#undef STORE
+}
+
 /** Retract entries as long as all bits of @p all are set, @p count at most. Returns how many:
  *  less if one of the next PT_SPAN is different. @p clean as above. */
 PT_INLINE unsigned pt_drain_spans(uint64_t *entry, unsigned count, uint64_t all, const bool clean)

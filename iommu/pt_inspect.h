@@ -149,6 +149,24 @@ PT_INLINE void PT_FN(dirty_add)(struct PT_FN(dirty) * dirty, uint64_t at, uint64
 	dirty->end = at + bytes;
 }
 
+/** A whole group was made clean. */
+PT_INLINE void PT_FN(dirty_cleared)(struct pt *pt, const uint64_t *slot)
+{
+	if (PT_LIKELY(pt_cleans_quickly(pt))) {
+		arch_clean_line(slot);
+		arch_clean_line(slot + PT_GROUP / 2);
+		if ((uintptr_t)slot % ARCH_CACHE_LINE) /* then there is a third */
+			arch_clean_line(slot + PT_GROUP - 1);
+		arch_write_barrier();
+		return;
+	}
+	pt_count_stores(pt, PT_GROUP);
+	if (!pt->coherent)
+		pt_clean(pt, slot, PT_GROUP);
+}
+
+_Static_assert(PT_GROUP * sizeof(uint64_t) == 2 * ARCH_CACHE_LINE, "a group is two lines");
+
 /** Dirty flags of @p count entries at @p slot, each of @p bytes from @p at on. Hardware may
  *  set a flag at any time: nothing but the flag changes, in one indivisible step. */
 PT_INLINE void PT_FN(dirty_entries)(struct PT_FN(dirty) * dirty, uint64_t *slot, unsigned count,
@@ -171,9 +189,7 @@ PT_INLINE void PT_FN(dirty_entries)(struct PT_FN(dirty) * dirty, uint64_t *slot,
 		if (group == PT_GROUP && pt_group_and(slot) & PT_FORMAT_DIRTY) {
 			if (dirty->clear) {
 				pt_group_clear(slot, PT_FORMAT_DIRTY);
-				pt_count_stores(pt, group);
-				if (!pt->coherent)
-					pt_clean(pt, slot, group);
+				PT_FN(dirty_cleared)(pt, slot);
 			}
 			PT_FN(dirty_add)(dirty, at, group * bytes);
 		} else {

@@ -172,6 +172,45 @@ PT_INLINE uint64_t PT_FN(map_run)(struct pt *pt, uint64_t at, uint64_t to, uint6
 	return (uint64_t)filled << pt_shift(level);
 }
 
+/** Map the whole of an entry of level 2 by a table of small pages, if there is nothing: the
+ *  table is filled before anybody can see it, and cleaned once. Returns the bytes mapped; 0 and
+ *  no made->error: there is something. */
+PT_COLD uint64_t PT_FN(map_table)(struct pt *pt, uint64_t at, uint64_t to, uint64_t bits,
+                                  struct PT_FN(made) * made)
+{
+	uint64_t *slot = PT_FN(reach)(pt, at, 2, made), entry = 0;
+	pa_t page;
+
+	if (PT_UNLIKELY(!slot || pt_load(slot)))
+		return 0;
+	made->error = pt->os->page_alloc(pt->os->ctx, 0, &page);
+	if (PT_UNLIKELY(made->error))
+		return 0;
+	uint64_t *table = pt_table(pt, page.value);
+	pt_fill_new(table, pt_format_place(to) | bits | pt_format_leaf_mark(1),
+	            pt_format_place(pt_size(1)));
+	if (!pt->coherent) {
+		pt_clean_run(pt, table, PT_ENTRIES);
+		__atomic_fetch_add(&pt->growing, 1, __ATOMIC_SEQ_CST);
+	}
+	/* nobody else maps here, but a table that nobody uses may come from one that failed */
+	bool ours = __atomic_compare_exchange_n(slot, &entry, pt_format_table(page.value), false,
+	                                        __ATOMIC_SEQ_CST, __ATOMIC_ACQUIRE);
+	if (!pt->coherent) {
+		pt_clean(pt, slot, 1);
+		__atomic_fetch_sub(&pt->growing, 1, __ATOMIC_SEQ_CST);
+	}
+	if (PT_UNLIKELY(!ours)) {
+		pt->os->page_free(pt->os->ctx, page, 0);
+		return 0;
+	}
+	__atomic_fetch_add(&pt->table_pages, 1, __ATOMIC_RELAXED);
+	pt_count_stores(pt, PT_ENTRIES + 1);
+	made->tables = true;
+	(void)PT_FN(settle)(pt);
+	return pt_size(2);
+}
+
 /** Take the tables without an entry out that lie in part or whole in [at, last], below
  *  @p table of @p level. */
 static void PT_FN(trim_below)(struct pt *pt, uint64_t *table, unsigned level, uint64_t at,
@@ -231,6 +270,8 @@ static __attribute__((noinline)) int PT_FN(map_runs)(struct pt *pt, uint64_t sta
 				done = PT_FN(map_run)(pt, at, memory, left, bits, 2, &made);
 		}
 #undef FITS
+		if (!done && !made.error && !(at & (pt_size(2) - 1)) && left >= pt_size(2))
+			done = PT_FN(map_table)(pt, at, memory, bits, &made);
 		if (!done && !made.error)
 			done = PT_FN(map_run)(pt, at, memory, left, bits, 1, &made);
 		if (PT_UNLIKELY(!done)) {

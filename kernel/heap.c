@@ -22,32 +22,28 @@
 
 #include "iommu/string.h"
 
-enum { SLAB_WORDS = 4, SLAB_HEADER = 64 };
-#define SLAB_MAGIC UINT32_C(0x51ab51ab)
-
-struct heap_slab {
-	struct heap_slab *next, *previous;
-	uint32_t magic;
-	uint16_t kind, used;
-	uint64_t free[SLAB_WORDS];
-};
-_Static_assert(sizeof(struct heap_slab) <= SLAB_HEADER, "the header has its place");
-
-/* Multiples of 16. The upper ones divide a page's 4032 bytes without much waste. */
-static const uint16_t class_size[HEAP_CLASSES] = {16,  32,  48,  64,  96,   128,  192,
-                                                  256, 384, 512, 768, 1008, 1344, 2016};
-#define LARGEST_SMALL 2016
-_Static_assert((PAGE_SIZE_4K - SLAB_HEADER) / 16 <= 64 * SLAB_WORDS, "every place has a bit");
-
+/** How many objects of a class a cache holds at most; a batch is half of it. */
+#define S(size)                                                                                    \
+	(uint8_t)(PAGE_SIZE_4K / (size) > HEAP_CACHE_SLOTS ? HEAP_CACHE_SLOTS                      \
+	                                                   : PAGE_SIZE_4K / (size))
 /* 2^20 / size, rounded up: what is a multiple of the size, below 4096, becomes its count. */
 #define R(size) ((UINT32_C(1) << 20) + (size)-1) / (size)
-static const uint32_t class_reciprocal[HEAP_CLASSES] = {R(16),  R(32),   R(48),   R(64),  R(96),
-                                                        R(128), R(192),  R(256),  R(384), R(512),
-                                                        R(768), R(1008), R(1344), R(2016)};
+#define C(bytes)                                                                                   \
+	{                                                                                          \
+		.reciprocal = R(bytes), .size = (bytes),                                           \
+		.places = (PAGE_SIZE_4K - HEAP_SLAB_HEADER) / (bytes), .slots = S(bytes),          \
+	}
+/* Multiples of 16. The upper ones divide a page's 4032 bytes without much waste. */
+const struct heap_class heap_classes[HEAP_CLASSES] = {
+	C(16),  C(32),  C(48),  C(64),  C(96),   C(128),  C(192),
+	C(256), C(384), C(512), C(768), C(1008), C(1344), C(2016),
+};
+_Static_assert((PAGE_SIZE_4K - HEAP_SLAB_HEADER) / 16 <= 64 * HEAP_SLAB_WORDS, "a bit for each");
+_Static_assert(sizeof(struct heap_slab) == HEAP_SLAB_HEADER, "the header has its place");
 
 /* By size in units of 16 bytes, rounded up, less one. */
 #define TIMES_4(n) n, n, n, n
-static const uint8_t class_by_size[LARGEST_SMALL / 16] = {
+const uint8_t heap_class_by_size[HEAP_LARGEST_SMALL / 16] = {
 	0,           1,           2,           3,           4,           4,
 	5,           5,                                                               /* to 128 */
 	TIMES_4(6),  TIMES_4(7),  TIMES_4(8),  TIMES_4(8),  TIMES_4(9),  TIMES_4(9),  /* to 512 */
@@ -60,17 +56,12 @@ static const uint8_t class_by_size[LARGEST_SMALL / 16] = {
 
 static unsigned class_of(size_t bytes)
 {
-	return class_by_size[(bytes - 1) / 16];
+	return heap_class_by_size[(bytes - 1) / 16];
 }
-
-#define P(size) (PAGE_SIZE_4K - SLAB_HEADER) / (size)
-static const uint16_t places[HEAP_CLASSES] = {P(16),  P(32),   P(48),   P(64),  P(96),
-                                              P(128), P(192),  P(256),  P(384), P(512),
-                                              P(768), P(1008), P(1344), P(2016)};
 
 static unsigned class_places(unsigned kind)
 {
-	return places[kind];
+	return heap_classes[kind].places;
 }
 
 static unsigned order_of(size_t bytes)
@@ -151,8 +142,8 @@ static struct heap_slab *slab_make(struct heap *heap, unsigned kind)
 		return NULL;
 	struct heap_slab *slab = pointer_to(heap, page);
 	memset(slab, 0, sizeof(*slab));
-	slab->magic = SLAB_MAGIC;
 	slab->kind = (uint16_t)kind;
+	slab->magic = heap_slab_magic(slab, kind);
 	for (unsigned place = 0; place < class_places(kind); place++)
 		slab->free[place / 64] |= UINT64_C(1) << (place % 64);
 	count_add(&heap->slab_pages, 1);
@@ -178,7 +169,8 @@ static void *slab_get(struct heap *heap, unsigned kind)
 	if (++slab->used == class_places(kind))
 		list_remove(heap, slab);
 	count_add(&heap->objects, 1);
-	return (char *)slab + SLAB_HEADER + (size_t)(word * 64 + bit) * class_size[kind];
+	return (char *)slab + HEAP_SLAB_HEADER +
+	       (size_t)(word * 64 + bit) * heap_classes[kind].size;
 }
 
 /** The slab of an object that is taken, and its place there; NULL if @p object is no object
@@ -187,18 +179,15 @@ static struct heap_slab *slab_of(const struct heap *heap, const void *object, un
                                  unsigned *place)
 {
 	pa_t address = address_of(heap, object);
-	uint32_t offset = (uint32_t)(address.value % PAGE_SIZE_4K) - SLAB_HEADER;
+	unsigned at;
+	uint32_t offset = (uint32_t)(address.value % PAGE_SIZE_4K) - HEAP_SLAB_HEADER;
 
 	/* The page must be one that this heap could have: read it only then. */
 	if (!page_is_single(heap->pages, address))
 		return NULL;
 	struct heap_slab *slab =
 		(struct heap_slab *)((uintptr_t)object & ~(uintptr_t)(PAGE_SIZE_4K - 1));
-	if (slab->magic != SLAB_MAGIC || slab->kind != kind || offset >= PAGE_SIZE_4K - SLAB_HEADER)
-		return NULL;
-	unsigned at = (unsigned)((uint64_t)offset * class_reciprocal[kind] >> 20);
-	if (at * class_size[kind] != offset || at >= class_places(kind) ||
-	    __atomic_load_n(&slab->free[at / 64], __ATOMIC_RELAXED) >> (at % 64) & 1)
+	if (slab->magic != heap_slab_magic(slab, kind) || !heap_slab_holds(slab, offset, kind, &at))
 		return NULL;
 	*place = at;
 	return slab;
@@ -217,7 +206,7 @@ static int slab_put(struct heap *heap, struct heap_slab *slab, unsigned place)
 		slab->magic = 0;
 		int result = page_free(heap->pages, address_of(heap, slab), 0);
 		if (result != 0) {
-			slab->magic = SLAB_MAGIC;
+			slab->magic = heap_slab_magic(slab, kind);
 			list_add(heap, slab);
 			return result;
 		}
@@ -240,32 +229,18 @@ static void slab_return(struct heap *heap, void *object)
 	struct heap_slab *slab =
 		(struct heap_slab *)((uintptr_t)object & ~(uintptr_t)(PAGE_SIZE_4K - 1));
 
-	(void)!slab_put(
-		heap, slab,
-		(unsigned)(((char *)object - (char *)slab - SLAB_HEADER) / class_size[slab->kind]));
+	(void)!slab_put(heap, slab,
+	                (unsigned)(((char *)object - (char *)slab - HEAP_SLAB_HEADER) /
+	                           heap_classes[slab->kind].size));
 }
 
 /* ---- caches -------------------------------------------------------------------------- */
 
-/** How many objects of a class a cache holds at most; a batch is half of it. */
-#define S(size)                                                                                    \
-	(PAGE_SIZE_4K / (size) > HEAP_CACHE_SLOTS ? HEAP_CACHE_SLOTS : PAGE_SIZE_4K / (size))
-static const uint16_t slots[HEAP_CLASSES] = {S(16),  S(32),   S(48),   S(64),  S(96),
-                                             S(128), S(192),  S(256),  S(384), S(512),
-                                             S(768), S(1008), S(1344), S(2016)};
-
 static unsigned cache_slots(unsigned kind)
 {
-	return slots[kind];
+	return heap_classes[kind].slots;
 }
-_Static_assert(PAGE_SIZE_4K / LARGEST_SMALL >= 2, "a batch is one object at least");
-
-#define MARK UINT64_C(0x6e6573746f722121)
-
-static uint64_t mark_of(const void *object)
-{
-	return (uint64_t)(uintptr_t)object ^ MARK;
-}
+_Static_assert(PAGE_SIZE_4K / HEAP_LARGEST_SMALL >= 2, "a batch is one object at least");
 
 /** Take the uppermost object out, or NULL. By the cache's processor. */
 static void *cache_pop(struct heap_cache *cache, unsigned kind)
@@ -277,14 +252,6 @@ static void *cache_pop(struct heap_cache *cache, unsigned kind)
 			return object;
 	}
 	return NULL;
-}
-
-/** Put an object in; there is room. By the cache's processor. */
-static void cache_push(struct heap_cache *cache, unsigned kind, void *object)
-{
-	*(uint64_t *)object = mark_of(object);
-	__atomic_store_n(&cache->classes[kind].slots[cache->classes[kind].top++], object,
-	                 __ATOMIC_RELEASE);
 }
 
 /** A batch for this processor's empty class; one of its objects, or NULL. */
@@ -301,7 +268,7 @@ static void *cache_refill(struct heap *heap, struct heap_cache *cache, unsigned 
 		return NULL;
 	count_add(&cache->refills, 1);
 	while (count > 1) /* the lowest comes out first */
-		cache_push(cache, kind, objects[--count]);
+		heap_cache_push(cache, kind, objects[--count]);
 	return objects[0];
 }
 
@@ -470,36 +437,19 @@ static inline void *get_small(struct heap *heap, unsigned kind)
 	return object ? object : get_small_slow(heap, kind);
 }
 
-/** Zero an object. Classes are multiples of 16 bytes, so a little more may be. */
-static inline void clear(void *object, size_t bytes)
+void *heap_clear_large(void *object, size_t bytes)
 {
-	uint64_t *word = object;
-
-	if (bytes > 256) {
-		memset(object, 0, bytes);
-		return;
-	}
-	for (; bytes > 16; bytes -= bytes > 32 ? 32 : bytes, word += 4) {
-		word[0] = 0;
-		word[1] = 0;
-		word[2] = 0;
-		word[3] = 0;
-		__asm__ volatile("" : : : "memory"); /* or it becomes a call of memset */
-	}
-	if (bytes) {
-		word[0] = 0;
-		word[1] = 0;
-	}
+	return memset(object, 0, bytes);
 }
 
 void *heap_get(struct heap *heap, size_t bytes)
 {
 	void *object;
 
-	if (__builtin_expect(bytes - 1 < LARGEST_SMALL, 1)) {
+	if (__builtin_expect(bytes - 1 < HEAP_LARGEST_SMALL, 1)) {
 		object = get_small(heap, class_of(bytes));
 		if (__builtin_expect(object != NULL, 1))
-			clear(object, bytes);
+			heap_clear(object, bytes);
 		return object;
 	}
 	if (!bytes || bytes > PAGE_SIZE_1G)
@@ -532,13 +482,13 @@ static __attribute__((noinline)) int put_small_slow(struct heap *heap, void *obj
 		cache = stay(heap, &state);
 		if (cache) {
 			if (!slab_of(heap, object, kind, &place) ||
-			    (*(const uint64_t *)object == mark_of(object) &&
+			    (*(const uint64_t *)object == heap_mark_of(object) &&
 			     is_cached(heap, object, kind))) {
 				result = -EINVAL;
 			} else {
 				if (cache->classes[kind].top == cache_slots(kind))
 					cache_shrink(heap, cache, kind);
-				cache_push(cache, kind, object);
+				heap_cache_push(cache, kind, object);
 			}
 		}
 		heap->locality->leave(state);
@@ -558,12 +508,9 @@ static inline int put_small(struct heap *heap, void *object, unsigned kind)
 	uint64_t state;
 	bool done = false;
 
-	if (heap->locality && slab_of(heap, object, kind, &place) &&
-	    *(const uint64_t *)object != mark_of(object)) {
+	if (heap->locality && slab_of(heap, object, kind, &place)) {
 		struct heap_cache *cache = stay(heap, &state);
-		done = cache && cache->classes[kind].top < cache_slots(kind);
-		if (done)
-			cache_push(cache, kind, object);
+		done = cache && heap_cache_give(cache, object, heap_classes[kind].size);
 		heap->locality->leave(state);
 	}
 	return done ? 0 : put_small_slow(heap, object, kind);
@@ -573,7 +520,7 @@ int heap_put(struct heap *heap, void *object, size_t bytes)
 {
 	if (!object)
 		return 0;
-	if (__builtin_expect(bytes - 1 < LARGEST_SMALL, 1))
+	if (__builtin_expect(bytes - 1 < HEAP_LARGEST_SMALL, 1))
 		return put_small(heap, object, class_of(bytes));
 	return bytes && bytes <= PAGE_SIZE_1G ? put_large(heap, object, bytes) : -EINVAL;
 }

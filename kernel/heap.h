@@ -23,7 +23,47 @@
 
 enum { HEAP_CLASSES = 14, HEAP_CACHE_SLOTS = 32 };
 
-struct heap_slab; /* private */
+enum { HEAP_SLAB_WORDS = 4, HEAP_SLAB_HEADER = 64 };
+
+/** At the beginning of a page of objects. Private, as are its functions. */
+struct heap_slab {
+	struct heap_slab *next, *previous;
+	uint64_t magic;
+	uint16_t kind, used;
+	uint64_t free[HEAP_SLAB_WORDS];
+};
+
+struct heap_class {
+	uint32_t reciprocal;
+	uint16_t size;
+	uint8_t places, slots; /* in a slab, in a cache */
+};
+extern const struct heap_class heap_classes[HEAP_CLASSES];
+
+/** Not to be found by chance: each slab has its own. */
+static inline uint64_t heap_slab_magic(const struct heap_slab *slab, unsigned kind)
+{
+	return (uint64_t)(uintptr_t)slab + UINT64_C(0x51ab51ab51ab51ab) + kind;
+}
+
+/** Does an object of @p kind begin @p offset bytes after the header, and is it taken? *place
+ *  is which. */
+static inline bool heap_slab_holds(const struct heap_slab *slab, uint32_t offset, unsigned kind,
+                                   unsigned *place)
+{
+	const struct heap_class *of = &heap_classes[kind];
+	const unsigned at = (unsigned)((uint64_t)offset * of->reciprocal >> 20);
+
+	*place = at;
+	return offset < PAGE_SIZE_4K - HEAP_SLAB_HEADER && at * of->size == offset &&
+	       at < of->places &&
+	       !(__atomic_load_n(&slab->free[at / 64], __ATOMIC_RELAXED) >> (at % 64) & 1);
+}
+
+static inline uint64_t heap_mark_of(const void *object)
+{
+	return (uint64_t)(uintptr_t)object ^ UINT64_C(0x6e6573746f722121);
+}
 
 /** One processor's objects; see struct page_cache. All zero is empty. */
 struct heap_cache {
@@ -34,6 +74,90 @@ struct heap_cache {
 	int64_t runs, run_pages;        /* large objects: taken here less given back here */
 	uint64_t hits, refills, drains; /* objects had without a lock; batches moved */
 } __attribute__((aligned(64)));
+
+/* What heap_get() and heap_put() do first, for who stays on a processor and knows its cache. */
+
+enum { HEAP_LARGEST_SMALL = 2016 };
+/** The class of a size in units of 16 bytes, rounded up, less one. */
+extern const uint8_t heap_class_by_size[HEAP_LARGEST_SMALL / 16];
+
+/** An object of @p bytes, 1 to HEAP_LARGEST_SMALL, not zeroed; NULL: ask heap_get(). */
+static inline void *heap_cache_take(struct heap_cache *cache, size_t bytes)
+{
+	const unsigned kind = heap_class_by_size[(bytes - 1) / 16];
+	const unsigned top = cache->classes[kind].top;
+	void *object = NULL;
+
+	if (__builtin_expect(top != 0, 1)) {
+		object = __atomic_exchange_n(&cache->classes[kind].slots[top - 1], NULL,
+		                             __ATOMIC_ACQ_REL);
+		cache->classes[kind].top = top - 1;
+		cache->hits++;
+		if (__builtin_expect(!object, 0))
+			cache->hits--;
+	}
+	return object;
+}
+
+/** Put an object in; there is room. */
+static inline void heap_cache_push(struct heap_cache *cache, unsigned kind, void *object)
+{
+	*(uint64_t *)object = heap_mark_of(object);
+	__atomic_store_n(&cache->classes[kind].slots[cache->classes[kind].top++], object,
+	                 __ATOMIC_RELEASE);
+}
+
+/** Take an object of @p bytes, 1 to HEAP_LARGEST_SMALL, back. False, with nothing changed:
+ *  there is no room, or something is wrong with it: ask heap_put(). It lies in memory that
+ *  can be read. */
+static inline bool heap_cache_give(struct heap_cache *cache, void *object, size_t bytes)
+{
+	const unsigned kind = heap_class_by_size[(bytes - 1) / 16];
+	const struct heap_slab *slab =
+		(struct heap_slab *)((uintptr_t)object & ~(uintptr_t)(PAGE_SIZE_4K - 1));
+	const uint32_t offset = (uint32_t)((uintptr_t)object % PAGE_SIZE_4K) - HEAP_SLAB_HEADER;
+	unsigned place;
+
+	if (__builtin_expect(slab->magic != heap_slab_magic(slab, kind) ||
+	                             !heap_slab_holds(slab, offset, kind, &place) ||
+	                             *(const uint64_t *)object == heap_mark_of(object) ||
+	                             cache->classes[kind].top == heap_classes[kind].slots,
+	                     0))
+		return false;
+	heap_cache_push(cache, kind, object);
+	return true;
+}
+
+/** Zero what is larger than heap_clear() likes. */
+void *heap_clear_large(void *object, size_t bytes);
+
+/** Zero an object and return it. Classes are multiples of 16 bytes, so a little more may be. */
+static inline void *heap_clear(void *object, size_t bytes)
+{
+	uint64_t *word = object;
+
+#define CLEAR(n)                                                                                   \
+	case n:                                                                                    \
+		word[2 * (n)] = 0;                                                                 \
+		word[2 * (n) + 1] = 0;                                                             \
+		__attribute__((fallthrough));
+	switch ((bytes - 1) / 16) {
+		CLEAR(7)
+		CLEAR(6)
+		CLEAR(5)
+		CLEAR(4)
+		CLEAR(3)
+		CLEAR(2)
+		CLEAR(1)
+	case 0:
+		word[0] = 0;
+		word[1] = 0;
+		return object;
+	default:
+		return heap_clear_large(object, bytes);
+	}
+#undef CLEAR
+}
 
 struct heap {
 	struct page_allocator *pages;

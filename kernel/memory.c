@@ -96,10 +96,19 @@ int memory_page_alloc(unsigned order, pa_t *out)
 
 void *heap_alloc(size_t bytes)
 {
+	/* a running processor has its cache: see memory_use_caches() */
+	if (__builtin_expect(bytes - 1 < HEAP_LARGEST_SMALL, 1)) {
+		const uint64_t flags = irq_save();
+		void *object = heap_cache_take(&processor_self()->objects, bytes);
+		irq_restore(flags);
+		if (__builtin_expect(object != NULL, 1))
+			return heap_clear(object, bytes);
+	}
 	return heap_get(&kernel_heap, bytes);
 }
 
-void heap_free(void *object, size_t bytes)
+/** Whatever may be wrong with it. */
+static __attribute__((noinline)) void heap_free_any(void *object, size_t bytes)
 {
 	int result = heap_put(&kernel_heap, object, bytes);
 
@@ -108,6 +117,18 @@ void heap_free(void *object, size_t bytes)
 		panic("heap_free(%p, %zu): %s", object, bytes,
 		      result == -EBUSY ? "pages of it are pinned for DMA"
 		                       : "no such object of this size is allocated");
+}
+
+void heap_free(void *object, size_t bytes)
+{
+	if (__builtin_expect(object && bytes - 1 < HEAP_LARGEST_SMALL, 1)) {
+		const uint64_t flags = irq_save();
+		const bool done = heap_cache_give(&processor_self()->objects, object, bytes);
+		irq_restore(flags);
+		if (__builtin_expect(done, 1))
+			return;
+	}
+	heap_free_any(object, bytes);
 }
 
 void heap_usage(uint64_t *objects, uint64_t *pages)

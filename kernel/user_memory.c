@@ -30,24 +30,31 @@ enum purpose { FOR_COPY, FOR_PIN };
 /** In user_gate.readers. */
 #define GATE_SHUT (UINT32_C(1) << 31)
 
-static __attribute__((noinline)) void gate_wait(struct user_memory *memory, struct user_gate *gate)
+/** Which gate: processors run on stacks of their own. */
+static inline struct user_gate *gate_here(struct user_memory *memory)
 {
-	do {
-		__atomic_fetch_sub(&gate->readers, 1, __ATOMIC_RELEASE);
-		lock(memory); /* who changes the list has it */
-		unlock(memory);
-	} while (__atomic_fetch_add(&gate->readers, 1, __ATOMIC_SEQ_CST) & GATE_SHUT);
+	return &memory->gates[((uintptr_t)__builtin_frame_address(0) >> 14) % USER_GATES];
 }
 
-/** Buffers stay until leave(). Which gate: processors run on stacks of their own. */
+/** Buffers stay until leave(); false: they are about to change, and nothing is to be left. */
+static inline bool gate_enter(struct user_gate *gate)
+{
+	if (__builtin_expect(!(__atomic_fetch_add(&gate->readers, 1, __ATOMIC_SEQ_CST) & GATE_SHUT),
+	                     1))
+		return true;
+	__atomic_fetch_sub(&gate->readers, 1, __ATOMIC_RELEASE);
+	return false;
+}
+
+/** The same, when they have changed. */
 static inline struct user_gate *enter(struct user_memory *memory)
 {
-	uintptr_t here = (uintptr_t)__builtin_frame_address(0);
-	struct user_gate *gate = &memory->gates[(here >> 14) % USER_GATES];
+	struct user_gate *gate = gate_here(memory);
 
-	if (__builtin_expect(__atomic_fetch_add(&gate->readers, 1, __ATOMIC_SEQ_CST) & GATE_SHUT,
-	                     0))
-		gate_wait(memory, gate);
+	while (__builtin_expect(!gate_enter(gate), 0)) {
+		lock(memory); /* who changes the list has it */
+		unlock(memory);
+	}
 	return gate;
 }
 
@@ -157,11 +164,14 @@ int user_memory_physical(struct user_memory *memory, uint64_t user, pa_t *out)
 
 enum direction { COPY_IN, COPY_OUT };
 
-/** Copy across runs, or where nobody has looked lately. In the gate. */
-static __attribute__((noinline)) int copy_slow(struct user_memory *memory, struct user_gate *gate,
-                                               uint64_t user, char *kernel, size_t bytes,
+/** Copy across runs, or where nobody has looked lately. */
+static __attribute__((noinline)) int copy_slow(struct user_memory *memory, char *kernel,
+                                               uint64_t user, size_t bytes,
                                                enum direction direction)
 {
+	if (bytes == 0)
+		return 0;
+	struct user_gate *gate = enter(memory);
 	struct user_buffer *buffer = buffer_at(memory, gate, FOR_COPY, user, bytes);
 	uint64_t offset = buffer ? user - buffer->start : 0;
 
@@ -182,71 +192,85 @@ static __attribute__((noinline)) int copy_slow(struct user_memory *memory, struc
 }
 
 /** One word; neither end need be aligned. */
-#define COPY_WORD(n)                                                                               \
-	do {                                                                                       \
-		uint64_t word;                                                                     \
-		__builtin_memcpy(&word, (const char *)from + (n), sizeof(word));                   \
-		__builtin_memcpy((char *)to + (n), &word, sizeof(word));                           \
-	} while (0)
+#define COPY_WORD(n) __builtin_memcpy((char *)to + 8 * (n), (const char *)from + 8 * (n), 8)
 
-/** Structures of calls are a few words. */
+enum { QUICK_BYTES = 80 }; /* at most; a multiple of 16 */
+
+/** Structures of calls are a few words, @p bytes a multiple of 4. */
 static inline void copy_words(void *to, const void *from, size_t bytes)
 {
-	for (; bytes >= 32; bytes -= 32) {
-		COPY_WORD(0);
-		COPY_WORD(8);
-		COPY_WORD(16);
-		COPY_WORD(24);
-		to = (char *)to + 32;
-		from = (const char *)from + 32;
-	}
-	if (bytes & 16) {
-		COPY_WORD(0);
-		COPY_WORD(8);
-		to = (char *)to + 16;
-		from = (const char *)from + 16;
-	}
-	if (bytes & 8) {
-		COPY_WORD(0);
-		to = (char *)to + 8;
-		from = (const char *)from + 8;
-	}
 	if (bytes & 4)
-		__builtin_memcpy(to, from, 4);
+		__builtin_memcpy((char *)to + (bytes - 4), (const char *)from + (bytes - 4), 4);
+	switch (bytes / 8) {
+	case 10:
+		COPY_WORD(9);
+		__attribute__((fallthrough));
+	case 9:
+		COPY_WORD(8);
+		__attribute__((fallthrough));
+	case 8:
+		COPY_WORD(7);
+		__attribute__((fallthrough));
+	case 7:
+		COPY_WORD(6);
+		__attribute__((fallthrough));
+	case 6:
+		COPY_WORD(5);
+		__attribute__((fallthrough));
+	case 5:
+		COPY_WORD(4);
+		__attribute__((fallthrough));
+	case 4:
+		COPY_WORD(3);
+		__attribute__((fallthrough));
+	case 3:
+		COPY_WORD(2);
+		__attribute__((fallthrough));
+	case 2:
+		COPY_WORD(1);
+		__attribute__((fallthrough));
+	case 1:
+		COPY_WORD(0);
+		__attribute__((fallthrough));
+	default:
+		break;
+	}
 }
 
-static inline int copy(struct user_memory *memory, uint64_t user, char *kernel, size_t bytes,
+/** In the first run of the buffer that was used last: without a frame; what it does not do
+ *  goes on elsewhere with the same arguments. */
+static inline int copy(struct user_memory *memory, char *kernel, uint64_t user, size_t bytes,
                        enum direction direction)
 {
-	if (bytes == 0)
-		return 0;
-	struct user_gate *gate = enter(memory);
-	const struct user_buffer *recent =
-		__atomic_load_n(&gate->recent[FOR_COPY], __ATOMIC_RELAXED);
+	struct user_gate *gate = gate_here(memory);
 
-	if (__builtin_expect(!recent || bytes % 4 || bytes > 128 ||
-	                             user - recent->start > recent->first_bytes - 128,
-	                     0))
-		return copy_slow(memory, gate, user, kernel, bytes, direction);
-	void *at = recent->first_at + (user - recent->start);
-	if (direction == COPY_IN)
-		copy_words(kernel, at, bytes);
-	else
-		copy_words(at, kernel, bytes);
-	leave(gate);
-	return 0;
+	if (__builtin_expect(bytes % 4 == 0 && bytes <= QUICK_BYTES && gate_enter(gate), 1)) {
+		const struct user_buffer *recent =
+			__atomic_load_n(&gate->recent[FOR_COPY], __ATOMIC_RELAXED);
+		if (__builtin_expect(recent && user - recent->start <= recent->copy_limit, 1)) {
+			void *at = recent->first_at + (user - recent->start);
+			if (direction == COPY_IN)
+				copy_words(kernel, at, bytes);
+			else
+				copy_words(at, kernel, bytes);
+			leave(gate);
+			return 0;
+		}
+		leave(gate);
+	}
+	return copy_slow(memory, kernel, user, bytes, direction);
 }
 
 int user_memory_copy_in(struct user_memory *memory, void *kernel, uint64_t user, size_t bytes)
 {
-	return copy(memory, user, kernel, bytes, COPY_IN);
+	return copy(memory, kernel, user, bytes, COPY_IN);
 }
 
 int user_memory_copy_out(struct user_memory *memory, uint64_t user, const void *kernel,
                          size_t bytes)
 {
 	/* COPY_OUT only reads from it. */
-	return copy(memory, user, (char *)(uintptr_t)kernel, bytes, COPY_OUT);
+	return copy(memory, (char *)(uintptr_t)kernel, user, bytes, COPY_OUT);
 }
 
 /* ---- buffers -------------------------------------------------------------------- */
@@ -393,7 +417,7 @@ int user_buffer_create(struct user_memory *memory, const char *name, uint64_t by
 	}
 	error = runs_alloc(memory, buffer);
 	if (!error) {
-		buffer->first_bytes = run_used(buffer, 0); /* a page at least */
+		buffer->copy_limit = run_used(buffer, 0) - QUICK_BYTES; /* a page at least */
 		buffer->first_at = iommu_os_va(os, buffer->runs[0].start);
 		list_lock(memory);
 		error = buffer_place(memory, buffer,
@@ -445,21 +469,29 @@ void user_memory_pins(struct user_memory *memory, uint64_t *pins, uint64_t *unpi
 	unlock(memory);
 }
 
-/* Add @p pages to a run; the first pins it below. */
-static inline int run_pin(const struct user_memory *memory, struct user_run *run, uint64_t pages)
+/** A run has got its first @p pages: pin it below, too, or take them back. */
+static __attribute__((noinline)) int run_pin_first(const struct user_memory *memory,
+                                                   struct user_run *run, uint64_t pages)
 {
-	if (!__atomic_fetch_add(&run->pinned_pages, pages, __ATOMIC_ACQ_REL)) {
-		int error = memory->backing->pin(memory->backing->ctx, run->start);
-		if (error) {
-			__atomic_fetch_sub(&run->pinned_pages, pages, __ATOMIC_RELEASE);
-			return error;
-		}
-	}
-	return 0;
+	int error = memory->backing->pin(memory->backing->ctx, run->start);
+
+	if (__builtin_expect(error, 0))
+		__atomic_fetch_sub(&run->pinned_pages, pages, __ATOMIC_RELEASE);
+	return error;
 }
 
-static int pin(void *ctx, uint64_t user, uint64_t bytes, bool writable,
-               struct iommu_extent *extents, size_t capacity, size_t *count, uint64_t *pinned)
+/** Add @p pages to a run; the first pins it below. */
+static inline int run_pin(const struct user_memory *memory, struct user_run *run, uint64_t pages)
+{
+	return __atomic_fetch_add(&run->pinned_pages, pages, __ATOMIC_ACQ_REL)
+	               ? 0
+	               : run_pin_first(memory, run, pages);
+}
+
+/** Several runs, part of a range, or where nobody has looked lately. */
+static __attribute__((noinline)) int pin_any(void *ctx, uint64_t user, uint64_t bytes,
+                                             bool writable, struct iommu_extent *extents,
+                                             size_t capacity, size_t *count, uint64_t *pinned)
 {
 	struct user_memory *memory = ctx;
 	size_t found = 0;
@@ -505,6 +537,45 @@ static int pin(void *ctx, uint64_t user, uint64_t bytes, bool writable,
 	return done ? 0 : error;
 }
 
+/** The usual pin, of a range within one run: without a frame; what it does not do goes on
+ *  elsewhere with the same arguments. */
+static int pin(void *ctx, uint64_t user, uint64_t bytes, bool writable,
+               struct iommu_extent *extents, size_t capacity, size_t *count, uint64_t *pinned)
+{
+	struct user_memory *memory = ctx;
+	struct user_gate *gate = gate_here(memory);
+
+	if (__builtin_expect(capacity && gate_enter(gate), 1)) {
+		struct user_buffer *buffer =
+			__atomic_load_n(&gate->recent[FOR_PIN], __ATOMIC_RELAXED);
+		/* an offset that is too large has a run that is not there */
+		const uint64_t offset = buffer ? user - buffer->start : 0;
+		if (__builtin_expect(buffer && bytes - 1 < buffer->run_bytes &&
+		                             offset < buffer->bytes &&
+		                             bytes <= buffer->bytes - offset &&
+		                             !((user | bytes) % PAGE_SIZE_4K),
+		                     1)) {
+			const uint64_t in_run = offset & (buffer->run_bytes - 1);
+			struct user_run *run = &buffer->runs[offset >> buffer->run_shift];
+			if (__builtin_expect(bytes <= buffer->run_bytes - in_run, 1)) {
+				const uint64_t pages = bytes / PAGE_SIZE_4K;
+				extents->start = pa_add(run->start, in_run);
+				extents->bytes = bytes;
+				*count = 1;
+				*pinned = bytes;
+				__atomic_fetch_add(&buffer->pins, pages, __ATOMIC_RELAXED);
+				const bool first = !__atomic_fetch_add(&run->pinned_pages, pages,
+				                                       __ATOMIC_ACQ_REL);
+				/* what has a pin is not destroyed, in the gate or not */
+				leave(gate);
+				return first ? run_pin_first(memory, run, pages) : 0;
+			}
+		}
+		leave(gate);
+	}
+	return pin_any(ctx, user, bytes, writable, extents, capacity, count, pinned);
+}
+
 /** Take @p pages pins, or as many as there are, from a run. Returns how many. */
 static inline uint64_t run_unpin(const struct user_memory *memory, struct user_run *run,
                                  uint64_t pages)
@@ -542,13 +613,12 @@ static inline void extent_unpin(struct user_memory *memory, struct user_gate *ga
 		__atomic_fetch_add(&buffer->unpins, unpinned, __ATOMIC_RELAXED);
 }
 
-static void unpin(void *ctx, uint64_t user, const struct iommu_extent *extents, size_t count,
-                  bool dirty)
+static __attribute__((noinline)) void unpin_any(void *ctx, uint64_t user,
+                                                const struct iommu_extent *extents, size_t count)
 {
 	struct user_memory *memory = ctx;
-
-	(void)dirty; /* nothing is written back anywhere */
 	struct user_gate *gate = enter(memory);
+
 	for (size_t i = 0; i < count; i++) {
 		extent_unpin(memory, gate, user, &extents[i]);
 		user += extents[i].bytes;
@@ -556,14 +626,53 @@ static void unpin(void *ctx, uint64_t user, const struct iommu_extent *extents, 
 	leave(gate);
 }
 
+/** The usual case, as of pin(). */
+static void unpin(void *ctx, uint64_t user, const struct iommu_extent *extents, size_t count,
+                  bool dirty)
+{
+	struct user_memory *memory = ctx;
+	struct user_gate *gate = gate_here(memory);
+
+	(void)dirty; /* nothing is written back anywhere */
+	if (__builtin_expect(count == 1 && gate_enter(gate), 1)) {
+		struct user_buffer *buffer =
+			__atomic_load_n(&gate->recent[FOR_PIN], __ATOMIC_RELAXED);
+		const uint64_t offset = buffer ? user - buffer->start : 0;
+		const uint64_t bytes = extents->bytes, pages = bytes / PAGE_SIZE_4K;
+		if (__builtin_expect(
+			    buffer && bytes - 1 < buffer->run_bytes && offset < buffer->bytes, 1)) {
+			const uint64_t in_run = offset & (buffer->run_bytes - 1);
+			struct user_run *run = &buffer->runs[offset >> buffer->run_shift];
+			uint64_t have = __atomic_load_n(&run->pinned_pages, __ATOMIC_RELAXED);
+			/* (more pins than that are dropped one too many: elsewhere) */
+			if (__builtin_expect(
+				    run->start.value + in_run == extents->start.value &&
+					    bytes <= buffer->run_bytes - in_run && pages <= have &&
+					    __atomic_compare_exchange_n(
+						    &run->pinned_pages, &have, have - pages, false,
+						    __ATOMIC_ACQ_REL, __ATOMIC_RELAXED),
+				    1)) {
+				__atomic_fetch_add(&buffer->unpins, pages, __ATOMIC_RELAXED);
+				if (have == pages) /* in the gate: now it can be destroyed */
+					(void)!memory->backing->unpin(memory->backing->ctx,
+					                              run->start);
+				leave(gate);
+				return;
+			}
+		}
+		leave(gate);
+	}
+	unpin_any(ctx, user, extents, count);
+}
+
 static int copy_in_op(void *ctx, void *kernel, uint64_t user, size_t bytes)
 {
-	return copy(ctx, user, kernel, bytes, COPY_IN);
+	return copy(ctx, kernel, user, bytes, COPY_IN);
 }
 
 static int copy_out_op(void *ctx, uint64_t user, const void *kernel, size_t bytes)
 {
-	return copy(ctx, user, (char *)(uintptr_t)kernel, bytes, COPY_OUT);
+	return copy(ctx, (char *)(uintptr_t)kernel, user, bytes, COPY_OUT);
 }
 
 const struct ufd_memory_ops user_memory_ops = {

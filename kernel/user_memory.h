@@ -53,11 +53,11 @@ struct user_buffer {
 	struct user_buffer *next; /* ascending by address */
 	char name[USER_NAME_MAX];
 	uint64_t start, bytes; /* user address; a multiple of 4096 */
-	uint64_t first_bytes;  /* of the first run, and where the CPU reaches it */
-	char *first_at;
-	unsigned run_order; /* as allocated */
-	uint64_t run_bytes; /* of each run that the buffer uses; the last may use less */
-	unsigned run_shift; /* the same: 2^run_shift */
+	uint64_t copy_limit;   /* from higher in the first run on, a short copy might not fit */
+	char *first_at;        /* where the CPU reaches the first run */
+	unsigned run_order;    /* as allocated */
+	uint64_t run_bytes;    /* of each run that the buffer uses; the last may use less */
+	unsigned run_shift;    /* the same: 2^run_shift */
 	size_t run_count;
 	struct user_run *runs; /* ascending by user address */
 	bool scattered, zeroed;

@@ -7,7 +7,7 @@
  * command's first version: -EINVAL. Shorter than known: the rest is zero. Longer:
  * the rest must be zero, or -E2BIG.
  */
-#include "ufd/private.h"
+#include "ufd/private_slot.h"
 #include "ufd/selftest.h"
 
 #include "iommu/string.h"
@@ -142,7 +142,8 @@ static __attribute__((noinline)) int refuse_short(const struct ufd *ufd, uint32_
 	                  size, least);
 }
 
-int ufd_context_ioctl(struct ufd_context *context, uint32_t number, uint64_t user)
+/** A call on /dev/iommu. */
+static inline int context_ioctl(struct ufd_context *context, uint32_t number, uint64_t user)
 {
 	struct ufd *ufd = context->file.ufd;
 	union arguments arguments;
@@ -157,7 +158,8 @@ int ufd_context_ioctl(struct ufd_context *context, uint32_t number, uint64_t use
 	const uint32_t least = command->least, bytes = command->bytes;
 
 	/* Its size comes with the first version, which has to be there. */
-	if (__builtin_expect(ufd_copy_in(ufd, &arguments, user, least), 0))
+	if (__builtin_expect(user + least < user, 0) ||
+	    __builtin_expect(ufd->memory->copy_in(ufd->memory_ctx, &arguments, user, least), 0))
 		return refuse_short(ufd, number, user, least);
 	const uint32_t size = arguments.destroy.size;
 	if (__builtin_expect(size < least, 0))
@@ -188,4 +190,34 @@ int ufd_context_ioctl(struct ufd_context *context, uint32_t number, uint64_t use
 		.arguments = &arguments,
 	};
 	return command->run(&call);
+}
+
+/** Calls on what is not /dev/iommu. */
+static __attribute__((noinline)) int other_ioctl(struct ufd_file *file, int fd,
+                                                 unsigned long command, uint64_t user)
+{
+	if (file->kind == UFD_FILE_DEVICE)
+		return ufd_cdev_ioctl(container_of(file, struct ufd_cdev, file), (uint32_t)command,
+		                      user);
+	return ufd_refuse(file->ufd, -ENOTTY,
+	                  file->kind == UFD_FILE_FAULT ? "descriptor %d is a fault queue: no calls"
+	                                               : "descriptor %d takes no calls",
+	                  fd);
+}
+
+int ufd_ioctl(struct ufd *ufd, int fd, unsigned long command, uint64_t user)
+{
+	struct ufd_shard *shard;
+	struct ufd_file *file = ufd_slot_enter(ufd, fd, &shard);
+	int result;
+
+	if (!file)
+		return -EBADF;
+	if (__builtin_expect(file->kind == UFD_FILE_CONTEXT, 1))
+		result = context_ioctl(container_of(file, struct ufd_context, file),
+		                       (uint32_t)command, user);
+	else
+		result = other_ioctl(file, fd, command, user);
+	ufd_slot_leave(ufd, shard, fd);
+	return result;
 }

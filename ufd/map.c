@@ -407,7 +407,6 @@ int ufd_call_ioas_map(struct ufd_call *call)
 {
 	struct iommu_ioas_map *arguments = call->arguments;
 	uint64_t user = arguments->user_va, bytes = arguments->length;
-	struct ufd_ioas *ioas = NULL;
 
 	if (arguments->__reserved)
 		return -EOPNOTSUPP;
@@ -416,11 +415,15 @@ int ufd_call_ioas_map(struct ufd_call *call)
 		return error;
 	if (arguments->iova == UINT64_MAX || bytes == UINT64_MAX)
 		return -EOVERFLOW;
-	error = ufd_object_hold(call->context, arguments->ioas_id, UFD_IOAS, &ioas);
-	if (error)
-		return error;
-	error = ufd_ioas_map_user(call, ioas, user, bytes, arguments->flags, &arguments->iova);
-	ufd_object_release(&ioas->object);
+	struct ufd_object *object = ufd_object_find(call->context, arguments->ioas_id, UFD_IOAS);
+	if (!object)
+		return -ENOENT;
+	struct ufd_ioas *ioas = (struct ufd_ioas *)object;
+	error = ufd_quick_map(call, ioas, arguments);
+	if (error > 0)
+		error = ufd_ioas_map_user(call, ioas, user, bytes, arguments->flags,
+		                          &arguments->iova);
+	ufd_object_release(object);
 	return error;
 }
 

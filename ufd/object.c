@@ -127,39 +127,19 @@ void ufd_object_free(struct ufd_object *object, size_t bytes)
 	ufd_free(context->file.ufd, object, bytes);
 }
 
-static bool place_hold(struct ufd_place *place)
-{
-	if (__builtin_expect(!(__atomic_fetch_add(&place->holds, 1, __ATOMIC_ACQUIRE) & UFD_SHUT),
-	                     1))
-		return true;
-	__atomic_fetch_sub(&place->holds, 1, __ATOMIC_RELEASE);
-	return false;
-}
-
 int ufd_object_hold(struct ufd_context *context, uint32_t id, enum ufd_kind kind, void *out)
 {
-	if (id - 1 >= __atomic_load_n(&context->capacity, __ATOMIC_ACQUIRE))
+	struct ufd_object *object = ufd_object_find(context, id, kind);
+
+	if (!object)
 		return -ENOENT;
-	struct ufd_place *place = ufd_place_of(context, id);
-	if (!place_hold(place))
-		return -ENOENT;
-	struct ufd_object *object = place->object;
-	if (kind != UFD_NONE && object->kind != (uint8_t)kind) {
-		ufd_object_release(object);
-		return -ENOENT;
-	}
 	*(struct ufd_object **)out = object;
 	return 0;
 }
 
 bool ufd_object_try_hold(struct ufd_object *object)
 {
-	return place_hold(object->place);
-}
-
-void ufd_object_release(struct ufd_object *object)
-{
-	__atomic_fetch_sub(&object->place->holds, 1, __ATOMIC_RELEASE);
+	return ufd_place_hold(object->place);
 }
 
 void ufd_object_use(struct ufd_object *object, uint32_t users)

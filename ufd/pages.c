@@ -19,55 +19,13 @@
  * of pages, whatever else maps it. RLIMIT_MODE says on whose account, and cannot change
  * while there is an object.
  */
-#include "ufd/private.h"
+#include "ufd/private_pages.h"
 
 #include "iommu/string.h"
 
-/** More than one run. */
-struct ufd_runs {
-	size_t count;
-	struct iommu_extent run[];
-};
-
-enum {
-	USER_WRITABLE = 1 << 0, /* in `user`; never changes, as nothing there does */
-	USER_FILE = 1 << 1,     /* a file's memory: the address is ours to give back */
-	USER_AREA = 1 << 3,     /* the area in the block has been given out */
-	USER_LENT = 1 << 2,     /* a device's: `loan` is used, and the address is an offset */
-	BYTES_PINNED = 1 << 0,  /* in `bytes`: the runs are valid */
-	BYTES_MANY = 1 << 1,    /* `runs` is used, not `start` */
-};
-
-/** In `pins`. */
-#define PINS_STUCK (UINT32_C(1) << 31)
-
-/* Who holds a pin may read `bytes` and the runs without a lock: they change only with
- * the first pin and the last. */
-struct ufd_pages {
-	uint64_t user;  /* 63:12 the first page, 11:0 USER_... */
-	uint64_t bytes; /* 63:12 whole pages, 11:0 BYTES_...; 0: all 2^64, which nobody pins */
-	uint32_t refs;  /* atomic */
-	uint32_t pins;  /* areas that need the pins */
-	union {
-		uint64_t start; /* physical, of the only run */
-		struct ufd_runs *runs;
-		struct ufd_loan *loan;
-	};
-};
-
-_Static_assert(sizeof(struct ufd_pages) == 32, "with its area a mapping costs 96 bytes");
-
-/** What is allocated. It goes with the last reference to the pages, the area's or another. */
-struct block {
-	struct ufd_area area;
-	struct ufd_pages pages;
-};
-
-_Static_assert(sizeof(struct block) == 96, "a mapping costs 96 bytes");
-
-static struct block *block_of(struct ufd_pages *pages)
+static struct ufd_block *block_of(struct ufd_pages *pages)
 {
-	return container_of(pages, struct block, pages);
+	return container_of(pages, struct ufd_block, pages);
 }
 
 enum { FIRST_RUNS = 32 };
@@ -91,11 +49,11 @@ static uint64_t pages_bytes(const struct ufd_pages *pages)
 static const struct iommu_extent *pages_runs(const struct ufd_pages *pages,
                                              struct iommu_extent *one, size_t *count)
 {
-	if (pages->bytes & BYTES_MANY) {
+	if (pages->bytes & UFD_BYTES_MANY) {
 		*count = pages->runs->count;
 		return pages->runs->run;
 	}
-	pa_t start = pages->user & USER_LENT
+	pa_t start = pages->user & UFD_USER_LENT
 	                     ? pa_add(ufd_loan_memory(pages->loan), pages_user(pages))
 	                     : pa(pages->start);
 	*one = (struct iommu_extent){start, pages_bytes(pages)};
@@ -106,13 +64,13 @@ static const struct iommu_extent *pages_runs(const struct ufd_pages *pages,
 static inline int pages_alloc(struct ufd_context *context, uint64_t user, uint64_t bytes,
                               bool writable, struct ufd_pages **out)
 {
-	struct block *block = ufd_alloc(context->file.ufd, sizeof(*block));
+	struct ufd_block *block = ufd_alloc(context->file.ufd, sizeof(*block));
 
 	if (!block)
 		return -ENOMEM;
 	uint64_t first = user & ~(PAGE_SIZE_4K - 1);
 	struct ufd_pages *pages = &block->pages;
-	pages->user = first | (writable ? USER_WRITABLE : 0);
+	pages->user = first | (writable ? UFD_USER_WRITABLE : 0);
 	pages->bytes = ((user + (bytes - 1)) | (PAGE_SIZE_4K - 1)) - first + 1;
 	pages->refs = 1;
 	*out = pages;
@@ -121,7 +79,7 @@ static inline int pages_alloc(struct ufd_context *context, uint64_t user, uint64
 
 static void pages_free(const struct ufd *ufd, struct ufd_pages *pages)
 {
-	ufd_free(ufd, block_of(pages), sizeof(struct block));
+	ufd_free(ufd, block_of(pages), sizeof(struct ufd_block));
 }
 
 struct ufd_area *ufd_area_new(struct ufd_context *context, struct ufd_pages *pages, uint64_t start,
@@ -130,8 +88,9 @@ struct ufd_area *ufd_area_new(struct ufd_context *context, struct ufd_pages *pag
 	struct ufd_area *area;
 
 	/* With one reference, which is the caller's, nobody else sees the pages. */
-	if (!(pages->user & USER_AREA) && __atomic_load_n(&pages->refs, __ATOMIC_ACQUIRE) == 1) {
-		pages->user |= USER_AREA;
+	if (!(pages->user & UFD_USER_AREA) &&
+	    __atomic_load_n(&pages->refs, __ATOMIC_ACQUIRE) == 1) {
+		pages->user |= UFD_USER_AREA;
 		area = &block_of(pages)->area;
 	} else {
 		area = ufd_alloc(context->file.ufd, sizeof(*area));
@@ -170,7 +129,7 @@ int ufd_pages_new(struct ufd_context *context, uint64_t user, uint64_t bytes, bo
 		pages_free(ufd, pages);
 		return error;
 	}
-	pages->user = kept | (writable ? USER_WRITABLE : 0);
+	pages->user = kept | (writable ? UFD_USER_WRITABLE : 0);
 	*out = pages;
 	return 0;
 }
@@ -195,7 +154,7 @@ int ufd_pages_new_file(struct ufd_context *context, int fd, uint64_t start, uint
 		return error;
 	}
 	if (loan) {
-		pages->user |= USER_LENT;
+		pages->user |= UFD_USER_LENT;
 		pages->loan = loan;
 		*out = pages;
 		return 0;
@@ -206,7 +165,7 @@ int ufd_pages_new_file(struct ufd_context *context, int fd, uint64_t start, uint
 		pages_free(ufd, pages);
 		return error;
 	}
-	pages->user = user | USER_FILE | (writable ? USER_WRITABLE : 0);
+	pages->user = user | UFD_USER_FILE | (writable ? UFD_USER_WRITABLE : 0);
 	*out = pages;
 	return 0;
 }
@@ -215,17 +174,17 @@ bool ufd_pages_pinned(const struct ufd_pages *pages)
 {
 	const struct ufd_loan *loan = ufd_pages_loan(pages);
 
-	return loan ? !ufd_loan_ended(loan) : pages->bytes & BYTES_PINNED;
+	return loan ? !ufd_loan_ended(loan) : pages->bytes & UFD_BYTES_PINNED;
 }
 
 bool ufd_pages_is_file(const struct ufd_pages *pages)
 {
-	return pages->user & (USER_FILE | USER_LENT);
+	return pages->user & (UFD_USER_FILE | UFD_USER_LENT);
 }
 
 struct ufd_loan *ufd_pages_loan(const struct ufd_pages *pages)
 {
-	return pages->user & USER_LENT ? pages->loan : NULL;
+	return pages->user & UFD_USER_LENT ? pages->loan : NULL;
 }
 
 void ufd_pages_get(struct ufd_pages *pages)
@@ -235,7 +194,7 @@ void ufd_pages_get(struct ufd_pages *pages)
 
 bool ufd_pages_writable(const struct ufd_pages *pages)
 {
-	return pages->user & USER_WRITABLE;
+	return pages->user & UFD_USER_WRITABLE;
 }
 
 uint64_t ufd_pages_user(const struct ufd_pages *pages, uint64_t start)
@@ -246,13 +205,13 @@ uint64_t ufd_pages_user(const struct ufd_pages *pages, uint64_t start)
 /** Nothing refers to the pages: what is special about them. */
 static __attribute__((noinline)) void pages_end(const struct ufd *ufd, struct ufd_pages *pages)
 {
-	if (pages->bytes & BYTES_MANY)
+	if (pages->bytes & UFD_BYTES_MANY)
 		ufd_free(ufd, pages->runs, runs_bytes(pages->runs->count));
 	/* what is still pinned, because a device may reach it, keeps its address */
-	if (pages->user & USER_FILE && !(pages->bytes & BYTES_PINNED))
+	if (pages->user & UFD_USER_FILE && !(pages->bytes & UFD_BYTES_PINNED))
 		ufd->memory->file_unmap(ufd->memory_ctx, pages_user(pages), pages_bytes(pages));
-	else if (pages->user & USER_LENT) {
-		if (pages->bytes & BYTES_PINNED)
+	else if (pages->user & UFD_USER_LENT) {
+		if (pages->bytes & UFD_BYTES_PINNED)
 			ufd_loan_keep(pages->loan);
 		ufd_loan_put(ufd, pages->loan);
 	}
@@ -266,9 +225,9 @@ void ufd_pages_put(struct ufd_context *context, struct ufd_pages *pages)
 	if (__atomic_load_n(&pages->refs, __ATOMIC_ACQUIRE) != 1 &&
 	    __atomic_sub_fetch(&pages->refs, 1, __ATOMIC_ACQ_REL))
 		return;
-	if (pages->user & (USER_FILE | USER_LENT) || pages->bytes & BYTES_MANY)
+	if (pages->user & (UFD_USER_FILE | UFD_USER_LENT) || pages->bytes & UFD_BYTES_MANY)
 		pages_end(ufd, pages);
-	if (!(pages->user & (USER_FILE | USER_LENT)) && ufd->memory->user_drop)
+	if (!(pages->user & (UFD_USER_FILE | UFD_USER_LENT)) && ufd->memory->user_drop)
 		ufd->memory->user_drop(ufd->memory_ctx, pages_user(pages));
 	pages_free(ufd, pages);
 }
@@ -393,13 +352,13 @@ static __attribute__((noinline)) int pages_pin_many(const struct ufd_context *co
 			runs->count = found.count;
 			memcpy(runs->run, found.run, found.count * sizeof(*found.run));
 			pages->runs = runs;
-			pages->bytes |= BYTES_MANY | BYTES_PINNED;
+			pages->bytes |= UFD_BYTES_MANY | UFD_BYTES_PINNED;
 		} else {
 			error = -ENOMEM;
 		}
 	} else if (!error) {
 		pages->start = found.run[0].start.value;
-		pages->bytes |= BYTES_PINNED;
+		pages->bytes |= UFD_BYTES_PINNED;
 	}
 	if (error && found.count)
 		ufd->memory->unpin(ufd->memory_ctx, pages_user(pages), found.run, found.count,
@@ -420,8 +379,8 @@ static int pages_pin_all(const struct ufd_context *context, struct ufd_pages *pa
 	size_t count = 0;
 	uint64_t pinned = 0;
 
-	if (pages->user & USER_LENT) { /* it does not move */
-		pages->bytes |= BYTES_PINNED;
+	if (pages->user & UFD_USER_LENT) { /* it does not move */
+		pages->bytes |= UFD_BYTES_PINNED;
 		return 0;
 	}
 	if (!left) /* 2^64 bytes */
@@ -439,7 +398,7 @@ static int pages_pin_all(const struct ufd_context *context, struct ufd_pages *pa
 	                             !(one.start.value % PAGE_SIZE_4K),
 	                     1)) {
 		pages->start = one.start.value;
-		pages->bytes |= BYTES_PINNED;
+		pages->bytes |= UFD_BYTES_PINNED;
 		return 0;
 	}
 	/* A provider that miscounts must not lead to a mapping of other memory. */
@@ -458,8 +417,8 @@ static void pages_unpin_all(const struct ufd_context *context, struct ufd_pages 
 	size_t count;
 	const struct iommu_extent *runs = pages_runs(pages, &one, &count);
 
-	if (pages->pins & PINS_STUCK) {
-		bool lent = pages->user & USER_LENT;
+	if (pages->pins & UFD_PINS_STUCK) {
+		bool lent = pages->user & UFD_USER_LENT;
 		iommu_log(ufd->os, IOMMU_LOG_ERROR,
 		          "ufd: %s memory %#llx, %#llx bytes: stays %s for good, for an IOMMU did "
 		          "not confirm that no device can reach it",
@@ -469,15 +428,15 @@ static void pages_unpin_all(const struct ufd_context *context, struct ufd_pages 
 		          (unsigned long long)pages_bytes(pages), lent ? "out of use" : "pinned");
 		return; /* still pinned, and still known to be */
 	}
-	if (!(pages->user & USER_LENT)) {
+	if (!(pages->user & UFD_USER_LENT)) {
 		ufd->memory->unpin(ufd->memory_ctx, pages_user(pages), runs, count,
 		                   ufd_pages_writable(pages));
 		if (ufd->memory->account)
 			(void)pages_account(context, pages, false);
 	}
-	if (pages->bytes & BYTES_MANY)
+	if (pages->bytes & UFD_BYTES_MANY)
 		ufd_free(ufd, pages->runs, runs_bytes(count));
-	pages->bytes &= ~(uint64_t)(BYTES_MANY | BYTES_PINNED);
+	pages->bytes &= ~(uint64_t)(UFD_BYTES_MANY | UFD_BYTES_PINNED);
 }
 
 /** Take pages_lock if other areas may share the pages. */
@@ -501,7 +460,7 @@ int ufd_pages_pin(struct ufd_context *context, struct ufd_pages *pages)
 	bool shared = pages_enter(context, pages);
 	int error = 0;
 
-	if (!(pages->bytes & BYTES_PINNED))
+	if (!(pages->bytes & UFD_BYTES_PINNED))
 		error = pages_pin_all(context, pages);
 	if (!error)
 		pages->pins++;
@@ -514,8 +473,8 @@ void ufd_pages_unpin(struct ufd_context *context, struct ufd_pages *pages, bool 
 	bool shared = pages_enter(context, pages);
 
 	if (!safe)
-		pages->pins |= PINS_STUCK;
-	if (!(--pages->pins & ~PINS_STUCK))
+		pages->pins |= UFD_PINS_STUCK;
+	if (!(--pages->pins & ~UFD_PINS_STUCK))
 		pages_unpin_all(context, pages);
 	pages_leave(context, shared);
 }
@@ -559,7 +518,7 @@ int ufd_pages_map(const struct ufd_pages *pages, uint64_t start, uint64_t bytes,
 	uint64_t done = 0;
 	int error = 0;
 
-	if (pages->user & USER_LENT && ufd_loan_ended(pages->loan))
+	if (pages->user & UFD_USER_LENT && ufd_loan_ended(pages->loan))
 		return 0; /* nothing to map any more */
 	if (small)
 		rights |= IOMMU_SMALL;

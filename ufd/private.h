@@ -149,7 +149,6 @@ struct ufd_call {
 
 /** Write the structure back, as much of it as the caller has. 0 or -EFAULT. */
 int must_check ufd_respond(const struct ufd_call *call);
-int must_check ufd_context_ioctl(struct ufd_context *context, uint32_t number, uint64_t user);
 int must_check ufd_cdev_ioctl(struct ufd_cdev *cdev, uint32_t command, uint64_t user);
 
 /* ---- objects -------------------------------------------------------------------------- */
@@ -184,7 +183,8 @@ static inline struct ufd_place *ufd_place_of(const struct ufd_context *context, 
 	}
 	/* neighbours are in 64 different lines: calls on them are often of different processors */
 	index -= first;
-	return &context->pieces[piece][(index & ~255u) | (index & 63) << 2 | (index >> 6 & 3)];
+	uint8_t low = (uint8_t)index;
+	return &context->pieces[piece][(index & ~255u) | (uint8_t)(low << 2 | low >> 6)];
 }
 /** The object with @p id, 1 to capacity, or NULL. table_lock is held. */
 static inline struct ufd_object *ufd_object_at(const struct ufd_context *context, uint32_t id)
@@ -201,10 +201,38 @@ void ufd_object_publish(struct ufd_object *object);
 void ufd_object_shut(struct ufd_object *object);
 /** Give the id of an object that cannot be found back, and free it. */
 void ufd_object_free(struct ufd_object *object, size_t bytes);
-/** Find and hold; @p kind UFD_NONE is any. -ENOENT. */
+static inline void ufd_object_release(struct ufd_object *object)
+{
+	__atomic_fetch_sub(&object->place->holds, 1, __ATOMIC_RELEASE);
+}
+/** Count a call in a place; false, and it is not: what is there cannot be found. */
+static inline bool ufd_place_hold(struct ufd_place *place)
+{
+	if (__builtin_expect(!(__atomic_fetch_add(&place->holds, 1, __ATOMIC_ACQUIRE) & UFD_SHUT),
+	                     1))
+		return true;
+	__atomic_fetch_sub(&place->holds, 1, __ATOMIC_RELEASE);
+	return false;
+}
+/** Find and hold; @p kind UFD_NONE is any. NULL: there is none. */
+static inline struct ufd_object *ufd_object_find(struct ufd_context *context, uint32_t id,
+                                                 enum ufd_kind kind)
+{
+	if (__builtin_expect(id - 1 >= __atomic_load_n(&context->capacity, __ATOMIC_ACQUIRE), 0))
+		return NULL;
+	struct ufd_place *place = ufd_place_of(context, id);
+	if (__builtin_expect(!ufd_place_hold(place), 0))
+		return NULL;
+	struct ufd_object *object = place->object;
+	if (kind != UFD_NONE && __builtin_expect(object->kind != (uint8_t)kind, 0)) {
+		ufd_object_release(object);
+		return NULL;
+	}
+	return object;
+}
+/** The same; 0 or -ENOENT. */
 int must_check ufd_object_hold(struct ufd_context *context, uint32_t id, enum ufd_kind kind,
                                void *out);
-void ufd_object_release(struct ufd_object *object);
 /** Add or drop long-term users. */
 void ufd_object_use(struct ufd_object *object, uint32_t users);
 void ufd_object_unuse(struct ufd_object *object, uint32_t users);
@@ -404,6 +432,12 @@ int must_check ufd_ioas_map_user(struct ufd_call *call, struct ufd_ioas *ioas, u
  *  are -ENOENT, as is a range with nothing. No lock is held. */
 int must_check ufd_ioas_unmap(struct ufd_ioas *ioas, uint64_t first, uint64_t last, bool cut,
                               int (*answer)(void *arg, uint64_t bytes), void *arg);
+/** ufd/quick.c: IOAS_MAP, whose flags and sums were checked, if it is the usual one: 0 or an
+ *  error; 1: it is not, and nothing has happened. */
+int must_check ufd_quick_map(struct ufd_call *call, struct ufd_ioas *ioas,
+                             struct iommu_ioas_map *map);
+/** IOAS_UNMAP, if it is the usual one: true, and it is done. */
+bool must_check ufd_quick_unmap(struct ufd_ioas *ioas, uint64_t first, uint64_t bytes);
 /** Is nothing mapped in [first, last]? No lock is held. */
 bool ufd_ioas_is_free(struct ufd_ioas *ioas, uint64_t first, uint64_t last);
 /** Map in 4 KiB pages only from now on. 0, -EINVAL if something is mapped in HWPTs,

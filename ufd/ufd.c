@@ -12,12 +12,9 @@
  * SHUT when it enters leaves again, and may be that last one. Slots that are free are SHUT in
  * all shards and have no file.
  */
-#include "ufd/private.h"
+#include "ufd/private_slot.h"
 
 #include "iommu/string.h"
-
-/** In ufd_shard.calls. */
-#define SHUT (UINT32_C(1) << 31)
 
 int ufd_init(struct ufd *ufd, struct iommu *iommu, const struct ufd_memory_ops *memory,
              void *memory_ctx)
@@ -27,10 +24,11 @@ int ufd_init(struct ufd *ufd, struct iommu *iommu, const struct ufd_memory_ops *
 		.os = iommu_os(iommu),
 		.memory = memory,
 		.memory_ctx = memory_ctx,
+		.plain_memory = !memory->user_keep && !memory->user_drop && !memory->account,
 	};
 	for (int shard = 0; shard < UFD_SHARDS; shard++)
 		for (int i = 0; i < UFD_MAX_FILES; i++)
-			ufd->shards[shard].calls[i] = SHUT;
+			ufd->shards[shard].calls[i] = UFD_SLOT_SHUT;
 	return ufd->os->lock_init(ufd->os->ctx, &ufd->lock, "ufd descriptors");
 }
 
@@ -82,7 +80,8 @@ int ufd_file_install(struct ufd *ufd, struct ufd_file *file)
 		ufd->files[i] = file;
 		/* shard 0 is the last here and the first to be shut: a close finds all open */
 		for (int shard = UFD_SHARDS; shard--;)
-			__atomic_fetch_and(&ufd->shards[shard].calls[i], ~SHUT, __ATOMIC_RELEASE);
+			__atomic_fetch_and(&ufd->shards[shard].calls[i], ~UFD_SLOT_SHUT,
+			                   __ATOMIC_RELEASE);
 		fd = UFD_FIRST_FD + i;
 		break;
 	}
@@ -90,8 +89,7 @@ int ufd_file_install(struct ufd *ufd, struct ufd_file *file)
 	return fd;
 }
 
-/** Slot @p index is being shut: if nobody is in it any more, the table lets the file go. */
-static __attribute__((noinline)) void slot_drained(struct ufd *ufd, unsigned index)
+void ufd_slot_drained(struct ufd *ufd, unsigned index)
 {
 	struct ufd_file *file;
 	bool idle = true;
@@ -99,7 +97,8 @@ static __attribute__((noinline)) void slot_drained(struct ufd *ufd, unsigned ind
 	ufd_lock(ufd, &ufd->lock);
 	/* else it has a new file meanwhile, or somebody is in it who will be the last */
 	for (int shard = 0; shard < UFD_SHARDS; shard++)
-		idle &= __atomic_load_n(&ufd->shards[shard].calls[index], __ATOMIC_ACQUIRE) == SHUT;
+		idle &= __atomic_load_n(&ufd->shards[shard].calls[index], __ATOMIC_ACQUIRE) ==
+		        UFD_SLOT_SHUT;
 	file = idle ? ufd->files[index] : NULL;
 	if (file)
 		ufd->files[index] = NULL;
@@ -111,63 +110,29 @@ static __attribute__((noinline)) void slot_drained(struct ufd *ufd, unsigned ind
 	ufd_file_put(file);
 }
 
-/** Whom a call is counted with: processors do not write each other's lines. */
-static inline struct ufd_shard *shard_here(struct ufd *ufd)
-{
-	const struct iommu_os *os = ufd->os;
-
-	return &ufd->shards[os->processor ? os->processor(os->ctx) % UFD_SHARDS : 0];
-}
-
-static inline void slot_leave(struct ufd *ufd, struct ufd_shard *shard, int fd)
-{
-	const unsigned index = (unsigned)(fd - UFD_FIRST_FD);
-
-	if (__builtin_expect(
-		    __atomic_fetch_sub(&shard->calls[index], 1, __ATOMIC_ACQ_REL) == (SHUT | 1), 0))
-		slot_drained(ufd, index);
-}
-
-/** Count a call on the open file of @p fd; slot_leave() with *shard ends it. NULL: it is not
- *  open. */
-static inline struct ufd_file *slot_enter(struct ufd *ufd, int fd, struct ufd_shard **shard)
-{
-	const unsigned index = (unsigned)fd - UFD_FIRST_FD;
-
-	if (__builtin_expect(index >= UFD_MAX_FILES, 0))
-		return NULL;
-	*shard = shard_here(ufd);
-	if (__builtin_expect(
-		    __atomic_fetch_add(&(*shard)->calls[index], 1, __ATOMIC_ACQUIRE) & SHUT, 0)) {
-		slot_leave(ufd, *shard, fd);
-		return NULL;
-	}
-	return ufd->files[index];
-}
-
 /** Shut a slot; false if it was. */
 static bool slot_shut(struct ufd *ufd, unsigned index)
 {
 	for (int shard = 0; shard < UFD_SHARDS; shard++) {
-		uint32_t calls =
-			__atomic_fetch_or(&ufd->shards[shard].calls[index], SHUT, __ATOMIC_ACQ_REL);
-		if (!shard && calls & SHUT)
+		uint32_t calls = __atomic_fetch_or(&ufd->shards[shard].calls[index], UFD_SLOT_SHUT,
+		                                   __ATOMIC_ACQ_REL);
+		if (!shard && calls & UFD_SLOT_SHUT)
 			return false;
 	}
-	slot_drained(ufd, index);
+	ufd_slot_drained(ufd, index);
 	return true;
 }
 
 void ufd_file_uninstall(struct ufd *ufd, int fd, struct ufd_file *file)
 {
 	struct ufd_shard *shard;
-	const struct ufd_file *there = slot_enter(ufd, fd, &shard);
+	const struct ufd_file *there = ufd_slot_enter(ufd, fd, &shard);
 
 	if (!there)
 		return; /* somebody has closed it meanwhile */
 	if (there == file)
 		(void)slot_shut(ufd, (unsigned)(fd - UFD_FIRST_FD));
-	slot_leave(ufd, shard, fd);
+	ufd_slot_leave(ufd, shard, fd);
 }
 
 void ufd_file_hold(struct ufd_file *file)
@@ -192,7 +157,7 @@ void ufd_file_wake(struct ufd_file *file)
 	ufd_lock(ufd, &ufd->lock);
 	for (int i = 0; i < UFD_MAX_FILES && ufd->wake; i++)
 		if (ufd->files[i] == file &&
-		    !(__atomic_load_n(&ufd->shards[0].calls[i], __ATOMIC_RELAXED) & SHUT))
+		    !(__atomic_load_n(&ufd->shards[0].calls[i], __ATOMIC_RELAXED) & UFD_SLOT_SHUT))
 			ufd->wake(ufd->wake_ctx, UFD_FIRST_FD + i);
 	ufd_unlock(ufd, &ufd->lock);
 }
@@ -200,13 +165,13 @@ void ufd_file_wake(struct ufd_file *file)
 int ufd_file_get(struct ufd *ufd, int fd, struct ufd_file **out)
 {
 	struct ufd_shard *shard;
-	struct ufd_file *file = slot_enter(ufd, fd, &shard);
+	struct ufd_file *file = ufd_slot_enter(ufd, fd, &shard);
 
 	if (!file)
 		return -EBADF;
 	*out = file;
 	ufd_file_hold(file);
-	slot_leave(ufd, shard, fd);
+	ufd_slot_leave(ufd, shard, fd);
 	return 0;
 }
 
@@ -280,40 +245,10 @@ int ufd_close(struct ufd *ufd, int fd)
 	return slot_shut(ufd, (unsigned)(fd - UFD_FIRST_FD)) ? 0 : -EBADF;
 }
 
-/** Calls on what is not /dev/iommu. */
-static __attribute__((noinline)) int other_ioctl(struct ufd_file *file, int fd,
-                                                 unsigned long command, uint64_t user)
-{
-	if (file->kind == UFD_FILE_DEVICE)
-		return ufd_cdev_ioctl(container_of(file, struct ufd_cdev, file), (uint32_t)command,
-		                      user);
-	return ufd_refuse(file->ufd, -ENOTTY,
-	                  file->kind == UFD_FILE_FAULT ? "descriptor %d is a fault queue: no calls"
-	                                               : "descriptor %d takes no calls",
-	                  fd);
-}
-
-int ufd_ioctl(struct ufd *ufd, int fd, unsigned long command, uint64_t user)
-{
-	struct ufd_shard *shard;
-	struct ufd_file *file = slot_enter(ufd, fd, &shard);
-	int result;
-
-	if (!file)
-		return -EBADF;
-	if (__builtin_expect(file->kind == UFD_FILE_CONTEXT, 1))
-		result = ufd_context_ioctl(container_of(file, struct ufd_context, file),
-		                           (uint32_t)command, user);
-	else
-		result = other_ioctl(file, fd, command, user);
-	slot_leave(ufd, shard, fd);
-	return result;
-}
-
 int64_t ufd_read(struct ufd *ufd, int fd, uint64_t user, uint64_t bytes)
 {
 	struct ufd_shard *shard;
-	struct ufd_file *file = slot_enter(ufd, fd, &shard);
+	struct ufd_file *file = ufd_slot_enter(ufd, fd, &shard);
 	int64_t result;
 
 	if (!file)
@@ -325,14 +260,14 @@ int64_t ufd_read(struct ufd *ufd, int fd, uint64_t user, uint64_t bytes)
 		result = ufd_event_queue_read(file, user, bytes);
 	else
 		result = -EINVAL;
-	slot_leave(ufd, shard, fd);
+	ufd_slot_leave(ufd, shard, fd);
 	return result;
 }
 
 int64_t ufd_write(struct ufd *ufd, int fd, uint64_t user, uint64_t bytes)
 {
 	struct ufd_shard *shard;
-	struct ufd_file *file = slot_enter(ufd, fd, &shard);
+	struct ufd_file *file = ufd_slot_enter(ufd, fd, &shard);
 	int64_t result;
 
 	if (!file)
@@ -342,7 +277,7 @@ int64_t ufd_write(struct ufd *ufd, int fd, uint64_t user, uint64_t bytes)
 		                               user, bytes);
 	else
 		result = -EINVAL;
-	slot_leave(ufd, shard, fd);
+	ufd_slot_leave(ufd, shard, fd);
 	return result;
 }
 
@@ -350,7 +285,7 @@ int ufd_mmap(struct ufd *ufd, int fd, uint64_t offset, uint64_t bytes, pa_t *out
              struct ufd_mapping **mapping)
 {
 	struct ufd_shard *shard;
-	struct ufd_file *file = slot_enter(ufd, fd, &shard);
+	struct ufd_file *file = ufd_slot_enter(ufd, fd, &shard);
 	int result;
 
 	if (!file)
@@ -362,14 +297,14 @@ int ufd_mmap(struct ufd *ufd, int fd, uint64_t offset, uint64_t bytes, pa_t *out
 		                         bytes, out, mapping);
 	else
 		result = -ENODEV;
-	slot_leave(ufd, shard, fd);
+	ufd_slot_leave(ufd, shard, fd);
 	return result;
 }
 
 int ufd_poll(struct ufd *ufd, int fd)
 {
 	struct ufd_shard *shard;
-	struct ufd_file *file = slot_enter(ufd, fd, &shard);
+	struct ufd_file *file = ufd_slot_enter(ufd, fd, &shard);
 	int result;
 
 	if (!file)
@@ -380,7 +315,7 @@ int ufd_poll(struct ufd *ufd, int fd)
 		result = ufd_event_queue_poll(file);
 	else /* what Linux says of a file that has no poll */
 		result = UFD_POLL_IN | UFD_POLL_OUT | UFD_POLL_RDNORM | UFD_POLL_WRNORM;
-	slot_leave(ufd, shard, fd);
+	ufd_slot_leave(ufd, shard, fd);
 	return result;
 }
 

@@ -239,17 +239,13 @@ static int answer_call(void *arg, uint64_t bytes)
 	return ufd_respond(call);
 }
 
-int ufd_call_ioas_unmap(struct ufd_call *call)
+/** What ufd_quick_unmap() does not do. */
+static __attribute__((noinline)) int unmap_any(struct ufd_call *call, struct ufd_ioas *ioas,
+                                               uint64_t first, uint64_t bytes)
 {
-	const struct iommu_ioas_unmap *arguments = call->arguments;
-	const uint64_t first = arguments->iova, bytes = arguments->length;
-	const bool all = first == 0 && bytes == UINT64_MAX;
-	struct ufd_ioas *ioas = NULL;
+	int error;
 
-	int error = ufd_object_hold(call->context, arguments->ioas_id, UFD_IOAS, &ioas);
-	if (error)
-		return error;
-	if (all) {
+	if (first == 0 && bytes == UINT64_MAX) {
 		error = ufd_ioas_unmap(ioas, 0, UINT64_MAX, false, answer_call, call);
 		if (error == -ENOENT) /* nothing is all there is */
 			error = answer_call(call, 0);
@@ -261,6 +257,20 @@ int ufd_call_ioas_unmap(struct ufd_call *call)
 	} else {
 		error = ufd_ioas_unmap(ioas, first, first + (bytes - 1), false, answer_call, call);
 	}
-	ufd_object_release(&ioas->object);
+	return error;
+}
+
+int ufd_call_ioas_unmap(struct ufd_call *call)
+{
+	const struct iommu_ioas_unmap *arguments = call->arguments;
+	const uint64_t first = arguments->iova, bytes = arguments->length;
+	struct ufd_object *object = ufd_object_find(call->context, arguments->ioas_id, UFD_IOAS);
+	int error = 0;
+
+	if (!object)
+		return -ENOENT;
+	if (!ufd_quick_unmap((struct ufd_ioas *)object, first, bytes))
+		error = unmap_any(call, (struct ufd_ioas *)object, first, bytes);
+	ufd_object_release(object);
 	return error;
 }

@@ -182,16 +182,6 @@ int vtd_domain_alloc_user(struct iommu_device *device, uint32_t flags, struct io
 	return 0;
 }
 
-int vtd_domain_may_map(const struct vtd_domain *domain, uint32_t rights)
-{
-	/* Erratum 772415: nested translation may write flags through a read-only second
-	 * stage, so a parent that hardware can nest on has none. */
-	if (domain->base.flags & IOMMU_ALLOC_NEST_PARENT && !domain->base.not_nestable &&
-	    !(rights & IOMMU_WRITE))
-		return -EINVAL;
-	return 0;
-}
-
 /* ---- identity ---------------------------------------------------------------------- */
 
 static int identity_map(struct iommu_domain *domain, iova_t start, pa_t to, uint64_t bytes,

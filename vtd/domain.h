@@ -131,8 +131,15 @@ void vtd_domain_unlock(struct vtd_domain *domain);
 
 int vtd_domain_flush(struct iommu_domain *base, struct iommu_gather *gather);
 void vtd_domain_free(struct iommu_domain *base);
-/** May the mapping be made? 0, -EINVAL. */
-int must_check vtd_domain_may_map(const struct vtd_domain *domain, uint32_t rights);
+/** May the mapping be made? 0, -EINVAL. Erratum 772415: nested translation may write flags
+ *  through a read-only second stage, so a parent that hardware can nest on has none. */
+static inline int must_check vtd_domain_may_map(const struct vtd_domain *domain, uint32_t rights)
+{
+	return domain->base.flags & IOMMU_ALLOC_NEST_PARENT && !domain->base.not_nestable &&
+	                       !(rights & IOMMU_WRITE)
+	               ? -EINVAL
+	               : 0;
+}
 
 /* ---- dirty.c -------------------------------------------------------------------- */
 

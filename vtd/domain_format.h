@@ -13,9 +13,10 @@ static int format_map(struct iommu_domain *base, iova_t start, pa_t to, uint64_t
 	struct vtd_domain *domain = vtd_domain_of(base);
 	int err = vtd_domain_may_map(domain, rights);
 
-	if (err)
+	if (__builtin_expect(err, 0))
 		return err;
-	gather->write_buffer |= __atomic_load_n(&domain->write_buffer, __ATOMIC_RELAXED);
+	if (__builtin_expect(__atomic_load_n(&domain->write_buffer, __ATOMIC_RELAXED), 0))
+		gather->write_buffer = true;
 	return PT_FN(map)(&domain->pt, start, to, bytes, rights, gather);
 }
 

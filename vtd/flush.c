@@ -17,6 +17,7 @@
  */
 #include "vtd/device_tlb.h"
 #include "vtd/domain.h"
+#include "vtd/submit.h"
 
 void vtd_domain_lock(struct vtd_domain *domain)
 {
@@ -245,24 +246,59 @@ static __attribute__((noinline)) int flush_units(struct vtd_domain *domain,
 	return result;
 }
 
+/** Is all that a change owes on the only tag's unit one descriptor, *out? The usual flush: of a
+ *  second stage, and no device keeps translations. The domain is locked. */
+static inline bool one_descriptor(const struct vtd_domain *domain, const struct vtd_tag *tag,
+                                  const struct iommu_gather *gather, iova_t last,
+                                  struct vtd_descriptor *out)
+{
+	if (domain->base.stage != IOMMU_STAGE_SECOND || gather->write_buffer ||
+	    !vtd_one_block(tag->unit, tag->did, gather->first, last, !gather->tables, out))
+		return false;
+	for (const struct vtd_attachment *at = tag->attachments; at; at = at->next)
+		if (vtd_device_has_tlb(at->device))
+			return false;
+	return true;
+}
+
+/** Any flush. */
+static __attribute__((noinline)) int flush_any(struct vtd_domain *domain,
+                                               const struct iommu_gather *gather, iova_t last)
+{
+	vtd_domain_lock(domain);
+	const struct vtd_tag *tag = domain->tags;
+	if (!domain->children && tag && !tag->next)
+		return flush_unit(domain, tag->unit, gather, last);
+	return flush_units(domain, gather, last);
+}
+
 int vtd_domain_flush(struct iommu_domain *base, struct iommu_gather *gather)
 {
 	struct vtd_domain *domain = vtd_domain_of(base);
+	struct vtd_descriptor one;
+	struct vtd_unit *unit = NULL;
 	int result = 0;
 
-	if (!iommu_gather_empty(gather) || gather->write_buffer) {
+	if (__builtin_expect(!iommu_gather_empty(gather) || gather->write_buffer, 1)) {
 		iova_t last = gather->last;
 		if (last.value > base->last.value)
 			last = base->last;
 		vtd_domain_lock(domain);
 		const struct vtd_tag *tag = domain->tags;
-		if (__builtin_expect(!domain->children && tag && !tag->next, 1))
-			result = flush_unit(domain, tag->unit, gather, last);
-		else
-			result = flush_units(domain, gather, last);
+		if (__builtin_expect(tag && !tag->next && !domain->children &&
+		                             one_descriptor(domain, tag, gather, last, &one),
+		                     1))
+			unit = tag->unit;
+		vtd_domain_unlock(domain);
+		if (__builtin_expect(unit != NULL, 1)) {
+			vtd_count(&unit->stats.flushes);
+			result = vtd_submit(unit, &one, 1);
+		} else {
+			result = flush_any(domain, gather, last);
+		}
 	}
 	/* A unit where the domain is attached no more may hold what is asked for. */
-	if (!result && __atomic_load_n(&base->unforgotten, __ATOMIC_ACQUIRE))
+	if (__builtin_expect(__atomic_load_n(&base->unforgotten, __ATOMIC_ACQUIRE), 0) && !result)
 		result = -EIO;
 	if (!result)
 		iommu_gather_release(gather);

@@ -143,17 +143,13 @@ void vtd_batch_add_range(struct vtd_batch *batch, uint16_t did, iova_t first, io
 	struct vtd_block blocks[VTD_MAX_PAGE_DESCRIPTORS];
 	const struct vtd_caps *caps = &batch->unit->caps;
 	uint64_t first_page = first.value >> 12, last_page = last.value >> 12;
-	uint64_t differ = first_page ^ last_page; /* of a block: its low bits, all of them */
 	unsigned count = VTD_MAX_PAGE_DESCRIPTORS + 1;
+	struct vtd_descriptor one;
 
 	/* Most ranges are one block. */
-	if (!(differ & (differ + 1)) && !(first_page & differ) && caps->psi) {
-		unsigned order = differ ? 64 - (unsigned)__builtin_clzll(differ) : 0;
-		if (order <= caps->mamv) {
-			vtd_batch_add(batch, vtd_desc_iotlb_page(did, first_page << 12, order,
-			                                         leaves_only));
-			return;
-		}
+	if (vtd_one_block(batch->unit, did, first, last, leaves_only, &one)) {
+		vtd_batch_add(batch, one);
+		return;
 	}
 	/* More pages than one descriptor can name: one that names the domain is cheaper. */
 	if (caps->psi &&

@@ -47,6 +47,22 @@ void vtd_batch_add(struct vtd_batch *batch, struct vtd_descriptor descriptor);
 /** Submit the rest and wait. 0, -EIO, -ETIMEDOUT. */
 int must_check vtd_batch_end(struct vtd_batch *batch);
 
+/** The one descriptor that makes the unit forget [first, last] of a second-stage domain id,
+ *  into *out. False if it takes more than one, or another kind. */
+static inline bool vtd_one_block(const struct vtd_unit *unit, uint16_t did, iova_t first,
+                                 iova_t last, bool leaves_only, struct vtd_descriptor *out)
+{
+	const uint64_t first_page = first.value >> 12, last_page = last.value >> 12;
+	const uint64_t differ = first_page ^ last_page; /* of a block: its low bits, all of them */
+	const unsigned order = differ ? 64 - (unsigned)__builtin_clzll(differ) : 0;
+
+	if (differ & (differ + 1) || first_page & differ || !unit->caps.psi ||
+	    order > unit->caps.mamv)
+		return false;
+	*out = vtd_desc_iotlb_page(did, first.value, order, leaves_only);
+	return true;
+}
+
 /** Forget [first, last] of a second-stage or pass-through domain id. */
 void vtd_batch_add_range(struct vtd_batch *batch, uint16_t did, iova_t first, iova_t last,
                          bool leaves_only);

@@ -30,7 +30,7 @@ struct submission {
 
 static uint32_t *status_word(const struct vtd_unit *unit, unsigned offset)
 {
-	return (uint32_t *)((char *)vtd_va(unit, pa_add(unit->queue, PAGE_SIZE_4K)) + offset);
+	return (uint32_t *)(unit->ring + PAGE_SIZE_4K + offset);
 }
 
 static uint64_t status_pa(const struct vtd_unit *unit, unsigned offset)
@@ -40,7 +40,7 @@ static uint64_t status_pa(const struct vtd_unit *unit, unsigned offset)
 
 static uint64_t *slot(const struct vtd_unit *unit, unsigned index)
 {
-	return (uint64_t *)((char *)vtd_va(unit, unit->queue) + (size_t)index * unit->slot_bytes);
+	return (uint64_t *)(unit->ring + ((size_t)index << unit->slot_shift));
 }
 
 static inline void fill_slot(const struct vtd_unit *unit, unsigned index,
@@ -71,17 +71,17 @@ static inline void append(struct vtd_unit *unit, const struct vtd_descriptor *de
 	unit->stats.descriptors[vtd_descriptor_type(descriptor)]++;
 }
 
-static void append_wait(struct vtd_unit *unit)
+static inline void append_wait(struct vtd_unit *unit)
 {
 	struct vtd_descriptor wait =
 		vtd_desc_wait(unit->sequence, status_pa(unit, VTD_STATUS_WAIT));
 	append(unit, &wait);
 }
 
-static void ring(struct vtd_unit *unit)
+static inline void ring(struct vtd_unit *unit)
 {
 	arch_barrier();
-	vtd_write(&unit->window, VTD_REG_IQT, (uint64_t)unit->tail * unit->slot_bytes);
+	vtd_write(&unit->window, VTD_REG_IQT, (uint64_t)unit->tail << unit->slot_shift);
 }
 
 const char *vtd_queue_error_name(unsigned iqei)
@@ -259,16 +259,10 @@ static __attribute__((noinline)) int batch_wait(struct vtd_unit *unit,
 	}
 }
 
-/** Requests that fit into the ring together. */
-static inline int submit_batch(struct vtd_unit *unit, const struct vtd_request *first,
-                               const struct vtd_request *last)
+/** What was appended is complete: a wait behind it, and wait. */
+static inline int submit(struct vtd_unit *unit, const struct vtd_request *first,
+                         const struct vtd_request *last)
 {
-	for (const struct vtd_request *at = first;; at = at->next) {
-		for (unsigned i = 0; i < at->count; i++)
-			append(unit, &at->descriptors[i]);
-		if (at == last)
-			break;
-	}
 	unit->sequence++;
 	append_wait(unit);
 	ring(unit);
@@ -283,7 +277,19 @@ static inline int submit_batch(struct vtd_unit *unit, const struct vtd_request *
 int vtd_queue_execute(struct vtd_unit *unit, const struct vtd_request *first,
                       const struct vtd_request *last)
 {
-	return submit_batch(unit, first, last);
+	for (const struct vtd_request *at = first;; at = at->next) {
+		for (unsigned i = 0; i < at->count; i++)
+			append(unit, &at->descriptors[i]);
+		if (at == last)
+			break;
+	}
+	return submit(unit, first, last);
+}
+
+int vtd_queue_execute_quick(struct vtd_unit *unit, const struct vtd_request *request)
+{
+	append(unit, request->descriptors);
+	return submit(unit, request, request);
 }
 
 int vtd_queue_execute_one(struct vtd_unit *unit, const struct vtd_request *request)
@@ -292,13 +298,13 @@ int vtd_queue_execute_one(struct vtd_unit *unit, const struct vtd_request *reque
 	const unsigned most = unit->slots - SPARE_SLOTS - 1;
 	int result = 0;
 
-	if (__builtin_expect(request->count < VTD_TURN_DESCRIPTORS, 1))
-		return submit_batch(unit, request, request);
+	if (request->count < VTD_TURN_DESCRIPTORS)
+		return vtd_queue_execute(unit, request, request);
 	for (unsigned left = request->count; left; left -= part.count) {
 		part.count = left < most ? left : most;
 		if (unit->broken)
 			return -EIO;
-		int err = submit_batch(unit, &part, &part);
+		int err = vtd_queue_execute(unit, &part, &part);
 		result = result ? result : err;
 		part.descriptors += part.count;
 	}

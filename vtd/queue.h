@@ -36,6 +36,8 @@ struct vtd_request;
 /** Execute a request, in order, and wait for it. The caller has the turn (submit.h), and
  *  unit->lock is free. 0, -EIO, -ETIMEDOUT: what it was to forget may then still be cached. */
 int must_check vtd_queue_execute_one(struct vtd_unit *unit, const struct vtd_request *request);
+/** The same with a request of one descriptor: the usual flush. */
+int must_check vtd_queue_execute_quick(struct vtd_unit *unit, const struct vtd_request *request);
 /** The same with the requests from @p first through @p last, linked, which have less than
  *  VTD_TURN_DESCRIPTORS together: one wait, and one result. */
 int must_check vtd_queue_execute(struct vtd_unit *unit, const struct vtd_request *first,

@@ -114,30 +114,50 @@ static void tell(struct vtd_request *first, struct vtd_request *last)
 	}
 }
 
+/** With the turn: what @p own asks for, and those behind it that fit. */
+static __attribute__((noinline)) int lead(struct vtd_unit *unit, struct vtd_request *own)
+{
+	struct vtd_request *last = own, *next = next_of(own);
+
+	if (next && unit->live && !unit->broken && unit->queue_on) {
+		for (unsigned all = own->count;
+		     next && next->descriptors && all + next->count < VTD_TURN_DESCRIPTORS;
+		     next = next_of(last)) {
+			all += next->count;
+			last = next;
+		}
+	}
+	if (last == own)
+		own->result = execute(unit, own);
+	else
+		execute_all(unit, own, last);
+	pass_on(unit, last);
+	tell(own, last);
+	return own->result;
+}
+
 int vtd_submit(struct vtd_unit *unit, const struct vtd_descriptor *descriptors, unsigned count)
 {
-	struct vtd_request own = {.descriptors = descriptors, .count = count}, *last = &own;
+	struct vtd_request own;
+	int result;
 
 	if (!count)
 		return 0;
-	if (join(unit, &own)) {
-		struct vtd_request *next = next_of(&own);
-		if (__builtin_expect(next != NULL, 0) && unit->live && !unit->broken &&
-		    unit->queue_on) {
-			for (unsigned all = count;
-			     next && next->descriptors && all + next->count < VTD_TURN_DESCRIPTORS;
-			     next = next_of(last)) {
-				all += next->count;
-				last = next;
-			}
-		}
-		if (last == &own)
-			own.result = execute(unit, &own);
-		else
-			execute_all(unit, &own, last);
-		pass_on(unit, last);
-		tell(&own, last);
+	own.descriptors = descriptors;
+	own.count = count;
+	own.next = NULL;
+	own.state = VTD_REQUEST_WAITS;
+	own.result = 0;
+	if (__builtin_expect(!join(unit, &own), 0)) {
+		result = own.result;
+	} else if (__builtin_expect(count == 1 && unit->queue_on && unit->live && !unit->broken &&
+	                                    !next_of(&own),
+	                            1)) {
+		result = vtd_queue_execute_quick(unit, &own);
+		pass_on(unit, &own);
+	} else {
+		result = lead(unit, &own);
 	}
 	leave(unit, &own);
-	return own.result;
+	return result;
 }

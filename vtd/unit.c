@@ -361,7 +361,8 @@ int vtd_unit_create(struct iommu *iommu, const struct vtd_dmar *dmar,
 
 	choose_mode(unit, iommu_options(iommu)->mode);
 	unit->base.mode = unit->scalable ? IOMMU_MODE_SCALABLE : IOMMU_MODE_LEGACY;
-	unit->slot_bytes = unit->scalable ? 32 : 16;
+	unit->slot_shift = unit->scalable ? 5 : 4;
+	unit->slot_bytes = 1u << unit->slot_shift;
 	unit->slots = (unsigned)(PAGE_SIZE_4K / unit->slot_bytes);
 
 	uint32_t ids = vtd_domain_id_limit(&unit->caps);
@@ -379,6 +380,8 @@ int vtd_unit_create(struct iommu *iommu, const struct vtd_dmar *dmar,
 	err = os->page_alloc(os->ctx, 0, &unit->root);
 	if (!err)
 		err = os->page_alloc(os->ctx, VTD_QUEUE_ORDER, &unit->queue);
+	if (!err)
+		unit->ring = vtd_va(unit, unit->queue);
 	if (!err)
 		err = vtd_page_requests_create(unit);
 	if (err)

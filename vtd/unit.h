@@ -118,7 +118,9 @@ struct vtd_unit {
 	struct iommu_lock lock;
 	bool queue_on;
 	pa_t queue;          /* one page of descriptors, then one page: completion words */
-	unsigned slot_bytes; /* 16 or 32 */
+	char *ring;          /* the same, for the processor */
+	unsigned slot_bytes; /* 16 or 32... */
+	unsigned slot_shift; /* ...as a shift */
 	unsigned slots;
 	unsigned tail;          /* next slot to fill */
 	uint32_t sequence;      /* of the last wait */

@@ -55,9 +55,9 @@ static inline void arch_clean_line(const void *address)
 /* (one statement: a compiler would compute each address by an instruction of its own) */
 static inline void arch_clean_4_lines(const void *address)
 {
-	__asm__ volatile("clflush %0\n\tclflush 64+%0\n\tclflush 128+%0\n\tclflush 192+%0"
+	__asm__ volatile("clflush (%0)\n\tclflush 64(%0)\n\tclflush 128(%0)\n\tclflush 192(%0)"
 	                 :
-	                 : "m"(*(const char *)address)
+	                 : "r"(address)
 	                 : "memory");
 }
 
