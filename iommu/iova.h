@@ -98,7 +98,8 @@ struct iova_ranges {
 	const struct iommu_os *os;
 	const struct iova_space *areas;        /* the live areas; may be NULL */
 	struct iova_reservation *reservations; /* by first, then by age */
-	struct iova_space reserved;            /* their union, merged */
+	struct iova_space reserved;            /* their union, merged; unless it is stale */
+	bool stale;                            /* a change came after the union was made */
 	struct iova_range usual;               /* the largest range that is not reserved */
 	struct iova_range *allowed;            /* ascending and disjoint; NULL: everything */
 	size_t allowed_count;
@@ -131,18 +132,18 @@ int must_check iova_ranges_allow(struct iova_ranges *ranges, const struct iova_r
 
 /** May an area lie at [first, last]? 0, -EINVAL if last < first or a part is
  *  reserved, -EEXIST if a part is taken. With areas, *out is the place among them. */
-int must_check iova_ranges_check(const struct iova_ranges *ranges, uint64_t first, uint64_t last,
+int must_check iova_ranges_check(struct iova_ranges *ranges, uint64_t first, uint64_t last,
                                  struct iova_place *out);
 
 /** The lowest place for an area of @p bytes that is allowed, not reserved and not
  *  taken, and starts at a multiple of @p alignment (a power of two), not below
  *  @p from. 0 and *out, -ENOSPC, or -EINVAL. */
-int must_check iova_ranges_find(const struct iova_ranges *ranges, uint64_t bytes,
-                                uint64_t alignment, uint64_t from, struct iova_place *out);
+int must_check iova_ranges_find(struct iova_ranges *ranges, uint64_t bytes, uint64_t alignment,
+                                uint64_t from, struct iova_place *out);
 
 /** The lowest range that is not reserved (IOAS_IOVA_RANGES) and ends at or above
  *  @p from; *out is cut to begin at @p from or later. False if there is none. Go on
  *  with out->last + 1, unless out->last is 2^64 - 1. */
-bool iova_ranges_next(const struct iova_ranges *ranges, uint64_t from, struct iova_range *out);
+bool iova_ranges_next(struct iova_ranges *ranges, uint64_t from, struct iova_range *out);
 
 #endif

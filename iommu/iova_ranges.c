@@ -3,8 +3,8 @@
  * Reserved and allowed ranges of an IOVA space: see iommu/iova.h.
  *
  * Reservations are a list; their union is a tree, so that a check costs the same with
- * one device or with hundreds. The union is made anew at each change, of nodes that
- * lie in the reservations themselves: dropping one, which may cut a block in two,
+ * one device or with hundreds. The union is made anew after changes, when it is looked at, of
+ * nodes that lie in the reservations themselves: dropping one, which may cut a block in two,
  * needs no memory.
  */
 #include "iommu/iova.h"
@@ -40,10 +40,11 @@ static void find_usual(struct iova_ranges *ranges)
 }
 
 /** Make the union of all reservations, which are sorted by their first address. */
-static void union_make(struct iova_ranges *ranges)
+static __attribute__((noinline)) void union_make(struct iova_ranges *ranges)
 {
 	struct iova_node *open = NULL;
 
+	ranges->stale = false; /* first: find_usual() asks */
 	iova_space_init(&ranges->reserved);
 	for (struct iova_reservation *at = ranges->reservations; at; at = at->next) {
 		if (open && (open->last == UINT64_MAX || at->first <= open->last + 1)) {
@@ -60,6 +61,13 @@ static void union_make(struct iova_ranges *ranges)
 	if (open)
 		union_add(ranges, open);
 	find_usual(ranges);
+}
+
+/** Before the union is looked at. */
+static inline void union_ready(struct iova_ranges *ranges)
+{
+	if (__builtin_expect(ranges->stale, 0))
+		union_make(ranges);
 }
 
 void iova_ranges_init(struct iova_ranges *ranges, const struct iommu_os *os,
@@ -88,7 +96,7 @@ void iova_ranges_exit(struct iova_ranges *ranges)
 		ranges->reservations = at->next;
 		ranges->os->free(ranges->os->ctx, at, sizeof(*at));
 	}
-	union_make(ranges);
+	ranges->stale = true;
 	allowed_free(ranges);
 }
 
@@ -142,7 +150,7 @@ int iova_ranges_reserve(struct iova_ranges *ranges, uint64_t first, uint64_t las
 	if (!made)
 		return -ENOMEM;
 	reservation_link(ranges, made, first, last, owner);
-	union_make(ranges);
+	ranges->stale = true;
 	return 0;
 }
 
@@ -175,7 +183,7 @@ int iova_ranges_aperture(struct iova_ranges *ranges, uint64_t first, uint64_t la
 		reservation_link(ranges, below, 0, first - 1, owner);
 	if (above)
 		reservation_link(ranges, above, last + 1, UINT64_MAX, owner);
-	union_make(ranges);
+	ranges->stale = true;
 	return 0;
 }
 
@@ -192,7 +200,7 @@ void iova_ranges_unreserve(struct iova_ranges *ranges, const void *owner)
 		*link = at->next;
 		ranges->os->free(ranges->os->ctx, at, sizeof(*at));
 	}
-	union_make(ranges);
+	ranges->stale = true;
 }
 
 /* ---- allowed ranges --------------------------------------------------------------- */
@@ -243,6 +251,7 @@ int iova_ranges_allow(struct iova_ranges *ranges, const struct iova_range *allow
 		if (list[i].last < list[i].first || (i && list[i].first <= list[i - 1].last))
 			error = -EINVAL;
 	}
+	union_ready(ranges);
 	for (size_t i = 0; i < count && !error; i++) {
 		if (overlaps(&ranges->reserved, list[i].first, list[i].last))
 			error = -EADDRINUSE;
@@ -259,19 +268,21 @@ int iova_ranges_allow(struct iova_ranges *ranges, const struct iova_range *allow
 
 /* ---- looking ------------------------------------------------------------------------ */
 
-int iova_ranges_check(const struct iova_ranges *ranges, uint64_t first, uint64_t last,
+int iova_ranges_check(struct iova_ranges *ranges, uint64_t first, uint64_t last,
                       struct iova_place *out)
 {
 	if (last < first)
 		return -EINVAL;
+	union_ready(ranges);
 	if ((first < ranges->usual.first || last > ranges->usual.last) &&
 	    overlaps(&ranges->reserved, first, last))
 		return -EINVAL;
 	return ranges->areas ? iova_space_check(ranges->areas, first, last, out) : 0;
 }
 
-bool iova_ranges_next(const struct iova_ranges *ranges, uint64_t from, struct iova_range *out)
+bool iova_ranges_next(struct iova_ranges *ranges, uint64_t from, struct iova_range *out)
 {
+	union_ready(ranges);
 	for (;;) {
 		const struct iova_node *block = iova_space_find_from(&ranges->reserved, from);
 		out->first = from;
@@ -314,8 +325,8 @@ static int find_in(const struct iova_ranges *ranges, const struct iova_range *us
 	return -ENOSPC;
 }
 
-int iova_ranges_find(const struct iova_ranges *ranges, uint64_t bytes, uint64_t alignment,
-                     uint64_t from, struct iova_place *out)
+int iova_ranges_find(struct iova_ranges *ranges, uint64_t bytes, uint64_t alignment, uint64_t from,
+                     struct iova_place *out)
 {
 	struct iova_range usable;
 

@@ -231,7 +231,7 @@ level3:
 	return &table[pt_index(at, 1)];
 }
 
-/** The entry of @p level, 1 or 2, for @p at in a table with 4 levels, into *slot; false if a
+/** The entry of @p level, 1 to 3, for @p at in a table with 4 levels, into *slot; false if a
  *  table is missing on the way. */
 PT_INLINE bool PT_FN(quick_slot)(const struct pt *pt, uint64_t at, const unsigned level,
                                  uint64_t **slot)
@@ -248,8 +248,9 @@ PT_INLINE bool PT_FN(quick_slot)(const struct pt *pt, uint64_t at, const unsigne
 		__asm__("" : "+r"(table)); /* or the sum is taken apart: two more */               \
 	} while (0)
 	STEP(4);
-	STEP(3);
-	if (level == 1)
+	if (level < 3)
+		STEP(3);
+	if (level < 2)
 		STEP(2);
 #undef STEP
 	*slot = &table[pt_index(at, level)];

@@ -114,11 +114,15 @@ static __attribute__((noinline)) void pt_clean_run(struct pt *pt, const uint64_t
 	if (pt->os->clean) {
 		pt->os->clean(pt->os->ctx, entry, count * sizeof(*entry));
 	} else {
-		for (; last - line >= 4 * ARCH_CACHE_LINE; line += 4 * ARCH_CACHE_LINE) {
-			arch_clean_line((const void *)line);
-			arch_clean_line((const void *)(line + ARCH_CACHE_LINE));
-			arch_clean_line((const void *)(line + 2 * ARCH_CACHE_LINE));
-			arch_clean_line((const void *)(line + 3 * ARCH_CACHE_LINE));
+		for (; last - line >= 15 * ARCH_CACHE_LINE; line += 16 * ARCH_CACHE_LINE) {
+			arch_clean_4_lines((const void *)line);
+			arch_clean_4_lines((const void *)(line + 4 * ARCH_CACHE_LINE));
+			arch_clean_4_lines((const void *)(line + 8 * ARCH_CACHE_LINE));
+			arch_clean_4_lines((const void *)(line + 12 * ARCH_CACHE_LINE));
+			if (last - line < 16 * ARCH_CACHE_LINE) {
+				arch_write_barrier();
+				return;
+			}
 		}
 		for (; line <= last; line += ARCH_CACHE_LINE)
 			arch_clean_line((const void *)line);
@@ -233,19 +237,6 @@ PT_INLINE unsigned pt_fill_spans(uint64_t *entry, unsigned count, uint64_t value
 	return count;
 }
 
-/** Fill a table that nobody sees yet, so that there is nothing to check. */
-static __attribute__((noinline, unused)) void pt_fill_new(uint64_t *table, uint64_t value,
-                                                          uint64_t step)
-{
-#define STORE(i)                                                                                   \
-	table[i] = value;                                                                          \
-	value += step;
-	for (const uint64_t *end = table + PT_ENTRIES; table != end; table += PT_SPAN) {
-		PT_REPEAT32(STORE)
-	}
-#undef STORE
-}
-
 /** Retract entries as long as all bits of @p all are set, @p count at most. Returns how many:
  *  less if one of the next PT_SPAN is different. @p clean as above. */
 PT_INLINE unsigned pt_drain_spans(uint64_t *entry, unsigned count, uint64_t all, const bool clean)
@@ -292,6 +283,33 @@ PT_INLINE void pt_clean_rest(struct pt *pt, const uint64_t *entry, unsigned done
 PT_INLINE bool pt_cleans_quickly(const struct pt *pt)
 {
 	return !pt->coherent && !pt->hooked && !pt->counting;
+}
+
+/** Fill a table that nobody sees yet, so that there is nothing to check, and clean it if the
+ *  table is not snooped. */
+static __attribute__((noinline, unused)) void pt_fill_new(struct pt *pt, uint64_t *table,
+                                                          uint64_t value, uint64_t step)
+{
+	const uint64_t *end = table + PT_ENTRIES;
+	uint64_t *at = table;
+
+#define STORE(i)                                                                                   \
+	at[i] = value;                                                                             \
+	value += step;
+	if (PT_LIKELY(pt_cleans_quickly(pt))) {
+		for (; at != end; at += PT_SPAN) {
+			PT_REPEAT32(STORE)
+			arch_clean_4_lines(at);
+		}
+		arch_write_barrier();
+		return;
+	}
+	for (; at != end; at += PT_SPAN) {
+		PT_REPEAT32(STORE)
+	}
+#undef STORE
+	if (!pt->coherent)
+		pt_clean_run(pt, table, PT_ENTRIES);
 }
 
 /** Publish leaves, as above, and clean them if the table is not snooped. */

@@ -187,12 +187,10 @@ PT_COLD uint64_t PT_FN(map_table)(struct pt *pt, uint64_t at, uint64_t to, uint6
 	if (PT_UNLIKELY(made->error))
 		return 0;
 	uint64_t *table = pt_table(pt, page.value);
-	pt_fill_new(table, pt_format_place(to) | bits | pt_format_leaf_mark(1),
+	pt_fill_new(pt, table, pt_format_place(to) | bits | pt_format_leaf_mark(1),
 	            pt_format_place(pt_size(1)));
-	if (!pt->coherent) {
-		pt_clean_run(pt, table, PT_ENTRIES);
+	if (!pt->coherent)
 		__atomic_fetch_add(&pt->growing, 1, __ATOMIC_SEQ_CST);
-	}
 	/* nobody else maps here, but a table that nobody uses may come from one that failed */
 	bool ours = __atomic_compare_exchange_n(slot, &entry, pt_format_table(page.value), false,
 	                                        __ATOMIC_SEQ_CST, __ATOMIC_ACQUIRE);
@@ -348,7 +346,7 @@ static __attribute__((noinline)) int PT_FN(map_many)(struct pt *pt, iova_t start
 	uint64_t bits;
 
 	/* (no sum wraps around: what is added is small, and what it is added to was checked) */
-	if (PT_LIKELY(pt_is_usual(pt) && over < PAGE_SIZE_1G - PAGE_SIZE_4K &&
+	if (PT_LIKELY(pt_is_usual(pt) && over < PAGE_SIZE_1G &&
 	              !((at | (at + over)) & pt->wrong_iova) &&
 	              !((memory | (memory + over)) & pt->wrong_memory) &&
 	              !pt_format_bits(rights & ~PT_HOW, &bits))) {
@@ -358,7 +356,12 @@ static __attribute__((noinline)) int PT_FN(map_many)(struct pt *pt, iova_t start
 		if (!((at | memory | bytes) & (pt_size(2) - 1)) &&
 		    (at ^ (at + over)) < pt_size(3) && !(rights & IOMMU_SMALL) &&
 		    pt->page_sizes & pt_size(2))
-			return PT_FN(map_quick)(pt, start, to, bytes, rights, gather, bits, 2);
+			return over < PAGE_SIZE_1G - PAGE_SIZE_4K || memory & (pt_size(3) - 1) ||
+			                       !(pt->page_sizes & pt_size(3))
+			               ? PT_FN(map_quick)(pt, start, to, bytes, rights, gather,
+			                                  bits, 2)
+			               : PT_FN(map_quick)(pt, start, to, bytes, rights, gather,
+			                                  bits, 3);
 	}
 	return PT_FN(map_any)(pt, start, to, bytes, rights, gather);
 }

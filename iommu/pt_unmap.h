@@ -178,9 +178,12 @@ static __attribute__((noinline)) uint64_t PT_FN(unmap_many)(struct pt *pt, uint6
 			if (!((at | (at + over)) & pt->wrong_iova) &&
 			    (at ^ (at + over)) < pt_size(2))
 				return PT_FN(unmap_quick)(pt, at, bytes, gather, 1);
-		} else if (over < pt_size(3) - PAGE_SIZE_4K && !(at & pt->wrong_iova) &&
-		           !((at | bytes) & (pt_size(2) - 1)) && (at ^ (at + over)) < pt_size(3)) {
-			return PT_FN(unmap_quick)(pt, at, bytes, gather, 2);
+		} else if (over < pt_size(3) - PAGE_SIZE_4K) {
+			if (!(at & pt->wrong_iova) && !((at | bytes) & (pt_size(2) - 1)) &&
+			    (at ^ (at + over)) < pt_size(3))
+				return PT_FN(unmap_quick)(pt, at, bytes, gather, 2);
+		} else if (bytes == pt_size(3) && !(at & (pt->wrong_iova | (pt_size(3) - 1)))) {
+			return PT_FN(unmap_quick)(pt, at, bytes, gather, 3);
 		}
 	}
 	return PT_FN(unmap_any)(pt, at, bytes, gather);

@@ -268,7 +268,7 @@ static void *cache_refill(struct heap *heap, struct heap_cache *cache, unsigned 
 		return NULL;
 	count_add(&cache->refills, 1);
 	while (count > 1) /* the lowest comes out first */
-		heap_cache_push(cache, kind, objects[--count]);
+		heap_cache_push(&cache->classes[kind], objects[--count]);
 	return objects[0];
 }
 
@@ -488,7 +488,7 @@ static __attribute__((noinline)) int put_small_slow(struct heap *heap, void *obj
 			} else {
 				if (cache->classes[kind].top == cache_slots(kind))
 					cache_shrink(heap, cache, kind);
-				heap_cache_push(cache, kind, object);
+				heap_cache_push(&cache->classes[kind], object);
 			}
 		}
 		heap->locality->leave(state);

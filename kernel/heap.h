@@ -67,7 +67,7 @@ static inline uint64_t heap_mark_of(const void *object)
 
 /** One processor's objects; see struct page_cache. All zero is empty. */
 struct heap_cache {
-	struct {
+	struct heap_cached {
 		void *slots[HEAP_CACHE_SLOTS]; /* NULL: empty */
 		unsigned top;
 	} classes[HEAP_CLASSES];
@@ -84,14 +84,13 @@ extern const uint8_t heap_class_by_size[HEAP_LARGEST_SMALL / 16];
 /** An object of @p bytes, 1 to HEAP_LARGEST_SMALL, not zeroed; NULL: ask heap_get(). */
 static inline void *heap_cache_take(struct heap_cache *cache, size_t bytes)
 {
-	const unsigned kind = heap_class_by_size[(bytes - 1) / 16];
-	const unsigned top = cache->classes[kind].top;
+	struct heap_cached *cached = &cache->classes[heap_class_by_size[(bytes - 1) / 16]];
+	const unsigned top = cached->top;
 	void *object = NULL;
 
 	if (__builtin_expect(top != 0, 1)) {
-		object = __atomic_exchange_n(&cache->classes[kind].slots[top - 1], NULL,
-		                             __ATOMIC_ACQ_REL);
-		cache->classes[kind].top = top - 1;
+		object = __atomic_exchange_n(&cached->slots[top - 1], NULL, __ATOMIC_ACQ_REL);
+		cached->top = top - 1;
 		cache->hits++;
 		if (__builtin_expect(!object, 0))
 			cache->hits--;
@@ -100,11 +99,10 @@ static inline void *heap_cache_take(struct heap_cache *cache, size_t bytes)
 }
 
 /** Put an object in; there is room. */
-static inline void heap_cache_push(struct heap_cache *cache, unsigned kind, void *object)
+static inline void heap_cache_push(struct heap_cached *cached, void *object)
 {
 	*(uint64_t *)object = heap_mark_of(object);
-	__atomic_store_n(&cache->classes[kind].slots[cache->classes[kind].top++], object,
-	                 __ATOMIC_RELEASE);
+	__atomic_store_n(&cached->slots[cached->top++], object, __ATOMIC_RELEASE);
 }
 
 /** Take an object of @p bytes, 1 to HEAP_LARGEST_SMALL, back. False, with nothing changed:
@@ -116,15 +114,16 @@ static inline bool heap_cache_give(struct heap_cache *cache, void *object, size_
 	const struct heap_slab *slab =
 		(struct heap_slab *)((uintptr_t)object & ~(uintptr_t)(PAGE_SIZE_4K - 1));
 	const uint32_t offset = (uint32_t)((uintptr_t)object % PAGE_SIZE_4K) - HEAP_SLAB_HEADER;
+	struct heap_cached *cached = &cache->classes[kind];
 	unsigned place;
 
 	if (__builtin_expect(slab->magic != heap_slab_magic(slab, kind) ||
 	                             !heap_slab_holds(slab, offset, kind, &place) ||
 	                             *(const uint64_t *)object == heap_mark_of(object) ||
-	                             cache->classes[kind].top == heap_classes[kind].slots,
+	                             cached->top == heap_classes[kind].slots,
 	                     0))
 		return false;
-	heap_cache_push(cache, kind, object);
+	heap_cache_push(cached, object);
 	return true;
 }
 

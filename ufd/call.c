@@ -142,53 +142,69 @@ static __attribute__((noinline)) int refuse_short(const struct ufd *ufd, uint32_
 	                  size, least);
 }
 
+/** The caller's structure is not just as long as the first version, of which @p call has that
+ *  much: read the rest, or say that it is zero. 0, -EFAULT, -E2BIG. */
+static __attribute__((noinline)) int read_rest(const struct ufd_call *call, uint32_t least)
+{
+	const struct ufd *ufd = call->ufd;
+	const uint32_t size = call->user_bytes, bytes = call->bytes;
+	const uint32_t known = size < bytes ? size : bytes;
+	uint8_t *arguments = call->arguments;
+	int error = 0;
+
+	if (known > least)
+		error = ufd_copy_in(ufd, arguments + least, call->user + least, known - least);
+	if (!error && size > known)
+		error = call->user + size < call->user
+		                ? -EFAULT
+		                : ufd_check_zero(ufd, call->user + known, size - known);
+	if (!error && known < bytes)
+		memset(arguments + known, 0, bytes - known);
+	return error;
+}
+
+/** A command that is none of /dev/iommu's. */
+static __attribute__((noinline)) int other_command(struct ufd_context *context, uint32_t number,
+                                                   uint64_t user)
+{
+	if (number >> 8 == VFIO_TYPE &&
+	    number - UFD_COMMAND(IOMMUFD_TYPE, IOMMUFD_CMD_BASE) >= ARRAY_SIZE(commands))
+		return ufd_vfio_ioctl(context, number, user);
+	return ufd_refuse(context->file.ufd, -ENOTTY, "command %#x is none of /dev/iommu's",
+	                  number);
+}
+
 /** A call on /dev/iommu. */
 static inline int context_ioctl(struct ufd_context *context, uint32_t number, uint64_t user)
 {
 	struct ufd *ufd = context->file.ufd;
-	union arguments arguments;
-	uint32_t index = number - UFD_COMMAND(IOMMUFD_TYPE, IOMMUFD_CMD_BASE);
-
-	if (__builtin_expect(index >= ARRAY_SIZE(commands) || !commands[index].run, 0)) {
-		if (number >> 8 == VFIO_TYPE && index >= ARRAY_SIZE(commands))
-			return ufd_vfio_ioctl(context, number, user);
-		return ufd_refuse(ufd, -ENOTTY, "command %#x is none of /dev/iommu's", number);
-	}
+	const uint32_t index = number - UFD_COMMAND(IOMMUFD_TYPE, IOMMUFD_CMD_BASE);
 	const struct command *command = &commands[index];
-	const uint32_t least = command->least, bytes = command->bytes;
+	union arguments arguments;
+	struct ufd_call call;
+
+	if (__builtin_expect(index >= ARRAY_SIZE(commands) || !command->run, 0))
+		return other_command(context, number, user);
 
 	/* Its size comes with the first version, which has to be there. */
-	if (__builtin_expect(user + least < user, 0) ||
-	    __builtin_expect(ufd->memory->copy_in(ufd->memory_ctx, &arguments, user, least), 0))
-		return refuse_short(ufd, number, user, least);
-	const uint32_t size = arguments.destroy.size;
-	if (__builtin_expect(size < least, 0))
-		return refuse_short(ufd, number, user, least);
-	uint32_t known = least;
-	if (size > least) {
-		known = size < bytes ? size : bytes;
-		int error = 0;
-		if (known > least)
-			error = ufd_copy_in(ufd, (uint8_t *)&arguments + least, user + least,
-			                    known - least);
-		if (!error && size > known)
-			error = user + size < user
-			                ? -EFAULT
-			                : ufd_check_zero(ufd, user + known, size - known);
+	if (__builtin_expect(user + command->least < user, 0) ||
+	    __builtin_expect(
+		    ufd->memory->copy_in(ufd->memory_ctx, &arguments, user, command->least), 0))
+		return refuse_short(ufd, number, user, command->least);
+	call.ufd = ufd;
+	call.context = context;
+	call.user = user;
+	call.user_bytes = arguments.destroy.size;
+	call.bytes = command->bytes;
+	call.arguments = &arguments;
+	if (__builtin_expect(call.user_bytes != command->bytes || command->least != command->bytes,
+	                     0)) {
+		if (call.user_bytes < command->least)
+			return refuse_short(ufd, number, user, command->least);
+		int error = read_rest(&call, command->least);
 		if (error)
 			return error;
 	}
-	if (known < bytes)
-		memset((uint8_t *)&arguments + known, 0, bytes - known);
-
-	struct ufd_call call = {
-		.ufd = ufd,
-		.context = context,
-		.user = user,
-		.user_bytes = size,
-		.bytes = bytes,
-		.arguments = &arguments,
-	};
 	return command->run(&call);
 }
 

@@ -165,8 +165,7 @@ static uint64_t power_of_two_from(uint64_t bytes)
 
 /** An IOVA for the chain, aligned so that large pages fit: like its length and like
  *  the user's address, 1 GiB at most. */
-static int choose_iova(const struct ufd_ioas *ioas, const struct chain *chain,
-                       struct iova_place *out)
+static int choose_iova(struct ufd_ioas *ioas, const struct chain *chain, struct iova_place *out)
 {
 	uint64_t user = ufd_pages_user(ufd_area_pages(chain->first), chain->first->start);
 	uint64_t alignment = PAGE_SIZE_1G;
@@ -182,8 +181,8 @@ static int choose_iova(const struct ufd_ioas *ioas, const struct chain *chain,
 	return iova_ranges_find(&ioas->ranges, chain->bytes, alignment, 0, out);
 }
 
-static int check_iova(const struct ufd *ufd, const struct ufd_ioas *ioas, uint64_t at,
-                      uint64_t bytes, struct iova_place *out)
+static int check_iova(const struct ufd *ufd, struct ufd_ioas *ioas, uint64_t at, uint64_t bytes,
+                      struct iova_place *out)
 {
 	if (at & (ioas->alignment - 1))
 		return ufd_refuse(ufd, -EINVAL, "iova %#llx is not a multiple of %#llx",

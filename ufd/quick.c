@@ -32,7 +32,7 @@ static inline bool is_brief(const struct ufd_ioas *ioas, uint64_t at, uint64_t m
 }
 
 /** An IOVA for a range, aligned as ufd/map.c does. */
-static __attribute__((noinline)) int choose_place(const struct ufd_ioas *ioas, uint64_t user,
+static __attribute__((noinline)) int choose_place(struct ufd_ioas *ioas, uint64_t user,
                                                   uint64_t bytes, struct iova_place *out)
 {
 	uint64_t alignment = bytes > 1 ? UINT64_C(2) << (63 - __builtin_clzll(bytes - 1)) : 1;

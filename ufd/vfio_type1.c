@@ -83,7 +83,7 @@ static uint64_t page_sizes(const struct ufd_ioas *ioas)
 	return sizes;
 }
 
-static uint32_t count_ranges(const struct ufd_ioas *ioas)
+static uint32_t count_ranges(struct ufd_ioas *ioas)
 {
 	struct iova_range range;
 	uint32_t count = 0;
@@ -98,8 +98,8 @@ static uint32_t count_ranges(const struct ufd_ioas *ioas)
 }
 
 /** Write the capability of usable IOVAs at @p user, where there is room for it. */
-static int write_ranges(const struct ufd *ufd, const struct ufd_ioas *ioas, uint64_t user,
-                        uint32_t count, uint32_t next)
+static int write_ranges(const struct ufd *ufd, struct ufd_ioas *ioas, uint64_t user, uint32_t count,
+                        uint32_t next)
 {
 	const struct vfio_iommu_type1_info_cap_iova_range head = {
 		.header = {VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE, 1, next},
@@ -122,7 +122,7 @@ static int write_ranges(const struct ufd *ufd, const struct ufd_ioas *ioas, uint
 }
 
 /** Fill in @p info, and write the capabilities that there is room for. The lock is held. */
-static int write_info(const struct ufd *ufd, const struct ufd_ioas *ioas, uint64_t user,
+static int write_info(const struct ufd *ufd, struct ufd_ioas *ioas, uint64_t user,
                       struct vfio_iommu_type1_info *info)
 {
 	const uint32_t room = info->argsz, count = count_ranges(ioas);

@@ -59,7 +59,11 @@ static inline bool vtd_one_block(const struct vtd_unit *unit, uint16_t did, iova
 	if (differ & (differ + 1) || first_page & differ || !unit->caps.psi ||
 	    order > unit->caps.mamv)
 		return false;
-	*out = vtd_desc_iotlb_page(did, first.value, order, leaves_only);
+	const struct vtd_descriptor page =
+		vtd_desc_iotlb_page(did, first.value, order, leaves_only);
+	out->word[0] = page.word[0];
+	out->word[1] = page.word[1];
+	out->word[2] = out->word[3] = 0;
 	return true;
 }
 

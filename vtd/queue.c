@@ -259,12 +259,10 @@ static __attribute__((noinline)) int batch_wait(struct vtd_unit *unit,
 	}
 }
 
-/** What was appended is complete: a wait behind it, and wait. */
-static inline int submit(struct vtd_unit *unit, const struct vtd_request *first,
-                         const struct vtd_request *last)
+/** The last descriptor in the ring is a wait: until it has completed. */
+static inline int ring_and_wait(struct vtd_unit *unit, const struct vtd_request *first,
+                                const struct vtd_request *last)
 {
-	unit->sequence++;
-	append_wait(unit);
 	ring(unit);
 	/* often it is done before the write of the tail is */
 	if (__builtin_expect(__atomic_load_n(status_word(unit, VTD_STATUS_WAIT),
@@ -283,13 +281,34 @@ int vtd_queue_execute(struct vtd_unit *unit, const struct vtd_request *first,
 		if (at == last)
 			break;
 	}
-	return submit(unit, first, last);
+	unit->sequence++;
+	append_wait(unit);
+	return ring_and_wait(unit, first, last);
 }
 
 int vtd_queue_execute_quick(struct vtd_unit *unit, const struct vtd_request *request)
 {
-	append(unit, request->descriptors);
-	return submit(unit, request, request);
+	const struct vtd_descriptor *one = request->descriptors;
+	const unsigned last = slot_after(unit, unit->tail), after = slot_after(unit, last);
+	uint64_t *to = slot(unit, unit->tail), *behind = slot(unit, last);
+	const uint32_t sequence = unit->sequence + 1;
+	const struct vtd_descriptor wait =
+		vtd_desc_wait(sequence, status_pa(unit, VTD_STATUS_WAIT));
+
+	to[0] = one->word[0];
+	to[1] = one->word[1];
+	behind[0] = wait.word[0];
+	behind[1] = wait.word[1];
+	if (unit->slot_bytes > 16) {
+		to[2] = one->word[2];
+		to[3] = one->word[3];
+		behind[2] = behind[3] = 0;
+	}
+	unit->sequence = sequence;
+	unit->tail = after;
+	unit->stats.descriptors[vtd_descriptor_type(one)]++;
+	unit->stats.descriptors[VTD_DESC_WAIT]++;
+	return ring_and_wait(unit, request, request);
 }
 
 int vtd_queue_execute_one(struct vtd_unit *unit, const struct vtd_request *request)
