@@ -142,6 +142,12 @@ static inline int must_check iommu_map_run(struct iommu_domain *domain, iova_t s
 {
 	return domain->ops->map(domain, start, to, bytes, rights, gather);
 }
+/** iommu_unmap() of a range that is not empty and does not wrap around, likewise. */
+static inline uint64_t iommu_unmap_run(struct iommu_domain *domain, iova_t start, uint64_t bytes,
+                                       struct iommu_gather *gather)
+{
+	return domain->ops->unmap(domain, start, bytes, gather);
+}
 /** Of calls that change one domain, iommu_map() with IOMMU_BESIDE in its rights and
  *  iommu_unmap() may run at the same time, for ranges that do not overlap. Who maps so, and
  *  fails, unmaps the range, and calls this at a time when nobody else uses the domain: empty

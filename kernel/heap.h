@@ -55,8 +55,7 @@ static inline bool heap_slab_holds(const struct heap_slab *slab, uint32_t offset
 	const unsigned at = (unsigned)((uint64_t)offset * of->reciprocal >> 20);
 
 	*place = at;
-	return offset < PAGE_SIZE_4K - HEAP_SLAB_HEADER && at * of->size == offset &&
-	       at < of->places &&
+	return at < of->places && at * of->size == offset &&
 	       !(__atomic_load_n(&slab->free[at / 64], __ATOMIC_RELAXED) >> (at % 64) & 1);
 }
 

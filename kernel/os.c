@@ -29,15 +29,27 @@ static int os_page_alloc(void *ctx, unsigned order, pa_t *out)
 	return 0;
 }
 
-static void os_page_free(void *ctx, pa_t run, unsigned order)
+/** Pages that a device may still reach must not get a second owner. */
+static __attribute__((noinline)) void os_page_free_any(pa_t run, unsigned order)
 {
 	int result = page_free(&kernel_pages, run, order);
 
-	(void)ctx;
-	/* Pages that a device may still reach must not get a second owner. */
 	if (result != 0)
 		panic("page_free(%#llx, order %u): %s", (unsigned long long)run.value, order,
 		      result == -EBUSY ? "the run is pinned for DMA" : "no such run is allocated");
+}
+
+static void os_page_free(void *ctx, pa_t run, unsigned order)
+{
+	(void)ctx;
+	if (__builtin_expect(!order, 1)) {
+		const uint64_t flags = irq_save();
+		const bool done = page_cache_give(&kernel_pages, &processor_self()->pages, run);
+		irq_restore(flags);
+		if (__builtin_expect(done, 1))
+			return;
+	}
+	os_page_free_any(run, order);
 }
 
 static void *os_alloc(void *ctx, size_t bytes)

@@ -461,6 +461,22 @@ static int free_cached(struct page_allocator *allocator, uint64_t page)
 	return result;
 }
 
+bool page_cache_give(struct page_allocator *allocator, struct page_cache *cache, pa_t page)
+{
+	/* what can be freed has this word, and no other */
+	const struct page was = {.state = PAGE_ALLOCATED}, after = {.state = PAGE_CACHED};
+	const uint64_t number = page.value >> PAGE_SHIFT_4K;
+
+	if (__builtin_expect(page.value & (PAGE_SIZE_4K - 1) ||
+	                             number >= allocator->page_count ||
+	                             cache->top == PAGE_CACHE_SLOTS ||
+	                             !page_change(allocator, number, was, after),
+	                     0))
+		return false;
+	cache_push(cache, number);
+	return true;
+}
+
 int page_free(struct page_allocator *allocator, pa_t run, unsigned order)
 {
 	uint64_t page = run.value >> PAGE_SHIFT_4K;

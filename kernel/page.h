@@ -91,6 +91,9 @@ int must_check page_alloc(struct page_allocator *allocator, unsigned order, pa_t
 /** Give back a run by its start. -EBUSY while any part of it is pinned, -EINVAL if
  *  it is no allocated run's start or the order is another. */
 int must_check page_free(struct page_allocator *allocator, pa_t run, unsigned order);
+/** page_free() of a single page into the cache of this processor, on which the caller stays.
+ *  False, and nothing has changed: ask page_free(). */
+bool page_cache_give(struct page_allocator *allocator, struct page_cache *cache, pa_t page);
 /** Pin / unpin the run that contains @p address. -EFAULT if it is not in an allocated
  *  run; pin: -EOVERFLOW at 2^32 - 1 pins; unpin: -EINVAL if there is no pin. */
 int must_check page_pin(struct page_allocator *allocator, pa_t address);

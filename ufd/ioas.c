@@ -204,7 +204,7 @@ void ufd_ioas_remove_hwpt(struct ufd_ioas *ioas, struct ufd_hwpt *hwpt)
 		          "ufd: HWPT %u: its domain is busy and is lost", hwpt->object.id);
 	iova_ranges_unreserve(&ioas->ranges, hwpt);
 	ioas->alignment = needed_alignment(ioas, NULL, ioas->small_pages);
-	if (!ioas->hwpts)
+	if (!ioas->hwpts && ioas->areas.count)
 		unpin_areas(ioas, NULL, safe);
 	else if (!safe)
 		keep_areas(ioas);

@@ -142,16 +142,6 @@ bool ufd_object_try_hold(struct ufd_object *object)
 	return ufd_place_hold(object->place);
 }
 
-void ufd_object_use(struct ufd_object *object, uint32_t users)
-{
-	__atomic_fetch_add(&object->users, users, __ATOMIC_RELAXED);
-}
-
-void ufd_object_unuse(struct ufd_object *object, uint32_t users)
-{
-	__atomic_fetch_sub(&object->users, users, __ATOMIC_RELEASE);
-}
-
 bool ufd_object_unuse_hold(struct ufd_object *object, uint32_t users)
 {
 	/* Held first: as a user the caller keeps it alive until the next line. */
@@ -208,17 +198,28 @@ static void object_end(struct ufd_object *object)
 	}
 }
 
-/** Wait until the caller's is the only hold. 0 or -ETIMEDOUT. */
-static int holds_wait(const struct iommu_os *os, const struct ufd_place *place)
+/** Is the caller's the only hold? */
+static inline bool is_alone(const struct ufd_place *place)
 {
+	return (__atomic_load_n(&place->holds, __ATOMIC_ACQUIRE) & ~UFD_SHUT) <= 1;
+}
+
+/** Wait until it is. 0 or -ETIMEDOUT, after a line that says so. */
+static __attribute__((noinline)) int holds_wait(const struct ufd_object *object)
+{
+	const struct iommu_os *os = object->context->file.ufd->os;
+	const struct ufd_place *place = object->place;
 	uint64_t deadline = 0;
 
-	while ((__atomic_load_n(&place->holds, __ATOMIC_ACQUIRE) & ~UFD_SHUT) > 1) {
+	while (!is_alone(place)) {
 		uint64_t now = os->now_ns(os->ctx);
 		if (!deadline)
 			deadline = now + HOLD_DEADLINE_NS;
-		else if (now > deadline)
+		else if (now > deadline) {
+			iommu_log(os, IOMMU_LOG_ERROR,
+			          "ufd: object %u: a call uses it for too long", object->id);
 			return -ETIMEDOUT;
+		}
 		os->relax(os->ctx);
 	}
 	return 0;
@@ -226,7 +227,6 @@ static int holds_wait(const struct iommu_os *os, const struct ufd_place *place)
 
 int ufd_object_destroy(struct ufd_object *object)
 {
-	const struct iommu_os *os = object->context->file.ufd->os;
 	struct ufd_place *place = object->place;
 	int error = 0;
 
@@ -238,10 +238,8 @@ int ufd_object_destroy(struct ufd_object *object)
 		ufd_object_release(object);
 		return error;
 	}
-	error = holds_wait(os, place);
-	if (error)
-		iommu_log(os, IOMMU_LOG_ERROR, "ufd: object %u: a call uses it for too long",
-		          object->id);
+	if (__builtin_expect(!is_alone(place), 0))
+		error = holds_wait(object);
 	/* a call that ran meanwhile may have begun to use it */
 	if (error || __atomic_load_n(&object->users, __ATOMIC_ACQUIRE)) {
 		__atomic_fetch_and(&place->holds, ~UFD_SHUT, __ATOMIC_RELEASE);
@@ -256,11 +254,11 @@ int ufd_object_destroy(struct ufd_object *object)
 int ufd_call_destroy(struct ufd_call *call)
 {
 	const struct iommu_destroy *arguments = call->arguments;
-	struct ufd_object *object = NULL;
+	struct ufd_object *object = ufd_object_find(call->context, arguments->id, UFD_NONE);
 
-	int error = ufd_object_hold(call->context, arguments->id, UFD_NONE, &object);
-	if (!error)
-		error = ufd_object_destroy(object);
+	if (!object)
+		return -ENOENT;
+	int error = ufd_object_destroy(object);
 	return error == -EBUSY ? ufd_refuse(call->ufd, error, "object %u is in use", arguments->id)
 	                       : error;
 }

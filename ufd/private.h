@@ -234,8 +234,14 @@ static inline struct ufd_object *ufd_object_find(struct ufd_context *context, ui
 int must_check ufd_object_hold(struct ufd_context *context, uint32_t id, enum ufd_kind kind,
                                void *out);
 /** Add or drop long-term users. */
-void ufd_object_use(struct ufd_object *object, uint32_t users);
-void ufd_object_unuse(struct ufd_object *object, uint32_t users);
+static inline void ufd_object_use(struct ufd_object *object, uint32_t users)
+{
+	__atomic_fetch_add(&object->users, users, __ATOMIC_RELAXED);
+}
+static inline void ufd_object_unuse(struct ufd_object *object, uint32_t users)
+{
+	__atomic_fetch_sub(&object->users, users, __ATOMIC_RELEASE);
+}
 /** Take one hold if the object is live; false if not. */
 bool ufd_object_try_hold(struct ufd_object *object);
 /** Drop one user and take one hold, if that was the last user; else only drop. */

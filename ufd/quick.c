@@ -189,7 +189,7 @@ bool ufd_quick_unmap(struct ufd_ioas *ioas, uint64_t first, uint64_t bytes)
 	ufd_ioas_unlock(ioas);
 
 	iommu_gather_init(&gather, domain);
-	(void)iommu_unmap(domain, iova(first), bytes, &gather);
+	(void)iommu_unmap_run(domain, iova(first), bytes, &gather);
 	const int error = iommu_flush(&gather);
 
 	ufd_lock(ufd, &ioas->lock);
