@@ -20,7 +20,7 @@ KERNEL_ASM := $(sort $(wildcard boot/*.S kernel/*.S arch/x86_64/*.S))
 # Parts of the kernel that need no machine: hosted tests and programs use them.
 PORTABLE_SOURCES := $(LIB_SOURCES) $(MODEL_SOURCES) $(sort $(wildcard kernel/scn*.c kernel/agree_*.c kernel/acpi*.c dev/*.c)) \
 	$(filter-out kernel/pci_machine.c,$(sort $(wildcard kernel/pci*.c))) \
-	$(wildcard kernel/page.c kernel/page_map.c kernel/heap.c kernel/cmdline.c kernel/line_edit.c kernel/user_memory.c kernel/shell.c \
+	$(wildcard kernel/page.c kernel/page_map.c kernel/heap.c kernel/cmdline.c kernel/line_edit.c kernel/user_memory.c kernel/user_memory_pin.c kernel/shell.c \
 	boot/multiboot2.c boot/pvh.c)
 HOST_SOURCES := $(sort $(wildcard host/*.c))
 # nestor-run: the server behind /dev/iommu, and the library that is preloaded into programs.

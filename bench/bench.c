@@ -249,8 +249,8 @@ static void coherent_run(struct bench *bench, const struct bench_stage *stage)
 }
 
 static const struct bench_stage *const lists[] = {
-	bench_object_stages, bench_device_stages, bench_mapping_stages,
-	bench_live_stages,   bench_engine_stages, bench_dirty_stages,
+	bench_object_stages, bench_device_stages, bench_mapping_stages, bench_live_stages,
+	bench_engine_stages, bench_dirty_stages,  bench_part_stages,
 };
 
 bool bench_run(struct bench *bench)

@@ -104,7 +104,7 @@ struct bench_stage {
 };
 
 extern const struct bench_stage bench_mapping_stages[], bench_live_stages[], bench_object_stages[],
-	bench_device_stages[], bench_engine_stages[], bench_dirty_stages[];
+	bench_device_stages[], bench_engine_stages[], bench_dirty_stages[], bench_part_stages[];
 
 /** Run everything that the selection names. True if no operation failed and there was one. */
 bool bench_run(struct bench *bench);

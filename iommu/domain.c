@@ -263,6 +263,21 @@ int iommu_map(struct iommu_domain *domain, iova_t start, const struct iommu_exte
 	return error ? error : map_extents(domain, start, extents, count, rights, gather);
 }
 
+int iommu_map_runs(struct iommu_domain *domain, iova_t start, const struct iommu_extent *extents,
+                   size_t count, uint64_t bytes, uint32_t rights, struct iommu_gather *gather)
+{
+	const uint64_t last = start.value + (bytes - 1);
+	const uint64_t below = (domain->page_sizes & -domain->page_sizes) - 1;
+
+	/* larger pages than all runs are made of: each is looked at */
+	if (below & ~(PAGE_SIZE_4K - 1))
+		return iommu_map(domain, start, extents, count, rights, gather);
+	if (!bytes || start.value & below || last < start.value ||
+	    start.value < domain->first.value || last > domain->last.value || !domain->ops->map)
+		return -EINVAL;
+	return map_extents(domain, start, extents, count, rights, gather);
+}
+
 bool iommu_iova_to_phys(struct iommu_domain *domain, iova_t at, pa_t *out)
 {
 	struct iommu_leaf leaf;

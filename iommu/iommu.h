@@ -134,6 +134,11 @@ int must_check iommu_flush(struct iommu_gather *gather);
 int must_check iommu_map(struct iommu_domain *domain, iova_t start,
                          const struct iommu_extent *extents, size_t count, uint32_t rights,
                          struct iommu_gather *gather);
+/** iommu_map() for who knows that each extent consists of 4 KiB pages, is not empty and does not
+ *  wrap around, and that they are @p bytes together. */
+int must_check iommu_map_runs(struct iommu_domain *domain, iova_t start,
+                              const struct iommu_extent *extents, size_t count, uint64_t bytes,
+                              uint32_t rights, struct iommu_gather *gather);
 /** iommu_map() of one extent, for who knows that it is not empty, is aligned to the domain's
  *  smallest page and lies in its aperture, and that the domain maps. */
 static inline int must_check iommu_map_run(struct iommu_domain *domain, iova_t start, pa_t to,

@@ -394,7 +394,7 @@ PT_PUBLIC size_t PT_FN(map_pages)(struct pt *pt, iova_t start, const struct iomm
                                   size_t count, uint32_t rights, struct iommu_gather *gather)
 {
 	const uint64_t at = start.value;
-	const uint64_t wrong = ~PT_FORMAT_MEMORY | pt_format_address(pt->reserved_bits);
+	const uint64_t wrong = pt->wrong_memory;
 	uint64_t bits;
 	unsigned level;
 	size_t i = 0;
@@ -407,12 +407,13 @@ PT_PUBLIC size_t PT_FN(map_pages)(struct pt *pt, iova_t start, const struct iomm
 	if (level != 1)
 		return 0;
 	const size_t room = PT_ENTRIES - pt_index(at, 1), most = count < room ? count : room;
-	for (; i < most; i++) {
-		uint64_t memory = extents[i].start.value;
+	uint64_t memory = extents[0].start.value, next;
+	for (; i < most; i++, memory = next) {
 		if (PT_UNLIKELY(extents[i].bytes != pt_size(1) || memory & wrong ||
 		                pt_load(&slot[i]) & PT_FORMAT_PRESENT))
 			break;
-		if (i + 1 < count && extents[i + 1].start.value == memory + pt_size(1))
+		next = i + 1 < count ? extents[i + 1].start.value : memory;
+		if (PT_UNLIKELY(next == memory + pt_size(1)))
 			break; /* together they may be a larger page */
 		pt_publish(&slot[i], pt_format_place(memory) | bits);
 	}

@@ -10,58 +10,9 @@
  * gate, one of several so that processors do not share a cache line. Who changes the list
  * of buffers takes the lock, shuts all gates and waits until nobody is inside.
  */
-#include "kernel/user_memory.h"
+#include "kernel/user_memory_private.h"
 
 #include "iommu/string.h"
-
-static void lock(struct user_memory *memory)
-{
-	memory->os->lock(memory->os->ctx, &memory->lock);
-}
-
-static void unlock(struct user_memory *memory)
-{
-	memory->os->unlock(memory->os->ctx, &memory->lock);
-}
-
-/** Calls copy from one buffer and pin in another: a guess for each. */
-enum purpose { FOR_COPY, FOR_PIN };
-
-/** In user_gate.readers. */
-#define GATE_SHUT (UINT32_C(1) << 31)
-
-/** Which gate: processors run on stacks of their own. */
-static inline struct user_gate *gate_here(struct user_memory *memory)
-{
-	return &memory->gates[((uintptr_t)__builtin_frame_address(0) >> 14) % USER_GATES];
-}
-
-/** Buffers stay until leave(); false: they are about to change, and nothing is to be left. */
-static inline bool gate_enter(struct user_gate *gate)
-{
-	if (__builtin_expect(!(__atomic_fetch_add(&gate->readers, 1, __ATOMIC_SEQ_CST) & GATE_SHUT),
-	                     1))
-		return true;
-	__atomic_fetch_sub(&gate->readers, 1, __ATOMIC_RELEASE);
-	return false;
-}
-
-/** The same, when they have changed. */
-static inline struct user_gate *enter(struct user_memory *memory)
-{
-	struct user_gate *gate = gate_here(memory);
-
-	while (__builtin_expect(!gate_enter(gate), 0)) {
-		lock(memory); /* who changes the list has it */
-		unlock(memory);
-	}
-	return gate;
-}
-
-static inline void leave(struct user_gate *gate)
-{
-	__atomic_fetch_sub(&gate->readers, 1, __ATOMIC_RELEASE);
-}
 
 /** Take the lock and have the list alone. */
 static void list_lock(struct user_memory *memory)
@@ -86,17 +37,8 @@ static void list_unlock(struct user_memory *memory)
 
 /* ---- addresses ------------------------------------------------------------------ */
 
-static inline bool buffer_holds(const struct user_buffer *buffer, uint64_t user, uint64_t bytes)
-{
-	uint64_t offset = user - buffer->start;
-
-	return offset < buffer->bytes && bytes <= buffer->bytes - offset;
-}
-
-static __attribute__((noinline)) struct user_buffer *buffer_search(struct user_memory *memory,
-                                                                   struct user_gate *gate,
-                                                                   enum purpose purpose,
-                                                                   uint64_t user, uint64_t bytes)
+struct user_buffer *user_buffer_search(struct user_memory *memory, struct user_gate *gate,
+                                       enum user_purpose purpose, uint64_t user, uint64_t bytes)
 {
 	struct user_buffer *buffer = memory->buffers;
 
@@ -106,17 +48,6 @@ static __attribute__((noinline)) struct user_buffer *buffer_search(struct user_m
 		return NULL;
 	__atomic_store_n(&gate->recent[purpose], buffer, __ATOMIC_RELAXED);
 	return buffer;
-}
-
-/* The buffer that holds all of [user, user + bytes); NULL if none does. */
-static inline struct user_buffer *buffer_at(struct user_memory *memory, struct user_gate *gate,
-                                            enum purpose purpose, uint64_t user, uint64_t bytes)
-{
-	struct user_buffer *recent = __atomic_load_n(&gate->recent[purpose], __ATOMIC_RELAXED);
-
-	if (__builtin_expect(recent && buffer_holds(recent, user, bytes), 1))
-		return recent;
-	return buffer_search(memory, gate, purpose, user, bytes);
 }
 
 /* How many bytes of the buffer lie in run @p index. */
@@ -469,202 +400,6 @@ void user_memory_pins(struct user_memory *memory, uint64_t *pins, uint64_t *unpi
 	unlock(memory);
 }
 
-/** A run has got its first @p pages: pin it below, too, or take them back. */
-static __attribute__((noinline)) int run_pin_first(const struct user_memory *memory,
-                                                   struct user_run *run, uint64_t pages)
-{
-	int error = memory->backing->pin(memory->backing->ctx, run->start);
-
-	if (__builtin_expect(error, 0))
-		__atomic_fetch_sub(&run->pinned_pages, pages, __ATOMIC_RELEASE);
-	return error;
-}
-
-/** Add @p pages to a run; the first pins it below. */
-static inline int run_pin(const struct user_memory *memory, struct user_run *run, uint64_t pages)
-{
-	return __atomic_fetch_add(&run->pinned_pages, pages, __ATOMIC_ACQ_REL)
-	               ? 0
-	               : run_pin_first(memory, run, pages);
-}
-
-/** Several runs, part of a range, or where nobody has looked lately. */
-static __attribute__((noinline)) int pin_any(void *ctx, uint64_t user, uint64_t bytes,
-                                             bool writable, struct iommu_extent *extents,
-                                             size_t capacity, size_t *count, uint64_t *pinned)
-{
-	struct user_memory *memory = ctx;
-	size_t found = 0;
-	uint64_t done = 0;
-	int error = -EFAULT;
-
-	(void)writable; /* every buffer is */
-	*count = 0;
-	*pinned = 0;
-	if ((user | bytes) % PAGE_SIZE_4K != 0 || bytes == 0)
-		return -EFAULT;
-	struct user_gate *gate = enter(memory);
-	struct user_buffer *buffer = buffer_at(memory, gate, FOR_PIN, user, 1);
-	uint64_t offset = buffer ? user - buffer->start : 0;
-	if (buffer && bytes > buffer->bytes - offset)
-		bytes = buffer->bytes - offset;
-	while (buffer && done < bytes) {
-		uint64_t in_run = offset & (buffer->run_bytes - 1);
-		uint64_t part = buffer->run_bytes - in_run;
-		struct user_run *run = &buffer->runs[offset >> buffer->run_shift];
-		if (part > bytes - done)
-			part = bytes - done;
-		pa_t start = pa_add(run->start, in_run);
-		struct iommu_extent *last = found ? &extents[found - 1] : NULL;
-		bool joins = last && last->start.value + last->bytes == start.value;
-		if (!joins && found == capacity)
-			break;
-		error = run_pin(memory, run, part / PAGE_SIZE_4K);
-		if (error)
-			break;
-		if (joins)
-			last->bytes += part;
-		else
-			extents[found++] = (struct iommu_extent){start, part};
-		done += part;
-		offset += part;
-	}
-	if (done)
-		__atomic_fetch_add(&buffer->pins, done / PAGE_SIZE_4K, __ATOMIC_RELAXED);
-	leave(gate);
-	*count = found;
-	*pinned = done;
-	return done ? 0 : error;
-}
-
-/** The usual pin, of a range within one run: without a frame; what it does not do goes on
- *  elsewhere with the same arguments. */
-static int pin(void *ctx, uint64_t user, uint64_t bytes, bool writable,
-               struct iommu_extent *extents, size_t capacity, size_t *count, uint64_t *pinned)
-{
-	struct user_memory *memory = ctx;
-	struct user_gate *gate = gate_here(memory);
-
-	if (__builtin_expect(capacity && gate_enter(gate), 1)) {
-		struct user_buffer *buffer =
-			__atomic_load_n(&gate->recent[FOR_PIN], __ATOMIC_RELAXED);
-		/* an offset that is too large has a run that is not there */
-		const uint64_t offset = buffer ? user - buffer->start : 0;
-		if (__builtin_expect(buffer && bytes - 1 < buffer->run_bytes &&
-		                             offset < buffer->bytes &&
-		                             bytes <= buffer->bytes - offset &&
-		                             !((user | bytes) % PAGE_SIZE_4K),
-		                     1)) {
-			const uint64_t in_run = offset & (buffer->run_bytes - 1);
-			struct user_run *run = &buffer->runs[offset >> buffer->run_shift];
-			if (__builtin_expect(bytes <= buffer->run_bytes - in_run, 1)) {
-				const uint64_t pages = bytes / PAGE_SIZE_4K;
-				extents->start = pa_add(run->start, in_run);
-				extents->bytes = bytes;
-				*count = 1;
-				*pinned = bytes;
-				__atomic_fetch_add(&buffer->pins, pages, __ATOMIC_RELAXED);
-				const bool first = !__atomic_fetch_add(&run->pinned_pages, pages,
-				                                       __ATOMIC_ACQ_REL);
-				/* what has a pin is not destroyed, in the gate or not */
-				leave(gate);
-				return first ? run_pin_first(memory, run, pages) : 0;
-			}
-		}
-		leave(gate);
-	}
-	return pin_any(ctx, user, bytes, writable, extents, capacity, count, pinned);
-}
-
-/** Take @p pages pins, or as many as there are, from a run. Returns how many. */
-static inline uint64_t run_unpin(const struct user_memory *memory, struct user_run *run,
-                                 uint64_t pages)
-{
-	uint64_t have = __atomic_load_n(&run->pinned_pages, __ATOMIC_RELAXED), taken;
-
-	do
-		taken = pages < have ? pages : have; /* one unpin too many */
-	while (!__atomic_compare_exchange_n(&run->pinned_pages, &have, have - taken, false,
-	                                    __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
-	if (taken && have == taken)
-		(void)!memory->backing->unpin(memory->backing->ctx, run->start);
-	return taken;
-}
-
-/** Undo the pins of one extent at @p user, as far as it is that memory. */
-static inline void extent_unpin(struct user_memory *memory, struct user_gate *gate, uint64_t user,
-                                const struct iommu_extent *extent)
-{
-	struct user_buffer *buffer = buffer_at(memory, gate, FOR_PIN, user, 1);
-	uint64_t unpinned = 0, offset = buffer ? user - buffer->start : 0;
-
-	for (uint64_t done = 0; buffer && done < extent->bytes && offset < buffer->bytes;) {
-		struct user_run *run = &buffer->runs[offset >> buffer->run_shift];
-		uint64_t in_run = offset & (buffer->run_bytes - 1);
-		uint64_t part = buffer->run_bytes - in_run;
-		if (part > extent->bytes - done)
-			part = extent->bytes - done;
-		if (run->start.value + in_run == extent->start.value + done)
-			unpinned += run_unpin(memory, run, part / PAGE_SIZE_4K);
-		done += part;
-		offset += part;
-	}
-	if (unpinned)
-		__atomic_fetch_add(&buffer->unpins, unpinned, __ATOMIC_RELAXED);
-}
-
-static __attribute__((noinline)) void unpin_any(void *ctx, uint64_t user,
-                                                const struct iommu_extent *extents, size_t count)
-{
-	struct user_memory *memory = ctx;
-	struct user_gate *gate = enter(memory);
-
-	for (size_t i = 0; i < count; i++) {
-		extent_unpin(memory, gate, user, &extents[i]);
-		user += extents[i].bytes;
-	}
-	leave(gate);
-}
-
-/** The usual case, as of pin(). */
-static void unpin(void *ctx, uint64_t user, const struct iommu_extent *extents, size_t count,
-                  bool dirty)
-{
-	struct user_memory *memory = ctx;
-	struct user_gate *gate = gate_here(memory);
-
-	(void)dirty; /* nothing is written back anywhere */
-	if (__builtin_expect(count == 1 && gate_enter(gate), 1)) {
-		struct user_buffer *buffer =
-			__atomic_load_n(&gate->recent[FOR_PIN], __ATOMIC_RELAXED);
-		const uint64_t offset = buffer ? user - buffer->start : 0;
-		const uint64_t bytes = extents->bytes, pages = bytes / PAGE_SIZE_4K;
-		if (__builtin_expect(
-			    buffer && bytes - 1 < buffer->run_bytes && offset < buffer->bytes, 1)) {
-			const uint64_t in_run = offset & (buffer->run_bytes - 1);
-			struct user_run *run = &buffer->runs[offset >> buffer->run_shift];
-			uint64_t have = __atomic_load_n(&run->pinned_pages, __ATOMIC_RELAXED);
-			/* (more pins than that are dropped one too many: elsewhere) */
-			if (__builtin_expect(
-				    run->start.value + in_run == extents->start.value &&
-					    bytes <= buffer->run_bytes - in_run && pages <= have &&
-					    __atomic_compare_exchange_n(
-						    &run->pinned_pages, &have, have - pages, false,
-						    __ATOMIC_ACQ_REL, __ATOMIC_RELAXED),
-				    1)) {
-				__atomic_fetch_add(&buffer->unpins, pages, __ATOMIC_RELAXED);
-				if (have == pages) /* in the gate: now it can be destroyed */
-					(void)!memory->backing->unpin(memory->backing->ctx,
-					                              run->start);
-				leave(gate);
-				return;
-			}
-		}
-		leave(gate);
-	}
-	unpin_any(ctx, user, extents, count);
-}
-
 static int copy_in_op(void *ctx, void *kernel, uint64_t user, size_t bytes)
 {
 	return copy(ctx, kernel, user, bytes, COPY_IN);
@@ -678,8 +413,8 @@ static int copy_out_op(void *ctx, uint64_t user, const void *kernel, size_t byte
 const struct ufd_memory_ops user_memory_ops = {
 	.copy_in = copy_in_op,
 	.copy_out = copy_out_op,
-	.pin = pin,
-	.unpin = unpin,
+	.pin = user_memory_pin,
+	.unpin = user_memory_unpin,
 };
 
 /* ---- life -------------------------------------------------------------------------- */

@@ -179,12 +179,12 @@ static inline int context_ioctl(struct ufd_context *context, uint32_t number, ui
 {
 	struct ufd *ufd = context->file.ufd;
 	const uint32_t index = number - UFD_COMMAND(IOMMUFD_TYPE, IOMMUFD_CMD_BASE);
-	const struct command *command = &commands[index];
 	union arguments arguments;
 	struct ufd_call call;
 
-	if (__builtin_expect(index >= ARRAY_SIZE(commands) || !command->run, 0))
+	if (__builtin_expect(index >= ARRAY_SIZE(commands) || !commands[index].run, 0))
 		return other_command(context, number, user);
+	const struct command *command = &commands[index];
 
 	/* Its size comes with the first version, which has to be there. */
 	if (__builtin_expect(user + command->least < user, 0) ||

@@ -265,26 +265,30 @@ static int gathering_grow(const struct ufd *ufd, struct gathering *found)
  *  miscounts must not lead to a mapping of other memory) and merge neighbours. */
 static int gathering_add(struct gathering *found, size_t count, uint64_t pinned, uint64_t wanted)
 {
-	uint64_t sum = 0;
-	size_t last = found->count; /* where the next kept run goes */
+	const struct iommu_extent *run = found->run + found->count, *end = run + count;
+	struct iommu_extent *last = found->count ? found->run + found->count - 1 : NULL;
+	uint64_t next = last ? last->start.value + last->bytes : 1; /* 1: no run begins there */
+	uint64_t left = pinned;
 
 	if (!count || count > found->capacity - found->count || !pinned || pinned > wanted)
 		return -EFAULT;
-	for (size_t i = found->count; i < found->count + count; i++) {
-		struct iommu_extent run = found->run[i];
-		if (!run.bytes || (run.bytes | run.start.value) % PAGE_SIZE_4K ||
-		    run.bytes > pinned - sum)
+	for (; run < end; run++) {
+		const uint64_t start = run->start.value, bytes = run->bytes;
+		if (!bytes || (bytes | start) % PAGE_SIZE_4K || bytes > left)
 			return -EFAULT;
-		sum += run.bytes;
-		if (last && found->run[last - 1].start.value + found->run[last - 1].bytes ==
-		                    run.start.value)
-			found->run[last - 1].bytes += run.bytes;
-		else
-			found->run[last++] = run;
+		left -= bytes;
+		if (start == next) {
+			last->bytes += bytes;
+		} else {
+			last = last ? last + 1 : found->run;
+			if (last != run)
+				*last = *run;
+		}
+		next = start + bytes;
 	}
-	if (sum != pinned)
+	if (left)
 		return -EFAULT;
-	found->count = last;
+	found->count = (size_t)(last - found->run) + 1;
 	return 0;
 }
 
@@ -523,7 +527,8 @@ int ufd_pages_map(const struct ufd_pages *pages, uint64_t start, uint64_t bytes,
 	if (small)
 		rights |= IOMMU_SMALL;
 	if (!start && bytes == pages_bytes(pages))
-		return iommu_map(domain, at, run, count, rights, gather);
+		return count == 1 ? iommu_map(domain, at, run, 1, rights, gather)
+		                  : iommu_map_runs(domain, at, run, count, bytes, rights, gather);
 
 	for (; start >= run->bytes; run++)
 		start -= run->bytes;
