@@ -133,6 +133,7 @@ void ufd_ioas_deferral_free(struct ufd_ioas *ioas)
 		return;
 	ufd_free(ufd, ioas->deferral, deferral_bytes(ioas->deferral->capacity));
 	ioas->deferral = NULL;
+	ufd_ioas_changed(ioas);
 	__atomic_fetch_sub(&ufd->deferrals, 1, __ATOMIC_RELAXED);
 }
 
@@ -155,6 +156,7 @@ static int set_count(struct ufd_ioas *ioas, uint64_t count)
 	}
 	ufd_ioas_deferral_free(ioas);
 	ioas->deferral = deferral;
+	ufd_ioas_changed(ioas);
 	if (deferral)
 		__atomic_fetch_add(&ioas->object.context->file.ufd->deferrals, 1, __ATOMIC_RELAXED);
 	return 0;

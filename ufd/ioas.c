@@ -183,6 +183,7 @@ int ufd_ioas_add_hwpt(struct ufd_ioas *ioas, struct ufd_hwpt *hwpt)
 		iommu_gather_init(&hwpt->deferred, domain);
 		hwpt->next = ioas->hwpts;
 		ioas->hwpts = hwpt;
+		ufd_ioas_changed(ioas);
 	}
 	UNLOCK(ioas);
 	return error;
@@ -196,6 +197,7 @@ void ufd_ioas_remove_hwpt(struct ufd_ioas *ioas, struct ufd_hwpt *hwpt)
 	while (*link != hwpt)
 		link = &(*link)->next;
 	*link = hwpt->next;
+	ufd_ioas_changed(ioas);
 	/* Attached nowhere: no device reaches the tables, so they go without a flush; unless a
 	 * unit has not confirmed that it forgot them. */
 	bool safe = !__atomic_load_n(&hwpt->domain->unforgotten, __ATOMIC_ACQUIRE);

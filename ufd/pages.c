@@ -292,9 +292,7 @@ static int gathering_add(struct gathering *found, size_t count, uint64_t pinned,
 	return 0;
 }
 
-/** Charge the pages to whose they are; or take that back, which does not fail. 0, -ENOMEM. */
-static int pages_account(const struct ufd_context *context, const struct ufd_pages *pages,
-                         bool charge)
+int ufd_pages_account(const struct ufd_context *context, const struct ufd_pages *pages, bool charge)
 {
 	const struct ufd *ufd = context->file.ufd;
 	int64_t count = (int64_t)(pages_bytes(pages) / PAGE_SIZE_4K);
@@ -368,7 +366,7 @@ static __attribute__((noinline)) int pages_pin_many(const struct ufd_context *co
 		ufd->memory->unpin(ufd->memory_ctx, pages_user(pages), found.run, found.count,
 		                   false);
 	if (error)
-		(void)pages_account(context, pages, false);
+		(void)ufd_pages_account(context, pages, false);
 	gathering_free(ufd, &found);
 	return error;
 }
@@ -389,13 +387,13 @@ static int pages_pin_all(const struct ufd_context *context, struct ufd_pages *pa
 	}
 	if (!left) /* 2^64 bytes */
 		return -EFAULT;
-	int error = ufd->memory->account ? pages_account(context, pages, true) : 0;
+	int error = ufd->memory->account ? ufd_pages_account(context, pages, true) : 0;
 	if (error)
 		return error;
 	/* The usual case is one run. */
 	error = ufd->memory->pin(ufd->memory_ctx, user, left, writable, &one, 1, &count, &pinned);
 	if (error) {
-		(void)pages_account(context, pages, false);
+		(void)ufd_pages_account(context, pages, false);
 		return error;
 	}
 	if (__builtin_expect(count == 1 && pinned == left && one.bytes == left &&
@@ -408,7 +406,7 @@ static int pages_pin_all(const struct ufd_context *context, struct ufd_pages *pa
 	/* A provider that miscounts must not lead to a mapping of other memory. */
 	if (count != 1 || pinned > left || one.bytes != pinned || !pinned ||
 	    (one.bytes | one.start.value) % PAGE_SIZE_4K) {
-		(void)pages_account(context, pages, false);
+		(void)ufd_pages_account(context, pages, false);
 		return -EFAULT;
 	}
 	return pages_pin_many(context, pages, one);
@@ -436,7 +434,7 @@ static void pages_unpin_all(const struct ufd_context *context, struct ufd_pages 
 		ufd->memory->unpin(ufd->memory_ctx, pages_user(pages), runs, count,
 		                   ufd_pages_writable(pages));
 		if (ufd->memory->account)
-			(void)pages_account(context, pages, false);
+			(void)ufd_pages_account(context, pages, false);
 	}
 	if (pages->bytes & UFD_BYTES_MANY)
 		ufd_free(ufd, pages->runs, runs_bytes(count));

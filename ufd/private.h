@@ -246,6 +246,7 @@ struct ufd_ioas {
 	struct iommu_lock lock;   /* all below */
 	struct ufd_flight *flights;
 	uint32_t alone_wanted; /* how many wait for the end of all flights: no new ones */
+	bool usual; /* atomic, changed under the lock: one HWPT, strict; see ufd/quick.c */
 	struct iova_space areas;
 	struct iova_ranges ranges;
 	struct ufd_hwpt *hwpts; /* changed under device_lock and lock */
@@ -424,6 +425,13 @@ struct ufd_hwpt {
 	bool tracking;                /* dirty pages; under ioas->lock */
 	struct iommu_gather deferred; /* paging: ufd/defer.c; under ioas->lock */
 };
+
+/** HWPTs or the deferral of @p ioas have changed. The lock is held. */
+static inline void ufd_ioas_changed(struct ufd_ioas *ioas)
+{
+	__atomic_store_n(&ioas->usual, ioas->hwpts && !ioas->hwpts->next && !ioas->deferral,
+	                 __ATOMIC_RELAXED);
+}
 
 /** A paging HWPT with the mappings of @p ioas. device_lock is held. */
 int must_check ufd_hwpt_new(struct ufd_ioas *ioas, struct iommu_device *device, uint32_t flags,

@@ -47,4 +47,8 @@ struct ufd_block {
 
 _Static_assert(sizeof(struct ufd_block) == 96, "a mapping costs 96 bytes");
 
+/** Charge the pages to whose they are; or take that back, which does not fail. 0, -ENOMEM. */
+int ufd_pages_account(const struct ufd_context *context, const struct ufd_pages *pages,
+                      bool charge);
+
 #endif

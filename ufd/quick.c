@@ -13,12 +13,11 @@
 /** More entries than this are entered without the lock. */
 enum { QUICK_ENTRIES = 64 };
 
-/** Is there one HWPT, and nobody at work whom the quick ways know nothing of? The lock is
- *  held. */
+/** Is there one HWPT, strict, and nobody at work of whom the quick ways know nothing? The lock
+ *  is held. */
 static inline bool is_quiet(const struct ufd_ioas *ioas)
 {
-	return ioas->hwpts && !ioas->hwpts->next && !ioas->flights && !ioas->alone_wanted &&
-	       !ioas->deferral;
+	return ioas->usual && !ioas->flights && !ioas->alone_wanted;
 }
 
 /** Is a range at @p at few entries, however it is mapped? */
@@ -61,9 +60,43 @@ static __attribute__((noinline)) int take_back(struct ufd_ioas *ioas, struct ufd
 	return error;
 }
 
+/** What some providers want to be told before a pin: address and account. 0 or an error, and then
+ *  nothing has happened. *account_error: no charge was made, which is an error as of a pin. */
+static __attribute__((noinline)) int tell_provider(const struct ufd_context *context,
+                                                   struct ufd_pages *pages, int *account_error)
+{
+	const struct ufd *ufd = context->file.ufd;
+	const uint64_t user = pages->user & ~(PAGE_SIZE_4K - 1);
+	uint64_t kept = user;
+
+	if (ufd->memory->user_keep) {
+		int error = ufd->memory->user_keep(ufd->memory_ctx, user,
+		                                   pages->bytes & ~(PAGE_SIZE_4K - 1), &kept);
+		if (error)
+			return error;
+	}
+	pages->user = kept | (pages->user & (PAGE_SIZE_4K - 1));
+	*account_error = ufd->memory->account ? ufd_pages_account(context, pages, true) : 0;
+	return 0;
+}
+
+/** Undo that, and free the block. */
+static __attribute__((noinline)) void forget(const struct ufd_context *context,
+                                             struct ufd_block *block, bool charged)
+{
+	const struct ufd *ufd = context->file.ufd;
+
+	if (charged && ufd->memory->account)
+		(void)ufd_pages_account(context, &block->pages, false);
+	if (ufd->memory->user_drop)
+		ufd->memory->user_drop(ufd->memory_ctx, block->pages.user & ~(PAGE_SIZE_4K - 1));
+	ufd_free(ufd, block, sizeof(*block));
+}
+
 int ufd_quick_map(struct ufd_call *call, struct ufd_ioas *ioas, struct iommu_ioas_map *map)
 {
 	const struct ufd *ufd = call->ufd;
+	const struct ufd_memory_ops *memory = ufd->memory;
 	const uint64_t user = map->user_va, bytes = map->length;
 	const bool fixed = map->flags & IOMMU_IOAS_MAP_FIXED_IOVA;
 	const bool writable = map->flags & IOMMU_IOAS_MAP_WRITEABLE;
@@ -73,29 +106,44 @@ int ufd_quick_map(struct ufd_call *call, struct ufd_ioas *ioas, struct iommu_ioa
 	struct iommu_extent run;
 	struct iova_place place;
 	uint64_t pinned;
-	size_t count;
-	int error;
+	size_t count = 0;
+	int error, pin_error = 0;
+	bool charged = true;
 
-	if (!ufd->plain_memory || (user | bytes) & (PAGE_SIZE_4K - 1) ||
-	    bytes - 1 >= PAGE_SIZE_1G || user + (bytes - 1) < user)
+	/* what is not usual is not pinned for nothing: it is known before, but for a race */
+	if (!__atomic_load_n(&ioas->usual, __ATOMIC_RELAXED) ||
+	    (user | bytes) & (PAGE_SIZE_4K - 1) || bytes - 1 >= PAGE_SIZE_1G ||
+	    user + (bytes - 1) < user ||
+	    (bytes > QUICK_ENTRIES * PAGE_SIZE_4K && (user | bytes) & (PAGE_SIZE_2M - 1)))
 		return 1;
 	struct ufd_block *block = ufd_alloc(ufd, sizeof(*block));
 	if (!block)
 		return -ENOMEM;
-	const int pin_error =
-		ufd->memory->pin(ufd->memory_ctx, user, bytes, writable, &run, 1, &count, &pinned);
+	block->pages.user = user | UFD_USER_AREA | (writable ? UFD_USER_WRITABLE : 0);
+	block->pages.bytes = bytes;
+	if (__builtin_expect(memory->user_keep || memory->account, 0)) {
+		error = tell_provider(call->context, &block->pages, &pin_error);
+		if (error) {
+			ufd_free(ufd, block, sizeof(*block));
+			return error;
+		}
+		charged = !pin_error;
+	}
+	if (__builtin_expect(!pin_error, 1))
+		pin_error = memory->pin(ufd->memory_ctx, block->pages.user & ~(PAGE_SIZE_4K - 1),
+		                        bytes, writable, &run, 1, &count, &pinned);
 	ufd_lock(ufd, &ioas->lock);
 	if (__builtin_expect(!is_quiet(ioas) || ((fixed ? map->iova : 0) | user | bytes) &
 	                                                (ioas->alignment - 1),
 	                     0))
 		goto unusual;
 	error = fixed ? iova_ranges_check(&ioas->ranges, map->iova, map->iova + (bytes - 1), &place)
-	              : choose_place(ioas, user, bytes, &place);
+	              : choose_place(ioas, block->pages.user & ~(PAGE_SIZE_4K - 1), bytes, &place);
 	if (__builtin_expect(error, 0))
 		goto unusual; /* that says why */
 	if (__builtin_expect(pin_error, 0)) {
 		ufd_ioas_unlock(ioas);
-		ufd_free(ufd, block, sizeof(*block));
+		forget(call->context, block, charged);
 		return pin_error;
 	}
 	/* A provider that miscounts must not lead to a mapping of other memory. */
@@ -109,7 +157,6 @@ int ufd_quick_map(struct ufd_call *call, struct ufd_ioas *ioas, struct iommu_ioa
 	block->area.node.first = place.first;
 	block->area.node.last = place.first + (bytes - 1);
 	block->area.pages = (uintptr_t)&block->pages | rights;
-	block->pages.user = user | UFD_USER_AREA | (writable ? UFD_USER_WRITABLE : 0);
 	block->pages.bytes = bytes | UFD_BYTES_PINNED;
 	block->pages.refs = 1;
 	block->pages.pins = 1;
@@ -147,8 +194,9 @@ int ufd_quick_map(struct ufd_call *call, struct ufd_ioas *ioas, struct iommu_ioa
 unusual:
 	ufd_ioas_unlock(ioas);
 	if (!pin_error && count)
-		ufd->memory->unpin(ufd->memory_ctx, user, &run, 1, false);
-	ufd_free(ufd, block, sizeof(*block));
+		memory->unpin(ufd->memory_ctx, block->pages.user & ~(PAGE_SIZE_4K - 1), &run, 1,
+		              false);
+	forget(call->context, block, charged);
 	return 1;
 }
 
@@ -169,8 +217,6 @@ bool ufd_quick_unmap(struct ufd_ioas *ioas, uint64_t first, uint64_t bytes)
 	struct iommu_gather gather;
 	struct ufd_flight flight;
 
-	if (!ufd->plain_memory)
-		return false;
 	ufd_lock(ufd, &ioas->lock);
 	struct iova_node *node = iova_space_find(&ioas->areas, first);
 	struct ufd_area *area = (struct ufd_area *)node;
@@ -199,8 +245,8 @@ bool ufd_quick_unmap(struct ufd_ioas *ioas, uint64_t first, uint64_t bytes)
 	ufd_ioas_unlock(ioas);
 
 	struct ufd_pages *pages = ufd_area_pages(area);
-	if (__builtin_expect(error, 0)) {
-		ufd_pages_unpin(ioas->object.context, pages, false);
+	if (__builtin_expect(error || ufd->memory->account || ufd->memory->user_drop, 0)) {
+		ufd_pages_unpin(ioas->object.context, pages, !error);
 		ufd_area_free(ioas->object.context, area);
 		return true;
 	}

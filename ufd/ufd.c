@@ -24,7 +24,6 @@ int ufd_init(struct ufd *ufd, struct iommu *iommu, const struct ufd_memory_ops *
 		.os = iommu_os(iommu),
 		.memory = memory,
 		.memory_ctx = memory_ctx,
-		.plain_memory = !memory->user_keep && !memory->user_drop && !memory->account,
 	};
 	for (int shard = 0; shard < UFD_SHARDS; shard++)
 		for (int i = 0; i < UFD_MAX_FILES; i++)

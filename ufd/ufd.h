@@ -82,7 +82,6 @@ struct ufd {
 	const struct iommu_os *os;
 	const struct ufd_memory_ops *memory;
 	void *memory_ctx;
-	bool plain_memory;      /* the provider neither keeps, accounts for nor drops ranges */
 	struct iommu_lock lock; /* the descriptor table */
 	struct ufd_file *files[UFD_MAX_FILES];
 	struct ufd_shard shards[UFD_SHARDS];

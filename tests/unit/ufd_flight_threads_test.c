@@ -2,7 +2,8 @@
 /*
  * Calls on one IOAS at the same time: maps and unmaps of ranges that do not overlap go on
  * beside each other, what overlaps waits, and so does all else. A map is stopped in the
- * middle, while it pins, to see who goes past it. Under the thread sanitizer.
+ * middle, while it pins, to see who goes past it. A short one pins before it is anywhere.
+ * Under the thread sanitizer.
  */
 #include "tests/unit/ufd_test_user.h"
 
@@ -12,12 +13,14 @@
 enum { THREADS = 4, ROUNDS = 400, SLICE_PAGES = 16 };
 
 #define BASE UINT64_C(0x40000000)
+/* More entries than a map makes with the lock held: it flies. */
+#define LONG (65 * PAGE)
 
 static struct world w;
 static uint32_t ioas, hwpt;
 
 /* Pins of this page wait until they are let go, and then fail, perhaps. */
-#define STOP (USER_PLAIN + 1000 * PAGE)
+#define STOP (USER_PLAIN + 800 * PAGE)
 static bool arrived, let_go, fails;
 
 static int stopping_pin(void *ctx, uint64_t user, uint64_t bytes, bool write,
@@ -130,10 +133,11 @@ static struct caller unmap_of(uint64_t at, uint64_t bytes)
 	                                           .length = bytes}};
 }
 
-/** A map at BASE that has stopped while it pins. */
-static void stop(struct caller *self)
+/** A map of @p bytes at BASE that has stopped while it pins. */
+static void stop(struct caller *self, uint64_t bytes)
 {
 	*self = map_of(STOP, BASE);
+	self->arguments.map.length = bytes;
 	start(self, 0, IOMMU_IOAS_MAP);
 	while (!__atomic_load_n(&arrived, __ATOMIC_ACQUIRE))
 		usleep(100);
@@ -146,10 +150,10 @@ static void beside(void)
 
 	begin();
 	KTAP_EQUAL(world_map(&w, ioas, USER_PLAIN, PAGE, BASE - PAGE), 0);
-	stop(&one);
+	stop(&one, LONG);
 	/* these would never return if they waited for it */
-	KTAP_EQUAL(world_map(&w, ioas, USER_PLAIN + PAGE, PAGE, BASE + PAGE), 0);
-	KTAP_CHECK(world_reaches(&w, 0, BASE + PAGE, USER_PLAIN + PAGE));
+	KTAP_EQUAL(world_map(&w, ioas, USER_PLAIN + PAGE, PAGE, BASE + LONG), 0);
+	KTAP_CHECK(world_reaches(&w, 0, BASE + LONG, USER_PLAIN + PAGE));
 	KTAP_EQUAL(world_unmap(&w, ioas, BASE - PAGE, PAGE, NULL), 0);
 	KTAP_CHECK(world_blocked(&w, 0, BASE - PAGE));
 	KTAP_EQUAL(world_map_any(&w, ioas, USER_PLAIN + 2 * PAGE, PAGE, &at), 0);
@@ -158,28 +162,28 @@ static void beside(void)
 	go();
 	KTAP_EQUAL(joined(&one), 0);
 	KTAP_CHECK(world_reaches(&w, 0, BASE, STOP));
-	KTAP_EQUAL(world_info(&w, ioas).mapped_bytes, 3 * PAGE);
+	KTAP_EQUAL(world_info(&w, ioas).mapped_bytes, LONG + 2 * PAGE);
 	world_end(&w);
 }
 
 static void overlapping(void)
 {
-	struct caller one, same, unmap = unmap_of(BASE, PAGE);
+	struct caller one, same, unmap = unmap_of(BASE, LONG);
 
 	begin();
-	stop(&one);
+	stop(&one, LONG);
 	start(&unmap, 1, IOMMU_IOAS_UNMAP);
 	KTAP_CHECK(waits(&unmap));
 	go();
 	KTAP_EQUAL(joined(&one), 0);
 	KTAP_EQUAL(joined(&unmap), 0);
-	KTAP_EQUAL(unmap.arguments.unmap.length, PAGE);
+	KTAP_EQUAL(unmap.arguments.unmap.length, LONG);
 	KTAP_CHECK(world_blocked(&w, 0, BASE));
 
 	/* who wants the same place waits, for it may come to nothing: and it does */
 	arrived = let_go = false;
 	fails = true;
-	stop(&one);
+	stop(&one, LONG);
 	same = map_of(USER_PLAIN, BASE);
 	start(&same, 1, IOMMU_IOAS_MAP);
 	KTAP_CHECK(waits(&same));
@@ -196,10 +200,10 @@ static void overlapping(void)
 static void all_else(void)
 {
 	struct caller one, alone = {.arguments.alloc = {.size = sizeof(struct iommu_hwpt_alloc)}};
-	struct caller late = map_of(USER_PLAIN, BASE + PAGE);
+	struct caller late = map_of(USER_PLAIN, BASE + LONG);
 
 	begin();
-	stop(&one);
+	stop(&one, LONG);
 	alone.arguments.alloc.dev_id = w.id[0];
 	alone.arguments.alloc.pt_id = ioas;
 	late.arguments.map.ioas_id = ioas;
@@ -216,7 +220,49 @@ static void all_else(void)
 	KTAP_EQUAL(world_detach(&w, 0), 0);
 	KTAP_EQUAL(world_attach(&w, 0, alone.arguments.alloc.out_hwpt_id, NULL), 0);
 	KTAP_CHECK(world_reaches(&w, 0, BASE, STOP));
-	KTAP_CHECK(world_reaches(&w, 0, BASE + PAGE, USER_PLAIN));
+	KTAP_CHECK(world_reaches(&w, 0, BASE + LONG, USER_PLAIN));
+	world_end(&w);
+}
+
+static void short_map(void)
+{
+	struct caller one, alone = {.arguments.alloc = {.size = sizeof(struct iommu_hwpt_alloc)}};
+
+	begin();
+	stop(&one, PAGE);
+	/* it is nowhere yet, so nothing waits for it */
+	KTAP_EQUAL(world_unmap(&w, ioas, BASE, PAGE, NULL), -ENOENT);
+	KTAP_EQUAL(world_map(&w, ioas, USER_PLAIN, PAGE, BASE), 0);
+	go();
+	KTAP_EQUAL(joined(&one), -EEXIST);
+	KTAP_CHECK(world_reaches(&w, 0, BASE, USER_PLAIN));
+	KTAP_EQUAL(w.user.pinned, 1);
+	KTAP_EQUAL(world_unmap(&w, ioas, BASE, PAGE, NULL), 0);
+
+	/* what the IOAS is may change meanwhile: a second HWPT gets the mapping, too */
+	arrived = let_go = false;
+	stop(&one, PAGE);
+	alone.arguments.alloc.dev_id = w.id[0];
+	alone.arguments.alloc.pt_id = ioas;
+	start(&alone, 1, IOMMU_HWPT_ALLOC);
+	KTAP_EQUAL(joined(&alone), 0);
+	go();
+	KTAP_EQUAL(joined(&one), 0);
+	KTAP_CHECK(world_reaches(&w, 0, BASE, STOP));
+	KTAP_EQUAL(world_detach(&w, 0), 0);
+	KTAP_EQUAL(world_attach(&w, 0, alone.arguments.alloc.out_hwpt_id, NULL), 0);
+	KTAP_CHECK(world_reaches(&w, 0, BASE, STOP));
+	KTAP_EQUAL(w.user.pinned, 1);
+
+	/* and a pin that fails leaves nothing */
+	arrived = let_go = false;
+	fails = true;
+	KTAP_EQUAL(world_unmap(&w, ioas, BASE, PAGE, NULL), 0);
+	stop(&one, PAGE);
+	go();
+	KTAP_EQUAL(joined(&one), -ENOMEM);
+	KTAP_EQUAL(w.user.pinned, 0);
+	KTAP_EQUAL(world_info(&w, ioas).mapped_bytes, 0);
 	world_end(&w);
 }
 
@@ -291,6 +337,7 @@ static const struct ktap_case cases[] = {
 	{"maps and unmaps go past one that takes its time", beside},
 	{"what overlaps waits, and finds what came of it", overlapping},
 	{"all else waits, and nobody goes past who waits", all_else},
+	{"a short map is nowhere before it is all there", short_map},
 	{"four threads in one IOAS", many},
 };
 KTAP_MAIN(cases)
