@@ -467,8 +467,7 @@ bool page_cache_give(struct page_allocator *allocator, struct page_cache *cache,
 	const struct page was = {.state = PAGE_ALLOCATED}, after = {.state = PAGE_CACHED};
 	const uint64_t number = page.value >> PAGE_SHIFT_4K;
 
-	if (__builtin_expect(page.value & (PAGE_SIZE_4K - 1) ||
-	                             number >= allocator->page_count ||
+	if (__builtin_expect(page.value & (PAGE_SIZE_4K - 1) || number >= allocator->page_count ||
 	                             cache->top == PAGE_CACHE_SLOTS ||
 	                             !page_change(allocator, number, was, after),
 	                     0))

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Objects of a /dev/iommu descriptor: see ufd/object.c. A part of ufd/private.h, which includes
  * this where descriptors are known. */
+#include "ufd/private.h" /* before the guard: it includes this */
+
 #ifndef UFD_PRIVATE_OBJECT_H
 #define UFD_PRIVATE_OBJECT_H
-
-#include "ufd/private.h"
 
 /** The place of an id: it never moves, so calls count themselves in it without a lock. */
 struct ufd_place {
