@@ -45,7 +45,7 @@ LIB_FLAGS := $(FREESTANDING) -fPIC
 HOST_FLAGS := $(COMMON) -DNESTOR_HOSTED -pthread -fno-strict-aliasing -fno-omit-frame-pointer
 TSAN := -fsanitize=thread
 COVERAGE := -O0 --coverage -fprofile-update=atomic
-ASAN := -fsanitize=address -fsanitize=undefined -fno-sanitize-recover=all
+ASAN := -O1 -fsanitize=address -fsanitize=undefined -fno-sanitize-recover=all
 
 .PHONY: all
 all: kernel lib host ## build the kernel, the library and the hosted programs

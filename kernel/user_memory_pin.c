@@ -66,6 +66,7 @@ static __attribute__((noinline)) int pin_any(void *ctx, uint64_t user, uint64_t 
 	(void)writable; /* every buffer is */
 	*count = 0;
 	*pinned = 0;
+	assume(extents || !capacity);
 	if ((user | bytes) % PAGE_SIZE_4K != 0 || bytes == 0)
 		return -EFAULT;
 	struct user_gate *gate = enter(memory);

@@ -20,7 +20,7 @@ mkdir -p "$folder"
 series() {
 	sed -n "s/.*\"value\": \([0-9]*\),.*\"series\": \"$1\", \"x\": \([0-9]*\).*/\2 \1/p" "$json" |
 		sort -n >"$folder/$1.dat"
-	[ -s "$folder/$1.dat" ] || { echo "plots.sh: $json has no curve $1" >&2; exit 1; }
+	[ -s "$folder/$1.dat" ] || { echo "plots.sh: $json has no curve $1: make bench measures all" >&2; exit 1; }
 }
 for name in size.map size.unmap live.map live.unmap children.unmap devices.unmap \
 	lines.map.own lines.unmap.own lines.map.one lines.unmap.one; do series "$name"; done

@@ -277,7 +277,7 @@ static int gathering_add(struct gathering *found, size_t count, uint64_t pinned,
 		if (!bytes || (bytes | start) % PAGE_SIZE_4K || bytes > left)
 			return -EFAULT;
 		left -= bytes;
-		if (start == next) {
+		if (last && start == next) {
 			last->bytes += bytes;
 		} else {
 			last = last ? last + 1 : found->run;
@@ -288,6 +288,7 @@ static int gathering_add(struct gathering *found, size_t count, uint64_t pinned,
 	}
 	if (left)
 		return -EFAULT;
+	assume(last); /* there is a run at least */
 	found->count = (size_t)(last - found->run) + 1;
 	return 0;
 }
