@@ -272,6 +272,7 @@ static int gathering_add(struct gathering *found, size_t count, uint64_t pinned,
 
 	if (!count || count > found->capacity - found->count || !pinned || pinned > wanted)
 		return -EFAULT;
+	assume(run);
 	for (; run < end; run++) {
 		const uint64_t start = run->start.value, bytes = run->bytes;
 		if (!bytes || (bytes | start) % PAGE_SIZE_4K || bytes > left)
