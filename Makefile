@@ -43,7 +43,7 @@ FREESTANDING := $(COMMON) -ffreestanding -fno-stack-protector -fno-asynchronous-
 KERNEL_FLAGS := $(FREESTANDING) -fno-pic -mcmodel=kernel -Ibuild/kernel
 LIB_FLAGS := $(FREESTANDING) -fPIC
 HOST_FLAGS := $(COMMON) -DNESTOR_HOSTED -pthread -fno-strict-aliasing -fno-omit-frame-pointer
-TSAN := -fsanitize=thread
+TSAN := -O1 -fsanitize=thread
 COVERAGE := -O0 --coverage -fprofile-update=atomic
 ASAN := -O1 -fsanitize=address -fsanitize=undefined -fno-sanitize-recover=all
 
